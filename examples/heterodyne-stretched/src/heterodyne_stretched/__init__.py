@@ -1,0 +1,1 @@
+"""Stretched-exponential relaxation of an ageing sample, a model for heterodyne."""

@@ -1,0 +1,51 @@
+"""`heterodyne config`: a template, a check and the schema of configuration files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from heterodyne.errors import ConfigError
+from heterodyne_cli.output import print_json
+
+app = typer.Typer(no_args_is_help=True, help="Make and check configuration files of `heterodyne fit`.")
+
+
+@app.command("new")
+def new(
+    file: Annotated[Path | None, typer.Argument(help="File to write; printed if not given.")] = None,
+    model: Annotated[str, typer.Option(metavar="NAME", help="Model variant.")] = "two-component",
+    optimizer: Annotated[str, typer.Option(metavar="NAME", help="Optimizer.")] = "nlsq",
+) -> None:
+    """Make a commented configuration file."""
+    from heterodyne.config.template import template
+
+    text = template(model, optimizer)
+    if file is None:
+        print(text, end="")
+        return
+    try:
+        with file.open("x", encoding="utf-8") as stream:
+            stream.write(text)
+    except FileExistsError as error:
+        raise ConfigError(f"{file} exists already: choose another name") from error
+
+
+@app.command("check")
+def check(file: Annotated[Path, typer.Argument(help="Configuration in YAML.")]) -> None:
+    """Check the keys, values and names in a configuration file; data files are not opened."""
+    from heterodyne.config.files import read_config
+    from heterodyne.config.schema import check_names
+
+    check_names(read_config(file))
+    print(f"{file}: good")
+
+
+@app.command("schema")
+def schema() -> None:
+    """Print the JSON schema of configuration files, for editors."""
+    from heterodyne.config.template import json_schema
+
+    print_json(json_schema())

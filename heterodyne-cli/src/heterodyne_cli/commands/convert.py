@@ -1,0 +1,31 @@
+"""`heterodyne convert`: any readable file, or a selection from it, as the project's own file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from heterodyne_cli.output import refuse_existing
+from heterodyne_cli.selection import Age, Dt, Frames, Loader, Phi, Q, given, load_selected
+
+
+def convert(
+    data: Annotated[str, typer.Argument(metavar="DATA", help="File to read.")],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="HDF5 file to write.")],
+    q: Q = None,
+    phi: Phi = None,
+    frames: Frames = None,
+    dt: Dt = None,
+    age: Age = None,
+    loader: Loader = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
+) -> None:
+    """Write the selected bins and frames of a file as the project's own two-time file.
+
+    Arrays (.npy, .npz) that carry no q, phi or dt take those given here as theirs.
+    """
+    refuse_existing(output, force)
+    found = load_selected(data, given(q=q, phi=phi, frames=frames, dt=dt, age=age, loader=loader))
+    print(f"wrote {found.save(output)}: {found.n_bins} bins of {found.n_frames} frames")

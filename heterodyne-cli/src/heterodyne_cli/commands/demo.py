@@ -1,0 +1,58 @@
+"""`heterodyne demo`: an experiment simulated, fitted as a user would, and compared with its truth."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from heterodyne.plugins.manager import manager, optimizer_record
+from heterodyne_cli.output import progress, table
+
+if TYPE_CHECKING:
+    from heterodyne.result import Estimate, Fit
+
+_OPTIMIZER = "nlsq"
+_NOT_CONVERGED = 3
+
+Folder = Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for data and results.")]
+
+
+def demo(output: Folder = Path("heterodyne-demo")) -> None:
+    """Simulate an experiment, fit it without start values, and print the truth beside the fit."""
+    optimizer_record(_OPTIMIZER)
+    import heterodyne as het
+    from heterodyne.io.writers import check_folder
+
+    check_folder(output)
+    simulated = het.simulate()
+    output.mkdir(parents=True, exist_ok=True)
+    file = simulated.save(output / "run.h5")
+    print(f"simulated {simulated.n_bins} bins of {simulated.n_frames} frames: {file}")
+    data = het.load(file)
+    with progress() as say:
+        result = het.fit(data, optimizer=_OPTIMIZER, progress=say)
+    figures = ["figures"] if "figures" in manager().listing("writer") else []
+    print(_comparison(result, data.provenance["truth"]["params"]))
+    for path in result.save(output, ["json", "npz", *figures]):
+        print(f"wrote {path}")
+    if not result.success:
+        raise typer.Exit(_NOT_CONVERGED)
+
+
+def _comparison(result: Fit, truth: dict[str, float]) -> str:
+    """Truth beside fit, and their difference in standard errors."""
+    rows = [_row(estimate, truth[estimate.name]) for estimate in result.estimates]
+    seconds = result.statistics["seconds"]
+    verdict = f"fitted {result.model} by {result.optimizer} in {seconds:.1f} s: {result.verdict}"
+    header = ("parameter", "unit", "truth", "fit", "standard error", "(fit - truth)/error", "status")
+    return f"{verdict}\n\n{table(header, rows)}\n"
+
+
+def _row(estimate: Estimate, truth: float) -> tuple[str, ...]:
+    known = estimate.vary and estimate.error > 0  # false where there is no error bar (NaN)
+    error = f"{estimate.error:.3g}" if known else "-"
+    deviation = f"{(estimate.value - truth) / estimate.error:+.2f}" if known else "-"
+    value = f"{estimate.value:.6g}"
+    return estimate.name, estimate.unit, f"{truth:g}", value, error, deviation, estimate.status

@@ -1,0 +1,125 @@
+"""`heterodyne inspect`: what a file holds, as the program understands it."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from heterodyne_cli.output import print_json, table
+from heterodyne_cli.selection import Age, Dt, Frames, Json, Loader, Phi, Q, given, load_selected
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from heterodyne.data.two_time import TwoTime
+
+_SHOWN = 12
+
+
+def inspect(
+    data: Annotated[str, typer.Argument(metavar="DATA", help="File to read.")],
+    q: Q = None,
+    phi: Phi = None,
+    frames: Frames = None,
+    dt: Dt = None,
+    age: Age = None,
+    loader: Loader = None,
+    matrices: Annotated[bool, typer.Option("--matrices", help="Read every matrix and describe it.")] = False,
+    json: Json = False,
+) -> None:
+    """Say what a file holds: layout, bins, frames and times; matrices are read only on request."""
+    found = load_selected(data, given(q=q, phi=phi, frames=frames, dt=dt, age=age, loader=loader))
+    statistics = [_statistics(found, bin) for bin in range(found.n_bins)] if matrices else []
+    if json:
+        print_json(_document(found, statistics))
+        return
+    print(_summary(found))
+    print(table(("q (1/Å)", "bins", "phi (degree)"), _rings(found)))
+    if statistics:
+        print("\n" + table(tuple(statistics[0]), [[_text(v) for v in row.values()] for row in statistics]))
+
+
+def _summary(data: TwoTime) -> str:
+    origin = data.provenance
+    first, last = origin.get("frames", (1, data.n_frames))
+    rows = [
+        ("file", f"{origin['file']}, {origin['size'] / 2**20:.1f} MiB"),
+        ("layout", origin["loader"]),
+        ("bins", data.n_bins),
+        ("frames", f"{data.n_frames}, {first}:{last} of the file"),
+        ("dt", f"{data.dt:g} s ({origin.get('dt_source', 'source unknown')})"),
+        ("age", f"{data.age:g} s before the first frame ({origin.get('age_source', 'source unknown')})"),
+        ("times", f"{data.t[0]:g} to {data.t[-1]:g} s"),
+        ("widths", f"dq {_extent(data.dq)} 1/Å, dphi {_extent(data.dphi)} degree"),
+        ("in memory", f"{data.n_bins * data.n_frames**2 * 8 / 2**20:.1f} MiB in float64"),
+    ]
+    return "\n".join(f"{name:<10} {value}" for name, value in rows) + "\n"
+
+
+def _rings(data: TwoTime) -> list[tuple[str, int, str]]:
+    """Every ring: its q, its number of bins and their azimuths."""
+    from heterodyne.scaling import ring_of
+
+    ring = ring_of(data.q)
+    members = [ring == number for number in range(ring.max() + 1)]
+    return [(_extent(data.q[m]), int(m.sum()), _listing(data.phi[m])) for m in members]
+
+
+def _listing(phi: np.ndarray) -> str:
+    words = ["ring" if math.isnan(value) else f"{value:.4g}" for value in phi]
+    half = _SHOWN // 2
+    return ", ".join(words if len(words) <= _SHOWN else [*words[:half], "...", *words[-half:]])
+
+
+def _extent(values: np.ndarray | None) -> str:
+    """The values in words: one, from-to, or unknown."""
+    known = [] if values is None else [float(value) for value in values if not math.isnan(value)]
+    ends = list(dict.fromkeys(f"{end(known):.4g}" for end in (min, max))) if known else ["unknown"]
+    return " to ".join(ends)
+
+
+def _statistics(data: TwoTime, bin: int) -> dict[str, Any]:
+    """One matrix in numbers; the contrast estimate is c2 at the first lag less c2 at long lags."""
+    import numpy as np
+
+    from heterodyne.data.validation import checked
+
+    raw = data.c2[bin]
+    c2, used = checked(raw, np.asarray(data.mask)[bin], f"bin {bin + 1} ({data.label(bin)})")
+    kept = c2[np.ix_(used, used)].astype(float)
+    first, far = np.diag(kept, 1).mean(), kept[np.triu_indices(len(kept), (3 * len(kept)) // 4)].mean()
+    return {
+        "q": float(data.q[bin]),
+        "phi": float(data.phi[bin]),
+        "dtype": str(raw.dtype),
+        "unused frames": int((~used).sum()),
+        "diagonal": float(np.diag(kept).mean()),
+        "first lag": float(first),
+        "long lags": float(far),
+        "contrast estimate": float(first - far),
+    }
+
+
+def _document(data: TwoTime, statistics: list[dict[str, Any]]) -> dict[str, Any]:
+    from heterodyne.io.results import plain
+
+    names = ("q", "phi", "dq", "dphi")
+    return plain(
+        {
+            "provenance": data.provenance,
+            "n_frames": data.n_frames,
+            "dt": data.dt,
+            "age": data.age,
+            "t": [data.t[0], data.t[-1]],
+            "bins": [{name: getattr(data, name)[bin] for name in names} for bin in range(data.n_bins)],
+            **({"matrices": statistics} if statistics else {}),
+        }
+    )
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, float):
+        return "ring" if math.isnan(value) else f"{value:.5g}"
+    return str(value)

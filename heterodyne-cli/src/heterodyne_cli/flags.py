@@ -1,0 +1,89 @@
+"""Flags of `heterodyne fit` for the options of every installed optimizer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from functools import wraps
+from inspect import Parameter, signature
+from typing import Annotated, Any, get_args, get_type_hints
+
+import typer
+
+from heterodyne.errors import ConfigError
+from heterodyne.plugins.manager import manager
+from heterodyne.plugins.records import OptimizerRecord, Option
+
+_PREFIX = "option_"  # keeps an option's name off the names of the command's own parameters
+Owned = tuple[OptimizerRecord, Option]
+
+
+def with_optimizer_flags(command: Callable[..., None]) -> Callable[..., None]:
+    """``command`` with one flag per option name of any optimizer in place of its parameter ``options``.
+
+    The command is called with ``options`` mapping the names of the flags that were given to their values.
+    """
+    hints = get_type_hints(command, include_extras=True)
+    own = [
+        parameter.replace(annotation=hints[parameter.name])
+        for parameter in signature(command).parameters.values()
+        if parameter.name != "options"
+    ]
+    taken = {flag for parameter in own for flag in _flags_of(parameter)}
+    every = [*own, *(_parameter(name, owners, taken) for name, owners in _options().items())]
+
+    @wraps(command)
+    def extended(**given: Any) -> None:
+        options = {n.removeprefix(_PREFIX): given.pop(n) for n in list(given) if n.startswith(_PREFIX)}
+        command(**given, options={name: value for name, value in options.items() if value is not None})
+
+    extended.__annotations__ = {parameter.name: parameter.annotation for parameter in every}
+    vars(extended)["__signature__"] = signature(command).replace(parameters=every, return_annotation=None)
+    return extended
+
+
+def check_owner(optimizer: str, options: Iterable[str]) -> None:
+    """Raise `ConfigError` for a flag that is an option of other optimizers only."""
+    for name in options:
+        owners = [record.name for record, _ in _options()[name]]
+        if optimizer not in owners:
+            raise ConfigError(
+                f"{name!r} is an option of optimizer {', '.join(owners)}, not of the chosen {optimizer}"
+            )
+
+
+def _options() -> Mapping[str, list[Owned]]:
+    """Every option name with the optimizers that take it."""
+    found: dict[str, list[Owned]] = {}
+    for _, record, _ in manager().records:
+        if isinstance(record, OptimizerRecord):
+            for option in record.options:
+                found.setdefault(option.name, []).append((record, option))
+    return found
+
+
+def _parameter(name: str, owners: list[Owned], taken: set[str]) -> Parameter:
+    """The flag of one option; ``--OPTIMIZER-NAME`` where the command has a flag of that name itself."""
+    flag = _dashed(name) if _dashed(name) not in taken else _dashed(f"{owners[0][0].name}-{name}")
+    options = [option for _, option in owners]
+    kind = options[0].type if len({option.type for option in options}) == 1 else str
+    choices = dict.fromkeys(choice for option in options for choice in option.choices)
+    info = typer.Option(
+        f"{flag}/--no-{flag.removeprefix('--')}" if kind is bool else flag,
+        help="; ".join(dict.fromkeys(f"{option.help} (default {option.default})" for option in options)),
+        metavar="|".join(choices) or None,
+        rich_help_panel=f"Options of {', '.join(record.name for record, _ in owners)}",
+    )
+    return Parameter(
+        _PREFIX + name, Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind | None, info]
+    )
+
+
+def _flags_of(parameter: Parameter) -> set[str]:
+    """The flags by which a parameter of the command is given."""
+    described = [part for info in get_args(parameter.annotation)[1:] for part in vars(info).values()]
+    texts = [text for part in described for text in (part if isinstance(part, tuple | list) else [part])]
+    return {_dashed(parameter.name), *(text for text in texts if isinstance(text, str) and text[:2] == "--")}
+
+
+def _dashed(name: str) -> str:
+    return f"--{name.replace('_', '-')}"

@@ -1,0 +1,66 @@
+"""What commands have in common on the way out: tables, JSON, progress, files that must not be lost."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+from heterodyne.errors import ConfigError
+
+_SECONDS_BETWEEN_LINES = 5.0
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    """The rows under their header, columns aligned."""
+    cells = [[str(cell) for cell in row] for row in (header, *rows)]
+    widths = [max(len(row[k]) for row in cells) for k in range(len(header))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in cells
+    )
+
+
+def print_json(value: Any) -> None:
+    """Print ``value`` as JSON."""
+    print(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
+
+
+@contextmanager
+def progress(quiet: bool = False) -> Iterator[Callable[[str], None]]:
+    """Where lines of progress go: one changing line on a terminal, else a line now and then, or nowhere."""
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(stderr=True)
+    if quiet:
+        yield lambda line: None
+    elif console.is_terminal:
+        with console.status("reading") as status:
+            yield lambda line: status.update(Text(line))
+    else:
+        yield _seldom(lambda line: print(line, file=sys.stderr))
+
+
+def _seldom(say: Callable[[str], None]) -> Callable[[str], None]:
+    """``say``, at most once in a few seconds, so that log files stay readable."""
+    said = -math.inf
+
+    def throttled(line: str) -> None:
+        nonlocal said
+        if monotonic() - said >= _SECONDS_BETWEEN_LINES:
+            said = monotonic()
+            say(line)
+
+    return throttled
+
+
+def refuse_existing(path: Path, force: bool) -> None:
+    """Raise `ConfigError` if ``path`` exists and may not be replaced."""
+    if path.exists() and not force:
+        raise ConfigError(f"{path} exists already: choose another name or add --force")

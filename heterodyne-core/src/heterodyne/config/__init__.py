@@ -1,0 +1,1 @@
+"""Configuration of a fit: the schema, files in YAML, templates."""

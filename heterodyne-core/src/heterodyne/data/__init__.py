@@ -1,0 +1,1 @@
+"""Two-time data: the record, selection, validation and simulation."""

@@ -1,0 +1,72 @@
+"""Upper half, lower half or full matrix: what a file stores, recognised by measuring, and made symmetric.
+
+Writers keep t1 ≤ t2 (row-major "upper"), the transpose, or everything. Adding the transpose to a full
+matrix would double it off the diagonal, so both strict halves are looked at before anything is mirrored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from heterodyne.data.validation import square
+from heterodyne.errors import DataError
+
+_BLOCK = 256  # rows and columns; a block and its transpose stay in cache
+_ASYMMETRY = 1e-5  # of values of order 1: sums of float32 taken in another order differ by less
+
+
+def symmetric(matrix: np.ndarray) -> np.ndarray:
+    """The symmetric (frames, frames) matrix of which ``matrix`` is the upper half, the lower half or all.
+
+    A half is mirrored, a full matrix is returned as it is; the dtype and the diagonal are kept. A half
+    counts as missing only if every value off the diagonal in it is 0. Raises `DataError` if the matrix is
+    not square or real, or if both halves hold values and disagree.
+    """
+    values = square(matrix)
+    if _empty_below(values):
+        return values if _empty_below(values.T) else _mirrored(values)
+    if _empty_below(values.T):
+        return _mirrored(values.T)
+    _check_symmetry(values)
+    return values
+
+
+def _blocks(n: int) -> Iterator[tuple[slice, slice]]:
+    """Row and column blocks that cover the upper half, diagonal blocks included."""
+    for i in range(0, n, _BLOCK):
+        for j in range(i, n, _BLOCK):
+            yield slice(i, i + _BLOCK), slice(j, j + _BLOCK)
+
+
+def _empty_below(values: np.ndarray) -> bool:
+    for start in range(0, len(values), _BLOCK):
+        stop = start + _BLOCK
+        if values[start:stop, :start].any() or np.tril(values[start:stop, start:stop], -1).any():
+            return False
+    return True
+
+
+def _mirrored(upper: np.ndarray) -> np.ndarray:
+    full = np.array(upper, order="C")
+    for rows, columns in _blocks(len(full)):
+        block = full[rows, columns]
+        full[columns, rows] = np.triu(block) + np.triu(block, 1).T if rows == columns else block.T
+    return full
+
+
+def _check_symmetry(values: np.ndarray) -> None:
+    for rows, columns in _blocks(len(values)):
+        here, mirrored = values[rows, columns], values[columns, rows].T
+        with np.errstate(invalid="ignore"):
+            differ = np.abs(here - mirrored) > _ASYMMETRY * (1 + np.abs(here))
+        # gaps (NaN, Inf) are for `heterodyne.data.validation` to name
+        differ &= np.isfinite(here) & np.isfinite(mirrored)
+        if differ.any():
+            i, j = np.unravel_index(int(differ.argmax()), differ.shape)
+            first, second = rows.start + i + 1, columns.start + j + 1
+            raise DataError(
+                "the matrix is neither a triangle nor symmetric: "
+                f"c2({first}, {second}) = {here[i, j]:g} but c2({second}, {first}) = {mirrored[i, j]:g}"
+            )

@@ -1,0 +1,127 @@
+"""`TwoTime`: the two-time correlation of one file, one matrix per bin, read when asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Protocol
+
+import numpy as np
+
+from heterodyne.errors import DataError
+
+
+def check_times(t: np.ndarray) -> None:
+    """Raise `DataError` unless ``t`` holds at least 3 positive, increasing frame times."""
+    if len(t) < 3:
+        raise DataError(f"{len(t)} frames are too few: at least 3 are needed")
+    if t.ndim != 1 or not np.all(np.isfinite(t)) or t[0] <= 0 or np.any(np.diff(t) <= 0):
+        raise DataError("frame times must be positive and increasing (t_k = k dt + age, k from 1)")
+
+
+class Matrices(Protocol):
+    """One symmetric (frames, frames) matrix per bin, float32 or float64; indexing reads one of them."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, bin: int, /) -> np.ndarray: ...
+    def __iter__(self) -> Iterator[np.ndarray]: ...
+
+
+@dataclass(frozen=True, eq=False)
+class TwoTime:
+    """Two-time correlation matrices c2(t1, t2) of the bins of one file.
+
+    ``c2[b]`` is the matrix of bin b, (frames, frames), symmetric; ``q`` in Å⁻¹ and ``phi`` in degrees
+    (NaN for a ring) with full widths ``dq`` and ``dphi`` (NaN where unknown) are per bin; ``t`` in s is
+    the age of every frame, ``dt`` the nominal spacing and ``age`` the time before the first stored
+    frame, t_k = k dt + age with k from 1. ``mask`` (bins, frames) is True for frames to use.
+    ``provenance`` says where the numbers come from.
+    """
+
+    c2: Matrices
+    q: np.ndarray
+    phi: np.ndarray
+    t: np.ndarray
+    dt: float
+    age: float = 0.0
+    dq: np.ndarray | None = None
+    dphi: np.ndarray | None = None
+    mask: np.ndarray | None = None
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        set_ = object.__setattr__
+        for name in ("q", "phi", "t"):
+            set_(self, name, np.atleast_1d(np.asarray(getattr(self, name), dtype=float)))
+        for name in ("dq", "dphi"):
+            given = getattr(self, name)
+            width = np.nan if given is None else np.asarray(given, dtype=float)
+            set_(self, name, np.broadcast_to(width, self.q.shape).copy())
+        shape = (len(self.q), len(self.t))
+        given = True if self.mask is None else np.asarray(self.mask, dtype=bool)
+        set_(self, "mask", np.broadcast_to(given, shape).copy())
+        set_(self, "provenance", MappingProxyType(dict(self.provenance)))
+        self._check()
+
+    def _check(self) -> None:
+        if not len(self.c2) == len(self.q) == len(self.phi):
+            raise DataError(
+                f"{len(self.c2)} matrices, {len(self.q)} q and {len(self.phi)} phi: one of each per bin"
+            )
+        if not np.all(np.isfinite(self.q)) or np.any(self.q <= 0):
+            raise DataError(f"q must be positive (in Å⁻¹), not {self.q[~(self.q > 0)][0]:g}")
+        if not (np.isfinite(self.dt) and self.dt > 0):
+            raise DataError(f"dt must be positive (in s), not {self.dt:g}")
+        check_times(self.t)
+
+    @property
+    def n_bins(self) -> int:
+        """The number of (q, phi) bins."""
+        return len(self.q)
+
+    @property
+    def n_frames(self) -> int:
+        """The number of frames."""
+        return len(self.t)
+
+    @property
+    def duration(self) -> float:
+        """Seconds from the first frame to the last."""
+        return float(self.t[-1] - self.t[0])
+
+    def label(self, bin: int) -> str:
+        """The bin in words: ``q=0.01 phi=45``."""
+        phi = "ring" if np.isnan(self.phi[bin]) else f"phi={self.phi[bin]:.4g}"
+        return f"q={self.q[bin]:.4g} {phi}"
+
+    def bins(self, indices: Sequence[int]) -> TwoTime:
+        """The data of these bins only; nothing is read."""
+        chosen = list(indices)
+        return replace(
+            self,
+            c2=_Chosen(self.c2, tuple(chosen)),
+            **{name: getattr(self, name)[chosen] for name in ("q", "phi", "dq", "dphi", "mask")},
+        )
+
+    def save(self, path: str | Path) -> Path:
+        """Write the project's own HDF5 file (an NXxpcs tree); returns its path."""
+        from heterodyne.io.writers.two_time import write_two_time
+
+        return write_two_time(self, Path(path))
+
+
+@dataclass(frozen=True)
+class _Chosen:
+    matrices: Matrices
+    indices: tuple[int, ...]
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __getitem__(self, bin: int, /) -> np.ndarray:
+        return self.matrices[self.indices[bin]]
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        return (self.matrices[index] for index in self.indices)

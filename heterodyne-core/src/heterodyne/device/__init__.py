@@ -1,0 +1,1 @@
+"""What the machine has: cores, memory and accelerators; nothing is set on import."""

@@ -1,0 +1,57 @@
+"""Fitting: from data and choices to a `Fit`, through the optimizer of that name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from heterodyne.data.two_time import TwoTime
+from heterodyne.io.provenance import versions
+from heterodyne.model import Model, create_model
+from heterodyne.plugins.manager import optimizer_record
+from heterodyne.problem import Bounds, Fixed, create_problem
+from heterodyne.result import Fit
+
+
+def fit(
+    data: TwoTime | Sequence[TwoTime],
+    model: str | Model = "two-component",
+    optimizer: str = "nlsq",
+    *,
+    fix: Fixed = (),
+    start: Mapping[str, float] | None = None,
+    bounds: Bounds | None = None,
+    tie: Mapping[str, str] | None = None,
+    contrast: str | float = "individual",
+    offset: str | float = "individual",
+    options: Mapping[str, Any] | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> Fit:
+    """The fit of ``model`` to all bins of ``data`` jointly.
+
+    ``fix`` maps parameters to values (None: the registry's start) or lists them; ``start``, ``bounds``
+    and ``tie`` map parameters; ``contrast`` and ``offset`` are ``individual``, ``shared``, ``fourier:M``
+    or a number; ``options`` are the optimizer's. No start value is needed. Raises `HeterodyneError`
+    subclasses for what cannot be fitted; a fit that does not converge is returned with its verdict.
+    """
+    record = optimizer_record(optimizer)
+    settings = record.complete(options or {})
+    chosen = create_model(model) if isinstance(model, str) else model
+    problem = create_problem(
+        data, chosen, fix=fix, start=start, bounds=bounds, tie=tie, contrast=contrast, offset=offset
+    )
+    result = record.resolve()(problem, settings, progress or _silent)
+    provenance = {
+        "data": [dict(one.provenance) for one in problem.data],
+        "options": settings,
+        "scaling": {"contrast": str(contrast), "offset": str(offset)},
+        "versions": versions(),
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    return replace(result, provenance={**provenance, **result.provenance})
+
+
+def _silent(line: str) -> None:
+    """Progress that nobody watches."""

@@ -1,0 +1,1 @@
+"""File layouts, one per module."""

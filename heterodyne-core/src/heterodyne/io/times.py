@@ -1,0 +1,25 @@
+"""Frame times, and which of two values counts: what the user gives or what the file says."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+
+_SAME = 1e-6  # relative; a float32 frame time is not a discrepancy
+
+
+def settled(name: str, given: float | None, stated: float, source: str) -> tuple[float, str]:
+    """The value in s to use and its source: the one given, with a warning if the file states another."""
+    if given is None:
+        return stated, source
+    if not np.isfinite(stated) or abs(given - stated) <= _SAME * abs(stated):
+        return given, "given"
+    warnings.warn(f"{name} = {given:g} s as given, not {stated:g} s as in the file ({source})", stacklevel=2)
+    return given, f"given; the file says {stated:g} s ({source})"
+
+
+def frame_times(dt: float, age: float, frames: slice) -> tuple[np.ndarray, float]:
+    """t_k = k dt + age of the selected frames (k from 1 in the file), and their age: t = k dt + age again."""
+    k = np.arange(frames.start + 1, frames.stop + 1)
+    return k * dt + age, age + frames.start * dt

@@ -1,0 +1,45 @@
+"""Outputs of a fit and of data, one per module."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from heterodyne.errors import HeterodyneError
+from heterodyne.plugins.manager import manager
+
+if TYPE_CHECKING:
+    from heterodyne.plugins.records import Record
+    from heterodyne.result import Fit
+
+
+def write_fit(fit: Fit, folder: Path, write: Iterable[str]) -> list[Path]:
+    """Let the named writers write into ``folder``, which is made if need be; returns the paths written.
+
+    Raises `PluginError` for an unknown writer before anything is written, and `HeterodyneError` where
+    the folder cannot be written.
+    """
+    writers = [record.resolve() for record in find_writers(write)]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return [path for writer in writers for path in writer(fit, folder)]
+    except OSError as error:
+        raise HeterodyneError(f"cannot write to {folder}: {error.strerror or error}") from error
+
+
+def find_writers(names: Iterable[str]) -> list[Record]:
+    """The records of these writers; raises `PluginError` for a name that is not installed."""
+    if isinstance(names, str):
+        names = (names,)
+    return [manager().find("writer", name) for name in names]
+
+
+def check_folder(folder: Path) -> None:
+    """Raise `HeterodyneError` if ``folder`` could not be written or made; nothing is touched."""
+    existing = next(path for path in (folder, *folder.absolute().parents) if os.path.lexists(path))
+    if not existing.is_dir():
+        raise HeterodyneError(f"cannot write to {folder}: {existing} is not a folder")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise HeterodyneError(f"cannot write to {folder}: no permission to write in {existing}")

@@ -1,0 +1,42 @@
+"""`fit.npz`: the result as plain arrays, no pickle."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+
+import numpy as np
+
+from heterodyne.io.atomic import replacing
+from heterodyne.result import BinScaling, Fit
+
+_PER_PARAMETER = ("value", "error", "error_independent", "low", "high", "start", "vary", "status")
+
+
+def write(fit: Fit, folder: Path) -> list[Path]:
+    """Write `fit.npz` into ``folder``."""
+    path = folder / "fit.npz"
+    with replacing(path) as temporary, temporary.open("wb") as stream:
+        np.savez(stream, allow_pickle=False, **arrays(fit))
+    return [path]
+
+
+def arrays(fit: Fit) -> dict[str, np.ndarray]:
+    """The result as arrays by name.
+
+    Per parameter ``name``, ``value``, ``error`` and the rest of `Estimate`; per bin ``q``, ``phi``,
+    ``contrast``, ``offset`` and the rest of `BinScaling`; ``covariance`` over ``covariance_names``. While
+    the data are in memory also ``t``, the frame times of all files one after the other, ``n_frames`` per
+    file, and ``bin_file``, the file of every bin, from 0.
+    """
+    found = {"name": np.array([row.name for row in fit.estimates])}
+    found |= {key: np.array([getattr(row, key) for row in fit.estimates]) for key in _PER_PARAMETER}
+    found |= {f.name: np.array([getattr(row, f.name) for row in fit.scaling]) for f in fields(BinScaling)}
+    found["covariance"] = np.asarray(fit.covariance, dtype=float)
+    found["covariance_names"] = np.array(fit.covariance_names, dtype=str)
+    if fit.problem is not None:
+        data = fit.problem.data
+        found["t"] = np.concatenate([part.t for part in data])
+        found["n_frames"] = np.array([part.n_frames for part in data])
+        found["bin_file"] = np.repeat(np.arange(len(data)), [part.n_bins for part in data])
+    return found

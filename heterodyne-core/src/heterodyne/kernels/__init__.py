@@ -1,0 +1,1 @@
+"""Numerical kernels: pure functions of parameters and data, compiled by JAX."""

@@ -1,0 +1,71 @@
+"""The element-wise evaluator: S at any list of frame pairs, O(N + pairs) memory.
+
+The profiles are computed once over the frame grid and looked up at both ends of every pair, so no
+N × N array is ever formed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+from jax import Array
+from jax.typing import ArrayLike
+
+from heterodyne.errors import DataError
+from heterodyne.kernels._jax import jax, jnp
+
+if TYPE_CHECKING:
+    from heterodyne.model import Model, Parameters
+
+
+@dataclass(frozen=True, eq=False)
+class ShardGrid:
+    """Frame pairs to evaluate: times of all frames (N,) and the two frame indices of each pair, first ≤ second."""
+
+    t: np.ndarray
+    first: np.ndarray
+    second: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.first)
+
+
+def precompute_shard_grid(t: ArrayLike, first: ArrayLike, second: ArrayLike) -> ShardGrid:
+    """The grid of the pairs (first[k], second[k]), frames counted from 0, either order.
+
+    Raises `DataError` for indices outside the frames or lists of different length.
+    """
+    times = np.asarray(t, dtype=float)
+    one, two = np.asarray(first, dtype=np.int64), np.asarray(second, dtype=np.int64)
+    if one.shape != two.shape or one.ndim != 1:
+        raise DataError(f"pair lists must have one common length, not {one.shape} and {two.shape}")
+    low, high = np.minimum(one, two), np.maximum(one, two)
+    if len(low) and (low.min() < 0 or high.max() >= len(times)):
+        raise DataError(f"pair indices must lie in 0..{len(times) - 1}")
+    return ShardGrid(times, low.astype(np.int32), high.astype(np.int32))
+
+
+def correlation_pairs(
+    model: Model, params: Parameters, grid: ShardGrid, q: ArrayLike, phi: ArrayLike
+) -> Array:
+    """S at every pair of the grid, shape (pairs,)."""
+    return _pairs(model, params, grid.t, grid.first, grid.second, q, phi)
+
+
+@partial(jax.jit, static_argnames="model")
+def _pairs(
+    model: Model,
+    params: Parameters,
+    t: ArrayLike,
+    first: ArrayLike,
+    second: ArrayLike,
+    q: ArrayLike,
+    phi: ArrayLike,
+) -> Array:
+    profiles = model.profiles(params, jnp.asarray(t), q, phi)
+    left = jax.tree.map(lambda row: row[..., first], profiles)
+    right = jax.tree.map(lambda row: row[..., second], profiles)
+    return model.pair(left, right)

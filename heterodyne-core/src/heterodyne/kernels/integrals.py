@@ -1,0 +1,39 @@
+"""Integrals over the frame grid and the functions of lag made from them.
+
+Every integral between two frames is a difference of one cumulative trapezoid, so it costs O(N) to
+prepare and is exact for the actual, possibly uneven, spacing. There are no closed forms because the
+general power law has none.
+"""
+
+from __future__ import annotations
+
+from jax import Array
+from jax.typing import ArrayLike
+
+from heterodyne.kernels._jax import jnp
+
+_EPSILON = 1e-10
+_DECAY_LIMIT = 700.0  # e^-700 is still a normal number; below it gradients turn into 0 · inf
+
+
+def trapezoid_cumsum(values: ArrayLike, t: ArrayLike) -> Array:
+    """∫ values dt from the first frame to each frame, shape (N,), first element 0."""
+    values, t = jnp.asarray(values), jnp.asarray(t)
+    areas = 0.5 * (values[1:] + values[:-1]) * jnp.diff(t)
+    return jnp.concatenate([jnp.zeros(1, areas.dtype), jnp.cumsum(areas)])
+
+
+def smooth_abs(x: ArrayLike) -> Array:
+    """|x| to 1e-10, with value and gradient 0 at 0: sqrt(x² + ε²) - ε."""
+    return jnp.sqrt(jnp.square(x) + _EPSILON**2) - _EPSILON
+
+
+def create_time_integral_matrix(cumulative: ArrayLike) -> Array:
+    """|∫ between frames i and j|, shape (N, N), symmetric, from a cumulative integral of shape (N,)."""
+    cumulative = jnp.asarray(cumulative)
+    return smooth_abs(cumulative[None, :] - cumulative[:, None])
+
+
+def decay(exponent: ArrayLike) -> Array:
+    """e^-exponent for exponent ≥ 0, never below e^-700."""
+    return jnp.exp(-jnp.minimum(exponent, _DECAY_LIMIT))

@@ -1,0 +1,87 @@
+"""A model: parameters and one definition of S(t1, t2), from which every evaluator is made.
+
+    c2(t_i, t_j) = offset + contrast · S(t_i, t_j),      S(t, t) = 1,      S symmetric.
+
+A variant states ``profiles``, arrays over the frame grid that cost O(N), and ``pair``, the value of S
+from the profiles at two frames. A *separable* variant also states ``components``: amplitudes a[K, N]
+and cumulative decays Λ[K, N] with
+
+    S_ij = Σ_k a_k(i) a_k(j) exp(-|Λ_k(j) - Λ_k(i)|).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jax import Array
+from jax.typing import ArrayLike
+
+from heterodyne.errors import DataError
+from heterodyne.kernels._jax import jnp
+from heterodyne.kernels.integrals import decay, smooth_abs
+from heterodyne.parameters import ParameterTable
+
+Parameters = Mapping[str, ArrayLike]
+Profiles = Any  # a pytree of arrays whose last axis is the frame axis
+Components = tuple[Array, Array]
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A model variant: name, parameter table, and S in one definition.
+
+    ``profiles(params, t, q, phi)`` gives a pytree of arrays over the frames (t in s, q in Å⁻¹, phi in
+    degrees); ``pair(left, right)`` gives S from the profiles at two frames, elementwise;
+    ``components(params, t, q, phi)`` gives (a, Λ), both (K, N), where S is separable.
+    ``uses_azimuth`` says whether S depends on phi; such a model refuses bins without an azimuth.
+    """
+
+    name: str
+    parameters: ParameterTable
+    profiles: Callable[[Parameters, Array, ArrayLike, ArrayLike], Profiles]
+    pair: Callable[[Profiles, Profiles], Array]
+    components: Callable[[Parameters, Array, ArrayLike, ArrayLike], Components] | None = None
+    uses_azimuth: bool = True
+
+    def correlation(
+        self, params: Mapping[str, float], t: ArrayLike, q: float, phi: float = float("nan")
+    ) -> np.ndarray:
+        """S over the frame times ``t``, shape (N, N).
+
+        Parameters that are not given take the registry's start value. Raises `ParameterError` for an
+        unknown name and `DataError` for times that are not positive and increasing.
+        """
+        from heterodyne.kernels.meshgrid import correlation_matrix
+
+        times = np.asarray(t, dtype=float)
+        if times.ndim != 1 or not np.all(np.diff(times) > 0) or not np.all(times > 0):
+            raise DataError("frame times must be one-dimensional, positive and increasing")
+        if self.uses_azimuth and np.isnan(phi):
+            raise DataError(f"model {self.name!r} needs an azimuth phi for every bin")
+        return np.asarray(correlation_matrix(self, self.parameters.complete(params), times, q, phi))
+
+
+def separable(
+    name: str,
+    parameters: ParameterTable,
+    components: Callable[[Parameters, Array, ArrayLike, ArrayLike], Components],
+    uses_azimuth: bool = True,
+) -> Model:
+    """A model stated by its components alone: profiles and pair follow from them."""
+    return Model(name, parameters, components, pair_of_components, components, uses_azimuth)
+
+
+def pair_of_components(left: Components, right: Components) -> Array:
+    """S between frames from their components, summed over the leading axis."""
+    (a_left, decay_left), (a_right, decay_right) = left, right
+    return jnp.sum(a_left * a_right * decay(smooth_abs(decay_right - decay_left)), axis=0)
+
+
+def create_model(name: str) -> Model:
+    """The installed model variant of this name; unknown names raise `PluginError` with what exists."""
+    from heterodyne.plugins.manager import resolve
+
+    return resolve("model", name)

@@ -1,0 +1,36 @@
+"""What core itself offers, registered like anyone's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from heterodyne.plugins import hookimpl
+from heterodyne.plugins.records import LoaderRecord, ModelRecord, WriterRecord
+
+
+@hookimpl
+def heterodyne_models() -> Iterator[ModelRecord]:
+    """The five variants of the paper."""
+    home = "heterodyne.variants"
+    yield ModelRecord("two-component", "two moving components, 14 parameters", f"{home}.two_component:MODEL")
+    yield ModelRecord("static-reference", "a sample and a static reference", f"{home}.static_reference:MODEL")
+    yield ModelRecord("no-flow", "two components without flow", f"{home}.no_flow:MODEL")
+    yield ModelRecord("equilibrium", "constant diffusion and flow, lag only", f"{home}.equilibrium:MODEL")
+    yield ModelRecord("static", "one diffusing component, no reference", f"{home}.static:MODEL")
+
+
+@hookimpl
+def heterodyne_loaders() -> Iterator[LoaderRecord]:
+    """The layouts that core reads."""
+    home = "heterodyne.io.loaders"
+    yield LoaderRecord("heterodyne", "the project's own HDF5 file", f"{home}.own")
+    yield LoaderRecord("aps-u", "APS-U results (2025 on, boost_corr)", f"{home}.aps_u")
+    yield LoaderRecord("numpy", ".npz or .npy arrays with q, phi and dt", f"{home}.arrays")
+
+
+@hookimpl
+def heterodyne_writers() -> Iterator[WriterRecord]:
+    """The outputs that core writes."""
+    home = "heterodyne.io.writers"
+    yield WriterRecord("json", "fit.json: the whole result as text", f"{home}.fit_json:write")
+    yield WriterRecord("npz", "fit.npz: plain arrays", f"{home}.fit_npz:write")

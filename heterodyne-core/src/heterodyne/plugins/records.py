@@ -1,0 +1,129 @@
+"""What a plugin offers: frozen records whose target is imported on first use."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from heterodyne.errors import ConfigError, PluginError, unknown
+
+if TYPE_CHECKING:
+    from heterodyne.data.selection import Selection
+    from heterodyne.data.two_time import TwoTime
+    from heterodyne.problem import Problem
+    from heterodyne.result import Fit
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option of an optimizer: the source of its command-line flag, configuration key and check."""
+
+    name: str
+    type: type
+    default: Any
+    help: str
+    choices: tuple[str, ...] = ()
+
+    def convert(self, value: Any) -> Any:
+        """``value`` as this option's type; raises `ConfigError` where it does not fit."""
+        if value is None:
+            return self.default
+        try:
+            converted = _as_bool(value) if self.type is bool else self.type(value)
+        except (TypeError, ValueError):
+            wanted = self.type.__name__
+            raise ConfigError(f"option {self.name!r} must be {wanted}, not {value!r}") from None
+        if self.choices and converted not in self.choices:
+            raise ConfigError(unknown(f"value of option {self.name!r}", str(value), self.choices))
+        return converted
+
+
+def _as_bool(value: Any) -> bool:
+    words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+    try:
+        return words[str(value).lower()]
+    except KeyError:
+        raise ValueError(value) from None
+
+
+@dataclass(frozen=True)
+class Record:
+    """A name, one line about it, and where it is: ``package.module:attribute`` or ``package.module``."""
+
+    name: str
+    summary: str
+    target: str
+
+    def resolve(self) -> Any:
+        """The target, imported now; raises `PluginError` naming it if it cannot be."""
+        module, _, attribute = self.target.partition(":")
+        try:
+            found = importlib.import_module(module)
+            return getattr(found, attribute) if attribute else found
+        except (ImportError, AttributeError) as error:
+            raise PluginError(f"{self.name!r} cannot be loaded from {self.target}: {error}") from error
+
+
+@dataclass(frozen=True)
+class ModelRecord(Record):
+    """A model variant; the target is a `heterodyne.model.Model`."""
+
+
+@dataclass(frozen=True)
+class OptimizerRecord(Record):
+    """An optimizer; the target is an `Optimizer`, ``options`` are what it takes."""
+
+    options: tuple[Option, ...] = ()
+
+    def complete(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Every option's value, converted; raises `ConfigError` for a name that is not an option."""
+        known = {option.name: option for option in self.options}
+        for name in given:
+            if name not in known:
+                raise ConfigError(unknown(f"option of optimizer {self.name!r}", name, known))
+        return {name: option.convert(given.get(name)) for name, option in known.items()}
+
+
+@dataclass(frozen=True)
+class LoaderRecord(Record):
+    """A file layout; the target is a `Loader`."""
+
+
+@dataclass(frozen=True)
+class WriterRecord(Record):
+    """An output of a fit; the target is a `Writer`."""
+
+
+@dataclass(frozen=True)
+class ExecutorRecord(Record):
+    """Where shards run; the target is an `Executor`."""
+
+
+class Optimizer(Protocol):
+    """From a problem to a result; ``progress`` is called with a line of text now and then."""
+
+    def __call__(
+        self, problem: Problem, options: Mapping[str, Any], progress: Callable[[str], None]
+    ) -> Fit: ...
+
+
+class Loader(Protocol):
+    """One file layout. ``sniff`` scores a file: 0 not mine, 1 certainly mine."""
+
+    def sniff(self, path: Path) -> float: ...
+    def load(self, path: Path, selection: Selection) -> TwoTime: ...
+
+
+class Writer(Protocol):
+    """Writes one kind of output of a fit into a folder and returns the paths written."""
+
+    def __call__(self, fit: Fit, folder: Path) -> list[Path]: ...
+
+
+class Executor(Protocol):
+    """Runs ``task`` on every item and returns the results in order."""
+
+    def __call__(self, task: Callable[[Any], Any], items: list[Any]) -> list[Any]: ...

@@ -1,0 +1,168 @@
+"""`Fit`: what every optimizer returns, and its report in lmfit's form."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from heterodyne.problem import Problem
+
+CONVERGED = "converged"
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """One parameter at the solution.
+
+    ``error`` is the standard error in use, ``error_independent`` the one that takes all elements of c2
+    for independent; both are NaN where there is none. ``status`` is ``determined``, ``undetermined``,
+    ``at low``, ``at high``, ``fixed`` or ``= other`` for a tie.
+    """
+
+    name: str
+    value: float
+    error: float
+    error_independent: float
+    unit: str
+    low: float
+    high: float
+    start: float
+    vary: bool
+    status: str
+
+
+@dataclass(frozen=True)
+class BinScaling:
+    """One bin at the solution: its place, contrast and offset with errors, noise per element, pairs used."""
+
+    q: float
+    phi: float
+    contrast: float
+    offset: float
+    contrast_error: float
+    offset_error: float
+    noise: float
+    n_pairs: int
+
+
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """A fitted model: estimates, scaling per bin, covariance, statistics, verdict and provenance.
+
+    ``covariance`` is over ``covariance_names``, the determined varying parameters. ``problem`` is what
+    was fitted while it is in memory, None after reading a result back. ``identifiability`` and
+    ``statistics`` hold plain numbers, lists and words.
+    """
+
+    model: str
+    optimizer: str
+    estimates: tuple[Estimate, ...]
+    scaling: tuple[BinScaling, ...]
+    covariance: np.ndarray
+    covariance_names: tuple[str, ...]
+    statistics: Mapping[str, Any]
+    verdict: str
+    message: str = ""
+    identifiability: Mapping[str, Any] = field(default_factory=dict)
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    problem: Problem | None = None
+
+    @property
+    def success(self) -> bool:
+        """Whether the optimizer converged."""
+        return self.verdict == CONVERGED
+
+    @property
+    def values(self) -> dict[str, float]:
+        """Every parameter's value by name."""
+        return {row.name: row.value for row in self.estimates}
+
+    @property
+    def errors(self) -> dict[str, float]:
+        """The standard errors of the varying parameters by name; NaN where there is none."""
+        return {row.name: row.error for row in self.estimates if row.vary}
+
+    @property
+    def errors_independent(self) -> dict[str, float]:
+        """Standard errors as if all elements of c2 were independent, by name."""
+        return {row.name: row.error_independent for row in self.estimates if row.vary}
+
+    @property
+    def undetermined(self) -> tuple[str, ...]:
+        """The names of the parameters that the data do not determine."""
+        return tuple(row.name for row in self.estimates if row.status == "undetermined")
+
+    def report(self) -> str:
+        """The result as text, in the form of lmfit's fit reports."""
+        return "\n".join((*_head(self), *_variables(self), *_scaling(self), *_correlations(self)))
+
+    def save(self, folder: str | Path, write: Iterable[str] = ("json", "npz")) -> list[Path]:
+        """Write the outputs named in ``write`` into ``folder``; returns the paths written."""
+        from heterodyne.io.writers import write_fit
+
+        return write_fit(self, Path(folder), write)
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        return f"<pre>{escape(self.report())}</pre>"
+
+
+def _head(fit: Fit) -> list[str]:
+    rows = [("fitting method", fit.optimizer), ("verdict", fit.verdict)]
+    rows += [(name, _text(value)) for name, value in fit.statistics.items() if np.isscalar(value)]
+    lines = ["[[Model]]", f"    {fit.model}", "[[Fit Statistics]]"]
+    lines += [f"    # {name:<17}= {value}" for name, value in rows]
+    return lines + ([f"    # {'message':<17}= {fit.message}"] if fit.message else [])
+
+
+def _text(value: Any) -> str:
+    return f"{value:.8g}" if isinstance(value, float) else str(value)
+
+
+def _variables(fit: Fit) -> list[str]:
+    width = max(len(row.name) for row in fit.estimates) + 1
+    return ["[[Variables]]", *(f"    {row.name + ':':<{width}} {_estimate(row)}" for row in fit.estimates)]
+
+
+def _estimate(row: Estimate) -> str:
+    value = f"{row.value:.8g}"
+    if not row.vary:
+        return f"{value} {row.unit} ({row.status})"
+    if not np.isfinite(row.error):
+        return f"{value} {row.unit} ({row.status}, no error bar) (init = {row.start:.6g})"
+    relative = f" ({abs(row.error / row.value):.2%})" if row.value else ""
+    return f"{value} +/- {row.error:.4g}{relative} {row.unit} (init = {row.start:.6g})"
+
+
+def _scaling(fit: Fit) -> list[str]:
+    return [
+        "[[Scaling]]",
+        *(
+            f"    q={row.q:<9.4g} phi={row.phi:<8.4g} contrast = {row.contrast:.6g} +/- "
+            f"{row.contrast_error:.2g}, offset = {row.offset:.7g} +/- {row.offset_error:.2g}, "
+            f"noise = {row.noise:.3g}"
+            for row in fit.scaling
+        ),
+    ]
+
+
+def _correlations(fit: Fit, threshold: float = 0.95) -> list[str]:
+    sd = np.sqrt(np.diag(fit.covariance))
+    correlation = fit.covariance / np.outer(sd, sd)
+    names = fit.covariance_names
+    pairs = [
+        (correlation[i, j], names[i], names[j])
+        for i in range(len(names))
+        for j in range(i + 1, len(names))
+        if abs(correlation[i, j]) > threshold
+    ]
+    lines = [f"[[Correlations]] (unreported correlations are < {threshold})"]
+    for value, one, two in sorted(pairs, key=lambda pair: -abs(pair[0])):
+        lines.append(f"    C({one}, {two}) = {value:+.4f}")
+    return lines

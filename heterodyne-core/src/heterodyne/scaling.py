@@ -1,0 +1,91 @@
+"""Scaling designs: contrast and offset per bin as linear maps of a few weights.
+
+    contrast_b = Σ_m A_bm w_m + fixed_b
+
+`individual` has one weight per bin, `shared` one per q, `fourier:M` the harmonics
+1, cos mφ, sin mφ (m ≤ M) per q, and a number fixes every bin.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from heterodyne.errors import ConfigError
+from heterodyne.parameters import SCALING
+
+_SAME_RING = 0.05
+
+
+@dataclass(frozen=True, eq=False)
+class ScalingDesign:
+    """``matrix`` (bins, weights), ``fixed`` (bins,), and the bounds ``low`` and ``high`` of the values."""
+
+    name: str
+    matrix: np.ndarray
+    fixed: np.ndarray
+    low: float
+    high: float
+
+    def values(self, weights: np.ndarray) -> np.ndarray:
+        """The value per bin for these weights."""
+        return self.matrix @ weights + self.fixed
+
+
+def scaling_design(which: str, choice: str | float, q: np.ndarray, phi: np.ndarray) -> ScalingDesign:
+    """The design of ``which`` (contrast or offset) for these bins.
+
+    Raises `ConfigError` for a choice that is no design and no number inside the registry's bounds.
+    """
+    row = SCALING[which]
+    value = _number(choice)
+    if value is not None:
+        if not row.low <= value <= row.high:
+            raise ConfigError(f"{which} {value:g} lies outside {row.low:g}:{row.high:g}")
+        return ScalingDesign(f"{value:g}", np.zeros((len(q), 0)), np.full(len(q), value), row.low, row.high)
+    matrix = _matrix(which, str(choice), q, phi)
+    return ScalingDesign(str(choice), matrix, np.zeros(len(q)), row.low, row.high)
+
+
+def _number(choice: str | float) -> float | None:
+    try:
+        return float(choice)
+    except ValueError:
+        return None
+
+
+def _matrix(which: str, choice: str, q: np.ndarray, phi: np.ndarray) -> np.ndarray:
+    if choice == "individual":
+        return np.eye(len(q))
+    rings = (ring_of(q)[:, None] == np.arange(ring_of(q).max() + 1)).astype(float)
+    if choice == "shared":
+        return rings
+    kind, _, order = choice.partition(":")
+    if kind == "fourier" and order.isdigit():
+        return _fourier(which, int(order), rings, phi)
+    raise ConfigError(f"{which} must be individual, shared, fourier:M or a number, not {choice!r}")
+
+
+def _fourier(which: str, order: int, rings: np.ndarray, phi: np.ndarray) -> np.ndarray:
+    if np.isnan(phi).any():
+        raise ConfigError(f"{which} fourier:{order} needs an azimuth for every bin")
+    angle = np.deg2rad(phi)[:, None] * np.arange(1, order + 1)
+    harmonics = np.hstack([np.ones((len(phi), 1)), np.cos(angle), np.sin(angle)])
+    matrix = np.hstack([ring[:, None] * harmonics for ring in rings.T])
+    for k, ring in enumerate(rings.T):
+        if np.linalg.matrix_rank(harmonics[ring > 0]) < harmonics.shape[1]:
+            raise ConfigError(
+                f"{which} fourier:{order} needs {harmonics.shape[1]} distinct azimuths per q; ring {k + 1} has fewer"
+            )
+    return matrix
+
+
+def ring_of(q: np.ndarray) -> np.ndarray:
+    """The ring of every bin, numbered from 0 in order of q; q within 5 % of a ring's smallest belong to it."""
+    ring, edge, number = np.zeros(len(q), dtype=int), -np.inf, -1
+    for index in np.argsort(q, kind="stable"):
+        if q[index] > edge:
+            number, edge = number + 1, q[index] * (1.0 + _SAME_RING)
+        ring[index] = number
+    return ring

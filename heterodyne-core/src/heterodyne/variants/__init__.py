@@ -1,0 +1,1 @@
+"""Model variants, one per file: equation, parameter table, functions."""

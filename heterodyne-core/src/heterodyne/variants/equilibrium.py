@@ -1,0 +1,43 @@
+"""`equilibrium`: constant diffusion and flow, a function of the lag τ alone; 5 parameters.
+
+    S(τ) = (1-x)² e^{-6 q² D_r τ} + x² e^{-6 q² D_s τ}
+           + 2 x (1-x) e^{-3 q² (D_r + D_s) τ} cos(q cos(φ - φ0) v τ)
+
+x is a fraction of the *intensity*, x = f²/(f² + (1-f)²) of a field fraction f, and J = 6 D.
+He et al., PNAS 122 (2025), SI Eq. S-98.
+"""
+
+from __future__ import annotations
+
+from jax import Array
+from jax.typing import ArrayLike
+
+from heterodyne.kernels._jax import jnp
+from heterodyne.kernels.integrals import trapezoid_cumsum
+from heterodyne.model import Components, Parameters, pair_of_components, separable
+from heterodyne.parameters import REGISTRY
+
+_TINY = 1e-30  # keeps the slope of the square root finite at x = 0 and x = 1 without moving S
+
+
+def components(p: Parameters, t: Array, q: ArrayLike, phi: ArrayLike) -> Components:
+    """(a, Λ), both (4, N); integrals count from the first frame, so that phases stay small."""
+    x, one = p["x"], jnp.ones_like(t)
+    reference = trapezoid_cumsum(6.0 * q**2 * p["D_ref"] * one, t)
+    sample = trapezoid_cumsum(6.0 * q**2 * p["D_sample"] * one, t)
+    phase = trapezoid_cumsum(q * jnp.cos(jnp.deg2rad(phi - p["phi0"])) * p["v"] * one, t)
+    fringe = jnp.sqrt(2.0 * x * (1.0 - x) + _TINY)
+    amplitudes = ((1.0 - x) * one, x * one, fringe * jnp.cos(phase), fringe * jnp.sin(phase))
+    mean = 0.5 * (reference + sample)
+    return jnp.stack(amplitudes), jnp.stack((reference, sample, mean, mean))
+
+
+def one_time_correlation(p: Parameters, lag: ArrayLike, q: ArrayLike, phi: ArrayLike) -> Array:
+    """S(τ) for lags τ ≥ 0 in s, the shape of ``lag``; g2(τ) = offset + contrast · S(τ)."""
+    times = jnp.concatenate([jnp.zeros(1), jnp.ravel(jnp.asarray(lag, dtype=float))])
+    a, exponent = components(p, times, q, phi)
+    values = pair_of_components((a[:, :1], exponent[:, :1]), (a[:, 1:], exponent[:, 1:]))
+    return values.reshape(jnp.shape(lag))
+
+
+MODEL = separable("equilibrium", REGISTRY.select(("D_ref", "D_sample", "v", "x", "phi0")), components)

@@ -1,0 +1,40 @@
+"""`no-flow`: `two-component` without flow, v = 0; 10 parameters, no azimuth needed.
+
+    S = [ r_i r_j e^{-q² R/2} + s_i s_j e^{-q² Q/2} ]² / (n_i n_j)
+"""
+
+from __future__ import annotations
+
+from jax import Array
+from jax.typing import ArrayLike
+
+from heterodyne.kernels._jax import jnp
+from heterodyne.model import Components, Model, Parameters
+from heterodyne.parameters import REGISTRY
+from heterodyne.variants import two_component
+
+_STILL = {"v0": 0.0, "beta": 0.0, "v_offset": 0.0, "phi0": 0.0}
+_ANY_AZIMUTH = 0.0  # phi may be NaN for a ring, and 0 · NaN is NaN
+
+
+def profiles(p: Parameters, t: Array, q: ArrayLike, phi: ArrayLike) -> two_component.Profiles:
+    """The profiles of `two-component` at v = 0."""
+    return two_component.profiles({**p, **_STILL}, t, q, _ANY_AZIMUTH)
+
+
+def components(p: Parameters, t: Array, q: ArrayLike, phi: ArrayLike) -> Components:
+    """(a, Λ), both (3, N): reference, sample and their product; the sine of `two-component` is 0."""
+    rows = profiles(p, t, q, phi)
+    mean = 0.5 * (rows.decay_reference + rows.decay_sample)
+    amplitudes = (rows.reference, rows.sample, jnp.sqrt(2.0) * rows.mixed)
+    return jnp.stack(amplitudes), jnp.stack((rows.decay_reference, rows.decay_sample, mean))
+
+
+MODEL = Model(
+    "no-flow",
+    REGISTRY.select(name for name in two_component.NAMES if name not in _STILL),
+    profiles,
+    two_component.pair,
+    components,
+    uses_azimuth=False,
+)

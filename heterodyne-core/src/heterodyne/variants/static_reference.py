@@ -1,0 +1,34 @@
+"""`static-reference`: `two-component` with a reference that does not move, J_ref = 0; 11 parameters.
+
+The usual heterodyne experiment: the reference is a static scatterer in the beam.
+"""
+
+from __future__ import annotations
+
+from jax import Array
+from jax.typing import ArrayLike
+
+from heterodyne.model import Components, Model, Parameters
+from heterodyne.parameters import REGISTRY
+from heterodyne.variants import two_component
+
+_AT_REST = {"D0_ref": 0.0, "alpha_ref": 0.0, "D_offset_ref": 0.0}
+
+
+def profiles(p: Parameters, t: Array, q: ArrayLike, phi: ArrayLike) -> two_component.Profiles:
+    """The profiles of `two-component` at J_ref = 0."""
+    return two_component.profiles({**p, **_AT_REST}, t, q, phi)
+
+
+def components(p: Parameters, t: Array, q: ArrayLike, phi: ArrayLike) -> Components:
+    """The components of `two-component` at J_ref = 0."""
+    return two_component.components({**p, **_AT_REST}, t, q, phi)
+
+
+MODEL = Model(
+    "static-reference",
+    REGISTRY.select(name for name in two_component.NAMES if name not in _AT_REST),
+    profiles,
+    two_component.pair,
+    components,
+)

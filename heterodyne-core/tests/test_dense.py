@@ -1,0 +1,80 @@
+"""The dense evaluator against sums formed from the whole matrix and its Jacobian."""
+
+import jax
+import numpy as np
+import pytest
+
+from heterodyne.data.bin import read_bins
+from heterodyne.data.simulation import simulate
+from heterodyne.data.two_time import TwoTime
+from heterodyne.kernels.dense import pair_sums
+from heterodyne.kernels.meshgrid import correlation_matrix
+from heterodyne.model import create_model
+
+MODELS = ("two-component", "static-reference", "no-flow", "equilibrium", "static")
+
+
+def whole_matrix_sums(model, theta, data, index):
+    """The same sums without tiles, blocks or padding."""
+
+    def s(values):
+        params = dict(zip(model.parameters, values, strict=True))
+        return correlation_matrix(model, params, data.t, data.q[index], data.phi[index])
+
+    x = np.concatenate([np.asarray(s(theta))[None], np.moveaxis(np.asarray(jax.jacfwd(s)(theta)), -1, 0)])
+    upper = np.triu(np.outer(data.mask[index], data.mask[index]), 1)
+    x, d = x[:, upper], data.c2[index][upper]
+    return len(d), d, x
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_dense_sums_equal_sums_over_the_whole_matrix(name):
+    mask = np.ones(90, dtype=bool)
+    mask[[3, 40, 41, 89]] = False
+    data = simulate(model=name, q=[0.008, 0.012], phi=[0.0, 50.0], frames=90, seed=3)
+    data = TwoTime(data.c2, data.q, data.phi, data.t, data.dt, mask=mask, provenance=data.provenance)
+    model = create_model(name)
+    theta = np.array(list(data.provenance["truth"]["params"].values())) * 1.07
+    sums = pair_sums(model, theta, read_bins((data,)))
+    for index in range(data.n_bins):
+        count, d, x = whole_matrix_sums(model, theta, data, index)
+        shifted = d - sums.reference[index]
+        assert sums.count[index] == count
+        np.testing.assert_allclose(sums.reference[index], d.mean(), rtol=1e-13)
+        np.testing.assert_allclose(sums.data2[index], shifted @ shifted, rtol=1e-11)
+        np.testing.assert_allclose(sums.model[index], x.sum(1), rtol=1e-10, atol=1e-290)
+        np.testing.assert_array_less(
+            np.abs(sums.cross[index] - x @ shifted), 1e-11 * np.abs(x) @ np.abs(shifted) + 1e-290
+        )
+        size = np.sqrt(np.diag(x @ x.T))
+        np.testing.assert_array_less(
+            np.abs(sums.gram[index] - x @ x.T), 1e-11 * np.outer(size, size) + 1e-290
+        )
+
+
+def test_the_cost_alone_needs_no_jacobian():
+    data = simulate(frames=64, seed=1)
+    model, bins = create_model("two-component"), read_bins((data,))
+    theta = np.array(list(data.provenance["truth"]["params"].values()))
+    full, short = pair_sums(model, theta, bins), pair_sums(model, theta, bins, jacobian=False)
+    np.testing.assert_allclose(short.gram[:, 0, 0], full.gram[:, 0, 0], rtol=1e-13)
+    assert short.model.shape == (3, 1)
+
+
+def test_masked_frames_may_hold_anything():
+    data = simulate(frames=70, seed=2)
+    matrices, mask = np.array(data.c2), np.ones(70, dtype=bool)
+    mask[[5, 60]] = False
+    clean = TwoTime(matrices, data.q, data.phi, data.t, data.dt, mask=mask)
+    spoiled = matrices.copy()
+    spoiled[:, [5, 60], :] = np.nan
+    spoiled[:, :, [5, 60]] = np.nan
+    dirty = TwoTime(spoiled, data.q, data.phi, data.t, data.dt, mask=mask)
+    model = create_model("two-component")
+    theta = np.array(list(data.provenance["truth"]["params"].values()))
+    for one, other in zip(
+        pair_sums(model, theta, read_bins((clean,))),
+        pair_sums(model, theta, read_bins((dirty,))),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(one, other)

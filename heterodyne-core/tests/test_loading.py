@@ -1,0 +1,341 @@
+"""Which loader reads a file, what is wrong with files that none can read, and lazy reading from HDF5."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+import types
+
+import h5py
+import heterodyne as het
+import numpy as np
+import pytest
+from heterodyne.data.two_time import TwoTime
+from heterodyne.errors import DataError, HeterodyneError
+from heterodyne.io import lazy, loading
+from heterodyne.io.lazy import FileMatrices, Place
+from heterodyne.io.provenance import versions
+from heterodyne.plugins.records import LoaderRecord
+
+MATRIX = np.exp(-np.abs(np.subtract.outer(np.arange(6), np.arange(6))) / 3) + 1
+ALL = slice(0, 6)
+
+
+def one_line(error):
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+@pytest.fixture
+def stored(tmp_path):
+    """A function that writes one dataset ``c2`` and returns the matrices on it."""
+
+    def write(frames=ALL, place=None, **options):
+        path = tmp_path / "one.h5"
+        with h5py.File(path, "w") as file:
+            file.create_dataset("c2", **options)
+        return FileMatrices(path, (place or Place("c2"),), frames)
+
+    return write
+
+
+def loaders(monkeypatch, **scores):
+    """Make these the installed loaders: a score, or an exception that sniffing raises."""
+
+    def record(name, score):
+        def sniff(path):
+            if isinstance(score, Exception):
+                raise score
+            return score
+
+        def load(path, selection):
+            return TwoTime([MATRIX], [0.01], [0.0], np.arange(1, 7), 1.0, provenance={"dt_source": name})
+
+        module = types.SimpleNamespace(sniff=sniff, load=load)
+        found = LoaderRecord(name, "a test", "nowhere")
+        object.__setattr__(found, "resolve", lambda: module)
+        return found
+
+    records = {name: record(name, score) for name, score in scores.items()}
+    manager = types.SimpleNamespace(listing=lambda kind: records, find=lambda kind, name: records[name])
+    monkeypatch.setattr(loading, "manager", lambda: manager)
+
+
+def test_the_best_score_wins(monkeypatch, tmp_path):
+    (tmp_path / "x").write_bytes(b"x")
+    loaders(monkeypatch, low=0.2, high=0.8)
+    data = het.load(tmp_path / "x")
+    assert data.provenance["loader"] == data.provenance["dt_source"] == "high"
+
+
+def test_two_equal_best_scores_are_an_error_naming_both(monkeypatch, tmp_path):
+    (tmp_path / "x").write_bytes(b"x")
+    loaders(monkeypatch, one=0.8, two=0.8, three=0.1)
+    with pytest.raises(DataError, match="'one' and 'two' equally; choose with --loader one") as error:
+        het.load(tmp_path / "x")
+    one_line(error)
+    assert het.load(tmp_path / "x", loader="two").provenance["loader"] == "two"
+
+
+def test_a_loader_that_fails_to_sniff_is_passed_over_with_a_warning(monkeypatch, tmp_path):
+    (tmp_path / "x").write_bytes(b"x")
+    loaders(monkeypatch, broken=RuntimeError("boom"), sound=0.5)
+    with pytest.warns(UserWarning, match="loader 'broken' failed on .*boom"):
+        assert het.load(tmp_path / "x").provenance["loader"] == "sound"
+
+
+def test_an_unknown_loader_lists_those_installed(aps_u):
+    with pytest.raises(HeterodyneError, match="no loader named 'aps_u'; did you mean 'aps-u'.*numpy"):
+        het.load(aps_u(), loader="aps_u")
+
+
+def test_provenance_names_the_file_its_checksum_and_the_selection(aps_u):
+    path = aps_u()
+    found = het.load(path, q=0.008, phi=(-5, 5), frames=(1, 10)).provenance
+    assert found["file"] == str(path)
+    assert found["size"] == path.stat().st_size
+    assert found["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert found["loader"] == "aps-u"
+    assert found["selection"] == {"q": (0.008,), "phi": ((-5.0, 5.0),), "frames": (1, 10)}
+
+
+def test_large_files_are_known_by_their_time_of_change(tmp_path, monkeypatch, aps_u):
+    monkeypatch.setattr("heterodyne.io.provenance._HASHED", 10)
+    path = aps_u()
+    found = het.load(path).provenance
+    assert "sha256" not in found
+    assert found["mtime_ns"] == path.stat().st_mtime_ns
+
+
+def test_versions_name_the_numerical_base_and_our_distributions():
+    found = versions()
+    assert {"heterodyne-core", "jax", "numpy", "python"} <= set(found)
+    assert found["numpy"] == np.__version__
+
+
+@pytest.mark.parametrize(
+    ("q", "n_bins"),
+    [(0.008, 3), ((0.007, 0.011), 6), ([0.004, 0.0221], 5), ([0.004, (0.02, 0.03)], 8), ([(0, 1)], 28)],
+)
+def test_q_is_a_value_a_range_or_a_list_of_those(aps_u, q, n_bins):
+    assert het.load(aps_u(), q=q).n_bins == n_bins
+    assert het.load(aps_u(), q=np.array(q) if isinstance(q, float) else q).n_bins == n_bins
+
+
+def test_lists_arrays_and_tuples_of_several_are_the_same(aps_u):
+    path = aps_u()
+    assert het.load(path, phi=()).n_bins == het.load(path).n_bins == 28
+    assert het.load(path, q=np.array([0.004, 0.022])).n_bins == het.load(path, q=[0.004, 0.022]).n_bins
+    assert het.load(path, phi=((-70, -50), (50, 70))).n_bins == het.load(path, phi=[-60, 60]).n_bins
+
+
+@pytest.mark.parametrize(
+    ("selection", "said"),
+    [
+        ({"q": (0.1, 0.2)}, "no bin with q in 0.1:0.2; the file has q = 0.004, 0.006"),
+        ({"phi": (10, 20)}, "no bin with phi in 10:20; the selected q have phi = -60, 0, 60"),
+        ({"frames": (5, 30)}, "frames 5:30 select nothing usable; the file has frames 1:20"),
+        ({"frames": (9, 3)}, "frames 9:3"),
+        ({"frames": (4, 4)}, "frames 4:4"),
+        ({"frames": (1.5, 4)}, "frames must be two whole numbers"),
+        ({"frames": 7}, "frames must be two whole numbers"),
+        ({"q": "0.01"}, "q must be a number"),
+        ({"q": (0.02, 0.01)}, "q range 0.02:0.01 has its ends exchanged"),
+        ({"phi": [(1, 2, 3)]}, "phi must be a number"),
+        ({"dt": 0.0}, "dt must be positive"),
+        ({"dt": -1.0}, "dt must be positive"),
+        ({"dt": float("nan")}, "dt must be positive"),
+        ({"age": -50.0}, "frame times must be positive"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:(dt|age) = ")
+def test_a_selection_that_selects_nothing_says_what_exists(aps_u, selection, said):
+    with pytest.raises(DataError) as error:
+        het.load(aps_u(), **selection)
+    assert said in one_line(error)
+
+
+def test_a_missing_file_suggests_the_nearest_name(tmp_path):
+    (tmp_path / "run_1.h5").write_bytes(b"")
+    with pytest.raises(DataError, match=r"there is no file .*/run1.h5; did you mean .*/run_1.h5\?") as error:
+        het.load(tmp_path / "run1.h5")
+    one_line(error)
+    with pytest.raises(DataError, match="there is no file"):
+        het.load(tmp_path / "no" / "where.h5")
+
+
+def test_a_folder_and_an_empty_file_are_named(tmp_path):
+    (tmp_path / "empty.h5").touch()
+    with pytest.raises(DataError, match="is a folder"):
+        het.load(tmp_path)
+    with pytest.raises(DataError, match="empty.h5 is empty"):
+        het.load(tmp_path / "empty.h5")
+
+
+def test_a_file_that_is_not_hdf5_says_so(tmp_path):
+    (tmp_path / "notes.h5").write_text("q = 0.01")
+    with pytest.raises(DataError, match="notes.h5 is not an HDF5 file") as error:
+        het.load(tmp_path / "notes.h5")
+    one_line(error)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root reads everything")
+def test_an_unreadable_file_says_so(tmp_path):
+    (tmp_path / "secret.h5").write_text("x")
+    (tmp_path / "secret.h5").chmod(0)
+    with pytest.raises(DataError, match="cannot be read: Permission denied"):
+        het.load(tmp_path / "secret.h5")
+
+
+@pytest.mark.parametrize("kept", [300, 3000])
+def test_a_truncated_file_says_so(aps_u, kept):
+    path = aps_u()
+    path.write_bytes(path.read_bytes()[:kept])
+    with pytest.raises(DataError, match="truncated or still being written") as error:
+        het.load(path)
+    one_line(error)
+
+
+def test_hdf5_without_two_time_data_lists_what_is_there(tmp_path):
+    with h5py.File(tmp_path / "foreign.h5", "w") as file:
+        file["images"] = np.zeros(3)
+        file.create_group("settings")
+    with pytest.raises(DataError, match=r"no two-time correlation .* at its top: images, settings") as error:
+        het.load(tmp_path / "foreign.h5")
+    assert "aps-u" in one_line(error)
+
+
+@pytest.mark.parametrize("key", ["xpcs/multitau/normalized_g2", "exchange/norm-0-g2", "entry/data/g2"])
+def test_multi_tau_results_are_recognised(tmp_path, key):
+    with h5py.File(tmp_path / "g2.h5", "w") as file:
+        file[key] = np.ones(3)
+    with pytest.raises(DataError, match="multi-tau g2 only"):
+        het.load(tmp_path / "g2.h5")
+
+
+def test_an_empty_hdf5_file_says_so(tmp_path):
+    h5py.File(tmp_path / "hollow.h5", "w").close()
+    with pytest.raises(DataError, match="at its top: nothing"):
+        het.load(tmp_path / "hollow.h5")
+
+
+def test_frames_are_cut_and_the_half_is_mirrored(stored):
+    matrices = stored(slice(1, 5), data=np.triu(MATRIX).astype(np.float32), chunks=(6, 6), compression="lzf")
+    assert matrices[0].dtype == np.float32
+    np.testing.assert_array_equal(matrices[0], MATRIX[1:5, 1:5].astype(np.float32))
+    assert [matrix.shape for matrix in matrices] == [(4, 4)]
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_one_matrix_of_a_three_dimensional_array_is_read(stored, axis):
+    stack = np.stack([MATRIX, MATRIX + 1, MATRIX + 2], axis=axis)
+    np.testing.assert_array_equal(stored(place=Place("c2", 1, axis), data=stack)[0], MATRIX + 1)
+
+
+def test_a_three_dimensional_array_without_index_is_refused(stored):
+    with pytest.raises(DataError, match=r"c2 must be one square matrix, not of shape \(2, 6, 6\)"):
+        stored(data=np.stack([MATRIX, MATRIX]))[0]
+
+
+def test_a_matrix_that_is_neither_half_nor_symmetric_names_file_and_dataset(stored):
+    lopsided = MATRIX.copy()
+    lopsided[4, 0] += 1
+    with pytest.raises(DataError, match=r"one.h5: c2: the matrix is neither") as error:
+        stored(data=lopsided)[0]
+    one_line(error)
+
+
+def test_a_file_that_vanishes_before_its_matrix_is_read_is_named(stored):
+    matrices = stored(data=MATRIX)
+    matrices.path.unlink()
+    with pytest.raises(DataError, match="there is no file"):
+        matrices[0]
+
+
+def test_a_virtual_dataset_whose_source_is_gone_is_refused(tmp_path):
+    with h5py.File(tmp_path / "source.h5", "w") as file:
+        file["m"] = MATRIX
+    layout = h5py.VirtualLayout((6, 6), float)
+    layout[:] = h5py.VirtualSource("source.h5", "m", (6, 6))
+    with h5py.File(tmp_path / "view.h5", "w") as file:
+        file.create_virtual_dataset("c2", layout)
+    matrices = FileMatrices(tmp_path / "view.h5", (Place("c2"),), ALL)
+    np.testing.assert_array_equal(matrices[0], MATRIX)
+    (tmp_path / "source.h5").unlink()
+    with pytest.raises(DataError, match="virtual dataset whose source source.h5 is missing"):
+        matrices[0]
+
+
+def unreadable(path, code):
+    """A dataset ``c2`` whose only chunk claims to be packed by filter ``code``."""
+    with h5py.File(path, "w") as file:
+        pipeline = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+        pipeline.set_chunk((6, 6))
+        pipeline.set_filter(code, h5py.h5z.FLAG_OPTIONAL, ())
+        space = h5py.h5s.create_simple((6, 6))
+        made = h5py.h5d.create(file.id, b"c2", h5py.h5t.IEEE_F64LE, space, dcpl=pipeline)
+        made.write_direct_chunk((0, 0), MATRIX.tobytes())
+    return FileMatrices(path, (Place("c2"),), ALL)
+
+
+def test_a_filter_that_nothing_brings_is_named(tmp_path):
+    with pytest.raises(DataError, match=r"filter 32600 .*pip install heterodyne-core\[compression\]") as error:
+        unreadable(tmp_path / "packed.h5", 32600)[0]
+    one_line(error)
+
+
+def test_without_hdf5plugin_the_installation_line_is_given(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "hdf5plugin", None)
+    with pytest.raises(DataError, match=r"pip install heterodyne-core\[compression\]"):
+        unreadable(tmp_path / "packed.h5", 32600)[0]
+
+
+def test_damaged_chunks_are_one_line(tmp_path):
+    path = tmp_path / "damaged.h5"
+    with h5py.File(path, "w") as file:
+        made = file.create_dataset("c2", (6, 6), chunks=(6, 6), compression="gzip")
+        made.id.write_direct_chunk((0, 0), b"not zlib at all")
+    with pytest.raises(DataError, match="c2 cannot be read") as error:
+        FileMatrices(path, (Place("c2"),), ALL)[0]
+    one_line(error)
+
+
+def test_bitshuffle_is_read_when_hdf5plugin_is_there(tmp_path):
+    pytest.importorskip("hdf5plugin")
+    path = tmp_path / "shuffled.h5"
+    write = (
+        "import h5py, hdf5plugin, numpy as np, sys;"
+        "f = h5py.File(sys.argv[1], 'w');"
+        "f.create_dataset('c2', data=np.eye(6) + 1, chunks=(6, 6), **hdf5plugin.Bitshuffle(cname='lz4'))"
+    )
+    subprocess.run([sys.executable, "-c", write, str(path)], check=True)
+    read = (
+        "import sys; from pathlib import Path; from heterodyne.io.lazy import FileMatrices, Place;"
+        "print(FileMatrices(Path(sys.argv[1]), (Place('c2'),), slice(0, 6))[0].sum());"
+        "assert 'hdf5plugin' in sys.modules"
+    )
+    done = subprocess.run([sys.executable, "-c", read, str(path)], check=True, capture_output=True, text=True)
+    assert float(done.stdout) == 42.0
+
+
+def test_a_file_open_for_writing_elsewhere_is_still_read(tmp_path):
+    path = tmp_path / "live.h5"
+    with h5py.File(path, "w") as file:
+        file["c2"] = MATRIX
+        file.flush()
+        read = (
+            "import sys; from pathlib import Path; from heterodyne.io.lazy import FileMatrices, Place;"
+            "print(FileMatrices(Path(sys.argv[1]), (Place('c2'),), slice(0, 6))[0].shape)"
+        )
+        done = subprocess.run([sys.executable, "-c", read, str(path)], capture_output=True, text=True)
+    assert done.stdout.strip() == "(6, 6)", done.stderr
+
+
+def test_the_count_of_frames_ignores_the_stacking_axis(tmp_path):
+    with h5py.File(tmp_path / "stack.h5", "w") as file:
+        file["c2"] = np.ones((6, 6, 4))
+        assert lazy.frame_count(file, (Place("c2", 2, 2), Place("c2", 3, 2))) == 6
+        with pytest.raises(DataError, match="must be square"):
+            lazy.frame_count(file, (Place("c2", 0, 0),))

@@ -1,0 +1,195 @@
+"""The project's own file keeps everything, is an NXxpcs tree, and stores upper tiles only."""
+
+from __future__ import annotations
+
+import json
+
+import h5py
+import heterodyne as het
+import numpy as np
+import pytest
+from heterodyne.data.two_time import TwoTime
+from heterodyne.errors import DataError
+
+
+def symmetric(n, dtype=np.float64, seed=0):
+    noise = np.random.default_rng(seed).normal(1.1, 0.02, (n, n)).astype(dtype)
+    return np.triu(noise) + np.triu(noise, 1).T
+
+
+@pytest.fixture
+def data():
+    t = np.array([1.0, 1.5, 2.0, 4.0, 4.5, 5.0, 9.0])
+    mask = np.ones((3, 7), dtype=bool)
+    mask[1, 2] = mask[2, :2] = False
+    return TwoTime(
+        c2=[symmetric(7, np.float32, seed) for seed in range(3)],
+        q=[0.01, 0.01, 0.0123456789012345],
+        phi=[-170.0, np.nan, 200.0],
+        t=t,
+        dt=0.5,
+        age=0.5,
+        dq=[0.001, 0.001, np.nan],
+        dphi=[10.0, np.nan, 20.0],
+        mask=mask,
+        provenance={
+            "dt_source": "simulated",
+            "truth": {"D0_ref": 1.0e4 / 3, "names": ["a"], "c2": np.arange(3)},
+            "seed": np.int64(7),
+            "file": "raw.hdf",
+            "frames": [1, 7],
+        },
+    )
+
+
+def test_everything_survives_saving_and_loading(data, tmp_path):
+    path = data.save(tmp_path / "own.h5")
+    back = het.load(path)
+    for name in ("q", "phi", "t", "dq", "dphi", "mask"):
+        np.testing.assert_array_equal(getattr(back, name), getattr(data, name), err_msg=name)
+        assert getattr(back, name).dtype == getattr(data, name).dtype
+    assert (back.dt, back.age) == (data.dt, data.age)
+    for loaded, original in zip(back.c2, data.c2, strict=True):
+        assert loaded.dtype == np.float32
+        np.testing.assert_array_equal(loaded, original)
+
+
+def test_provenance_survives_and_that_of_the_earlier_file_becomes_the_origin(data, tmp_path):
+    found = het.load(data.save(tmp_path / "own.h5")).provenance
+    assert found["truth"] == {"D0_ref": 1.0e4 / 3, "names": ["a"], "c2": [0, 1, 2]}
+    assert found["seed"] == 7
+    assert found["dt_source"] == "simulated"
+    assert found["origin"] == {"file": "raw.hdf", "frames": [1, 7]}
+    assert found["file"] == str(tmp_path / "own.h5")
+    assert found["loader"] == "heterodyne"
+
+
+def test_the_chain_of_origins_grows_with_every_conversion(data, tmp_path):
+    first = het.load(data.save(tmp_path / "first.h5"), frames=(2, 7))
+    second = het.load(first.save(tmp_path / "second.h5"))
+    origin = second.provenance["origin"]
+    assert origin["file"] == str(tmp_path / "first.h5")
+    assert origin["frames"] == [2, 7]
+    assert origin["origin"]["file"] == "raw.hdf"
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("n", [3, 255, 256, 257, 700])
+def test_tiles_of_every_size_give_the_matrix_back(tmp_path, n, dtype):
+    matrix = symmetric(n, dtype)
+    data = TwoTime([matrix], [0.01], [0.0], np.arange(1, n + 1), 1.0)
+    loaded = het.load(data.save(tmp_path / "own.h5")).c2[0]
+    assert loaded.dtype == dtype
+    np.testing.assert_array_equal(loaded, matrix)
+
+
+def test_tiles_below_the_diagonal_are_not_stored(tmp_path):
+    data = TwoTime([symmetric(1024, np.float32)], [0.01], [0.0], np.arange(1, 1025), 1.0)
+    with h5py.File(data.save(tmp_path / "own.h5")) as file:
+        dataset = file["entry/twotime/two_time_corr_func/c2_00001"]
+        assert dataset.chunks == (256, 256)
+        assert dataset.id.get_num_chunks() == 4 + 3 + 2 + 1
+
+
+def test_the_tree_is_nxxpcs(data, tmp_path):
+    with h5py.File(data.save(tmp_path / "own.nxs")) as file:
+        assert file.attrs["heterodyne_schema"] == "twotime/1"
+        classes = {
+            name: group.attrs["NX_class"]
+            for name in (
+                "/ entry entry/data entry/twotime entry/instrument entry/instrument/detector "
+                "entry/instrument/masks entry/heterodyne"
+            ).split()
+            if isinstance(group := file[name], h5py.Group)
+        }
+        assert list(classes.values()) == (
+            "NXroot NXentry NXdata NXdata NXinstrument NXdetector NXnote NXcollection".split()
+        )
+        assert file["entry/definition"][()] == b"NXxpcs"
+        matrices = file["entry/twotime/two_time_corr_func"]
+        assert dict(matrices.attrs) == {
+            "NX_class": "NXcollection",
+            "storage_mode": "data_exchange_keys",
+            "populated_elements": "upper_half",
+            "baseline_reference": 1,
+            "time_origin_location": "upper_left",
+        }
+        assert file["entry/instrument/detector/frame_time"].attrs["units"] == "s"
+        assert json.loads(file["entry/heterodyne/truth"][()])["names"] == ["a"]
+
+
+def test_selected_bins_and_frames_are_cut_everywhere(data, tmp_path, matrices_read):
+    part = het.load(data.save(tmp_path / "own.h5"), q=0.0123, frames=(3, 6))
+    assert matrices_read == []
+    np.testing.assert_array_equal(part.t, data.t[2:6])
+    np.testing.assert_array_equal(part.mask, data.mask[2:, 2:6])
+    np.testing.assert_array_equal(part.c2[0], data.c2[2][2:6, 2:6])
+    assert part.age == pytest.approx(data.t[2] - data.dt)
+    assert matrices_read == ["c2_00003"]
+
+
+def test_a_part_saved_again_keeps_its_times(data, tmp_path):
+    part = het.load(data.save(tmp_path / "own.h5"), frames=(3, 7))
+    again = het.load(part.save(tmp_path / "part.h5"))
+    np.testing.assert_array_equal(again.t, part.t)
+    assert again.age == part.age
+
+
+def test_dt_and_age_given_stretch_and_shift_the_times(data, tmp_path):
+    path = data.save(tmp_path / "own.h5")
+    with pytest.warns(UserWarning, match="dt = 1 s as given, not 0.5 s"):
+        stretched = het.load(path, dt=1.0)
+    np.testing.assert_allclose(stretched.t, 0.5 + 2 * (data.t - 0.5))
+    with pytest.warns(UserWarning, match="age = 10 s"):
+        shifted = het.load(path, age=10.0)
+    np.testing.assert_allclose(shifted.t, data.t + 9.5)
+
+
+def test_bins_of_one_file_can_be_written_over_it(data, tmp_path):
+    path = data.save(tmp_path / "own.h5")
+    het.load(path, q=0.01).save(path)
+    back = het.load(path)
+    assert back.n_bins == 2
+    np.testing.assert_array_equal(back.c2[1], data.c2[1])
+
+
+def test_only_names_of_hdf5_files_are_taken(data, tmp_path):
+    with pytest.raises(DataError, match=r"own.npz must end in .h5, .hdf5"):
+        data.save(tmp_path / "own.npz")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_matrix_of_the_wrong_size_leaves_no_file(data, tmp_path):
+    data.c2[2] = symmetric(5)
+    with pytest.raises(DataError, match="has 5 frames, the times 7"):
+        data.save(tmp_path / "own.h5")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_is_not_there_is_one_line(data, tmp_path):
+    with pytest.raises(DataError, match="there is no folder"):
+        data.save(tmp_path / "nowhere" / "own.h5")
+
+
+def test_a_later_schema_is_refused(data, tmp_path):
+    path = data.save(tmp_path / "own.h5")
+    with h5py.File(path, "r+") as file:
+        file.attrs["heterodyne_schema"] = "twotime/2"
+    with pytest.raises(DataError, match="heterodyne_schema is twotime/2; this version reads twotime/1"):
+        het.load(path)
+
+
+def test_a_file_without_its_times_names_them(data, tmp_path):
+    path = data.save(tmp_path / "own.h5")
+    with h5py.File(path, "r+") as file:
+        del file["entry/heterodyne/t"]
+    with pytest.raises(DataError, match="has no entry/heterodyne/t"):
+        het.load(path)
+
+
+def test_matrices_and_bins_must_be_as_many(data, tmp_path):
+    path = data.save(tmp_path / "own.h5")
+    with h5py.File(path, "r+") as file:
+        del file["entry/twotime/two_time_corr_func/c2_00002"]
+    with pytest.raises(DataError, match="2 matrices but 3 q and 3 phi"):
+        het.load(path)

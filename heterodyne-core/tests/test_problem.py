@@ -1,0 +1,79 @@
+"""Choices that make a problem, and the choices that are refused."""
+
+import numpy as np
+import pytest
+
+from heterodyne.data.simulation import simulate
+from heterodyne.errors import DataError, ParameterError
+from heterodyne.model import create_model
+from heterodyne.problem import create_problem
+
+DATA = simulate(frames=20)
+MODEL = create_model("two-component")
+
+
+def problem(**choices):
+    return create_problem(DATA, MODEL, **choices)
+
+
+def test_f2_is_fixed_unless_asked_for():
+    assert "f2" not in problem().varying
+    assert "f2" in problem(start={"f2": 1.0}).varying
+    assert "f2" in problem(bounds={"f2": (0.0, 10.0)}).varying
+
+
+def test_every_name_can_be_fixed_started_and_bounded():
+    for name, row in MODEL.parameters.items():
+        middle = 0.5 * (row.low + row.high)
+        fixed = problem(fix={name: middle})
+        assert name not in fixed.varying
+        assert fixed.expand(fixed.column("start"))[name] == middle
+        assert problem(start={name: middle}).parameters[name].start == middle
+        bounded = problem(bounds={name: (row.low, middle)})
+        assert (bounded.parameters[name].low, bounded.parameters[name].high) == (row.low, middle)
+
+
+def test_expand_follows_ties_and_keeps_fixed_values():
+    tied = problem(tie={"D0_ref": "D0_sample"}, fix={"v0": 0.0})
+    values = tied.expand(np.arange(len(tied.varying)) + 1.0)
+    assert values["D0_ref"] == values["D0_sample"] and values["v0"] == 0.0
+    np.testing.assert_array_equal(
+        tied.selection_matrix() @ np.ones(len(tied.varying)),
+        [0.0 if name in ("v0", "f2") else 1.0 for name in MODEL.parameters],
+    )
+
+
+def test_a_parameter_tied_to_a_fixed_one_is_fixed_too():
+    tied = problem(tie={"D0_ref": "D0_sample"}, fix={"D0_sample": 5.0})
+    assert tied.expand(tied.column("start"))["D0_ref"] == 5.0
+    assert not tied.selection_matrix()[list(MODEL.parameters).index("D0_ref")].any()
+
+
+@pytest.mark.parametrize(
+    ("choices", "words"),
+    [
+        ({"fix": {"D0_reff": 1.0}}, "did you mean 'D0_ref'"),
+        ({"start": {"v0": 1e7}}, "outside its bounds"),
+        ({"start": {"alpha_ref": 3.0}}, "outside its bounds"),
+        ({"fix": {"f0": 1.5}}, "outside its bounds"),
+        ({"bounds": {"beta": (1.0, 0.5)}}, "low < high"),
+        ({"bounds": {"beta": (-3.0, 0.5)}}, "leave the range"),
+        ({"fix": ["v0"], "start": {"v0": 10.0}}, "fixed and has a start"),
+        ({"fix": ["v0"], "tie": {"v0": "v_offset"}}, "fixed and has a tie"),
+        ({"tie": {"v0": "v_offset"}}, "different units"),
+        ({"tie": {"D0_ref": "D0_ref"}}, "of its own"),
+        ({"tie": {"D0_ref": "D0_sample", "D0_sample": "D0_ref"}}, "of its own"),
+        ({"fix": list(MODEL.parameters)}, "nothing is left"),
+    ],
+)
+def test_contradictions_are_refused_in_one_line(choices, words):
+    with pytest.raises(ParameterError) as caught:
+        problem(**choices)
+    assert words in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_model_with_flow_refuses_a_ring():
+    ring = simulate(model="no-flow", phi=[float("nan")], frames=20)
+    with pytest.raises(DataError, match="needs an azimuth"):
+        create_problem(ring, MODEL)
+    create_problem(ring, create_model("no-flow"))

@@ -1,0 +1,1 @@
+"""Trust-region least squares for heterodyne two-time correlations."""

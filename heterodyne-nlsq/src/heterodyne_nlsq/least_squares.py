@@ -1,0 +1,61 @@
+"""The optimizer `nlsq`: trust-region least squares over all bins jointly."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from heterodyne.data.bin import read_bins
+from heterodyne.problem import Problem
+from heterodyne.result import Fit
+from heterodyne_nlsq.objective import Objective, create_objective
+from heterodyne_nlsq.outcome import create_fit, residual_noise
+from heterodyne_nlsq.starts import start_points
+from heterodyne_nlsq.trust_region import Solution, Tolerances, minimise
+
+_WEIGHT_ROUNDS = 2
+
+
+def fit(problem: Problem, options: Mapping[str, Any], progress: Callable[[str], None]) -> Fit:
+    """The least-squares fit of a problem."""
+    began = perf_counter()
+    objective = create_objective(problem, read_bins(problem.data))
+    tolerances = Tolerances(*(options[name] for name in ("ftol", "xtol", "gtol", "max_iterations")))
+    solution = _best(objective, options, tolerances, progress)
+    rounds = _WEIGHT_ROUNDS if options["weights"] == "noise" and len(objective.bins) > 1 else 0
+    iterations = solution.iterations
+    for number in range(rounds):
+        objective = objective.weighted(residual_noise(objective, solution))
+        progress(f"weights, round {number + 1}: noise {_listed(objective.sigma)}")
+        solution = minimise(objective, solution.x, objective.low, objective.high, tolerances)
+        iterations += solution.iterations
+    return create_fit(objective, solution, iterations, perf_counter() - began)
+
+
+def _best(
+    objective: Objective, options: Mapping[str, Any], tolerances: Tolerances, progress: Callable[[str], None]
+) -> Solution:
+    """The solution of least cost over the starts that are polished."""
+    points = start_points(objective, options["starts"], options["seed"])
+    if len(points) > 1:
+        progress(f"screening {len(points)} starts")
+        points = points[np.argsort([_cost(objective, point) for point in points])[: options["polish"]]]
+
+    def watch(iteration: int, cost: float) -> None:
+        progress(f"iteration {iteration}: cost {cost:.8g}")
+
+    solutions = [minimise(objective, x, objective.low, objective.high, tolerances, watch) for x in points]
+    return min(solutions, key=lambda one: one.equations.cost)
+
+
+def _cost(objective: Objective, point: np.ndarray) -> float:
+    cost = objective.cost(point)
+    return cost if np.isfinite(cost) else np.inf
+
+
+def _listed(values: np.ndarray) -> str:
+    shown = ", ".join(f"{value:.3g}" for value in values[:6])
+    return shown + (", ..." if len(values) > 6 else "")

@@ -1,0 +1,84 @@
+"""The objective that the trust region sees: coordinates u of the varying parameters, normal equations in u.
+
+Parameters on a log scale are moved in their logarithm, the others as they are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from heterodyne.data.bin import Bin
+from heterodyne.kernels.dense import pair_sums
+from heterodyne.normal_equations import NormalEquations, PairSums, SolvedScaling, normal_equations
+from heterodyne.problem import Problem
+from heterodyne.scaling import ScalingDesign, scaling_design
+
+
+@dataclass(frozen=True, eq=False)
+class Objective:
+    """A problem with its data in memory and the noise ``sigma`` per bin that weights it."""
+
+    problem: Problem
+    bins: tuple[Bin, ...]
+    contrast: ScalingDesign
+    offset: ScalingDesign
+    sigma: np.ndarray
+
+    @property
+    def log(self) -> np.ndarray:
+        """Which varying parameters are moved in their logarithm."""
+        return np.array([self.problem.parameters[name].scale == "log" for name in self.problem.varying])
+
+    @property
+    def low(self) -> np.ndarray:
+        """The lower bounds of u."""
+        return self.to_coordinates(self.problem.column("low"))
+
+    @property
+    def high(self) -> np.ndarray:
+        """The upper bounds of u."""
+        return self.to_coordinates(self.problem.column("high"))
+
+    def to_coordinates(self, values: np.ndarray) -> np.ndarray:
+        """u of the varying parameters' values."""
+        return np.where(self.log, np.log(np.where(self.log, values, 1.0)), values)
+
+    def to_values(self, u: np.ndarray) -> np.ndarray:
+        """The varying parameters' values at u."""
+        return np.where(self.log, np.exp(np.where(self.log, u, 0.0)), u)
+
+    def slopes(self, u: np.ndarray) -> np.ndarray:
+        """∂(value)/∂u of every varying parameter."""
+        return np.where(self.log, self.to_values(u), 1.0)
+
+    def sums(self, u: np.ndarray, jacobian: bool = True) -> PairSums:
+        """The sums over all pairs at u."""
+        theta = np.array(list(self.problem.expand(self.to_values(u)).values()))
+        return pair_sums(self.problem.model, theta, self.bins, jacobian)
+
+    def solve(self, u: np.ndarray) -> tuple[NormalEquations, SolvedScaling]:
+        """The normal equations at u and the scaling that solves them."""
+        columns = self.problem.selection_matrix() * self.slopes(u)
+        return normal_equations(self.sums(u), columns, self.contrast, self.offset, self.sigma)
+
+    def __call__(self, u: np.ndarray) -> NormalEquations:
+        return self.solve(u)[0]
+
+    def cost(self, u: np.ndarray) -> float:
+        """The cost alone."""
+        none = np.zeros((0, 0))
+        return normal_equations(self.sums(u, False), none, self.contrast, self.offset, self.sigma)[0].cost
+
+    def weighted(self, sigma: np.ndarray) -> Objective:
+        """The same objective with another noise per bin."""
+        return replace(self, sigma=sigma)
+
+
+def create_objective(problem: Problem, bins: tuple[Bin, ...]) -> Objective:
+    """The objective of a problem, every bin with the same weight."""
+    q, phi = np.array([one.q for one in bins]), np.array([one.phi for one in bins])
+    contrast = scaling_design("contrast", problem.contrast, q, phi)
+    offset = scaling_design("offset", problem.offset, q, phi)
+    return Objective(problem, bins, contrast, offset, np.ones(len(bins)))

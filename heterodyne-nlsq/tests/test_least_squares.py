@@ -1,0 +1,119 @@
+"""Whole fits: recovery of simulated truth, fixed values, ties, bounds, weights, verdicts."""
+
+import numpy as np
+import pytest
+
+import heterodyne as het
+from heterodyne.errors import ConfigError
+
+START_FACTORS = np.array([0.8, 1.15, 1.3, 0.75, 1.2, 0.85, 1.25, 0.9, 1.1, 0.8, 1.3, 0.7, 1.2])
+
+
+def truth_of(data):
+    return data.provenance["truth"]["params"]
+
+
+def off_start(data):
+    names = [name for name in truth_of(data) if name != "f2"]
+    return {n: truth_of(data)[n] * f for n, f in zip(names, START_FACTORS, strict=False)}
+
+
+def test_a_start_off_by_10_to_30_percent_reaches_the_minimum_next_to_the_truth():
+    data = het.simulate(seed=0)
+    truth = truth_of(data)
+    off = het.fit(data, start=off_start(data), fix={"f2": truth["f2"]})
+    near = het.fit(data, start={k: v for k, v in truth.items() if k != "f2"}, fix={"f2": truth["f2"]})
+    assert off.verdict == near.verdict == "converged"
+    assert off.statistics["ssr"] == pytest.approx(near.statistics["ssr"], rel=1e-6)
+    assert off.statistics["reduced_chi2"] == pytest.approx(1.0, abs=0.02)
+
+
+@pytest.mark.parametrize("model", ["static-reference", "no-flow", "equilibrium", "static"])
+def test_every_variant_recovers_its_truth(model):
+    held = {"D_offset_ref": 0.0, "D_offset_sample": 0.0, "v_offset": 0.0, "f2": 0.0, "f3": 0.0, "D_offset": 0.0}
+    names = het.create_model(model).parameters
+    given = {"D0_ref": 3e3, "D0_sample": 9e3, "D0": 4e3, "D_ref": 200.0, "D_sample": 900.0, "v0": 600.0, "v": 600.0, "f1": -0.05}
+    fixed = {name: value for name, value in held.items() if name in names}
+    params = {**{k: v for k, v in given.items() if k in names}, **fixed}
+    data = het.simulate(model=model, params=params, q=0.008, frames=120, noise=0.01, seed=2)
+    truth = truth_of(data)
+    start = {n: v * 1.1 for n, v in truth.items() if n not in fixed}
+    fit = het.fit(data, model=model, fix=fixed, start=start)
+    assert fit.verdict == "converged"
+    for name, error in fit.errors.items():
+        if np.isfinite(error):
+            assert abs(fit.values[name] - truth[name]) < 4.5 * error, name
+    assert sum(np.isfinite(list(fit.errors.values()))) >= len(fit.errors) - 2
+
+
+def test_without_any_start_the_null_model_finds_its_minimum():
+    data = het.simulate(model="static", params={"D0": 3e3, "alpha": 0.2, "D_offset": 0.0}, frames=100, seed=1)
+    free = het.fit(data, model="static", fix={"D_offset": 0.0})
+    told = het.fit(data, model="static", fix={"D_offset": 0.0}, start={"D0": 3e3, "alpha": 0.2})
+    assert free.success and free.statistics["ssr"] == pytest.approx(told.statistics["ssr"], rel=1e-6)
+    again = het.fit(data, model="static", fix={"D_offset": 0.0})
+    assert again.values == free.values
+
+
+def test_fixed_parameters_do_not_move_and_ties_hold():
+    data = het.simulate(frames=80, seed=3)
+    start = {"D0_sample": 8e3, "v0": 2e3, "beta": 0.1, "phi0": 3.0, "f0": 0.5}
+    held = ("alpha_ref", "alpha_sample", "D_offset_ref", "D_offset_sample", "v_offset", "f1", "f2", "f3")
+    fit = het.fit(data, start=start, fix={name: truth_of(data)[name] for name in held}, tie={"D0_ref": "D0_sample"})
+    for name in held:
+        assert fit.values[name] == truth_of(data)[name]
+    assert fit.values["D0_ref"] == fit.values["D0_sample"]
+    status = {row.name: row.status for row in fit.estimates}
+    assert status["f1"] == "fixed" and status["D0_ref"] == "= D0_sample"
+    assert set(fit.errors) == set(start)
+
+
+def test_a_bound_that_acts_is_named_and_has_no_error_bar():
+    data = het.simulate(model="static", params={"D0": 3e3, "alpha": 0.0, "D_offset": 0.0}, frames=60)
+    fit = het.fit(data, model="static", fix=["D_offset", "alpha"], bounds={"D0": (1.0, 2e3)}, start={"D0": 1e3})
+    row = fit.estimates[0]
+    assert fit.verdict == "converged" and row.status == "at high" and np.isnan(row.error)
+    assert "D0 at high" in fit.message
+
+
+def test_noisy_bins_weigh_less_unless_told_otherwise():
+    quiet = het.simulate(model="static", params={"D0": 3e3, "alpha": 0.2, "D_offset": 0.0}, phi=[0.0], frames=80, noise=0.005, seed=1)
+    loud = het.simulate(model="static", params={"D0": 3e3, "alpha": 0.2, "D_offset": 0.0}, phi=[0.0], frames=80, noise=0.1, seed=2)
+    choices = {"model": "static", "fix": ["D_offset"], "start": {"D0": 2e3, "alpha": 0.1}}
+    alone = het.fit(quiet, **choices)
+    weighted = het.fit([quiet, loud], **choices)
+    equal = het.fit([quiet, loud], options={"weights": "equal"}, **choices)
+    shift = {name: abs(fit.values["D0"] - alone.values["D0"]) for name, fit in (("noise", weighted), ("equal", equal))}
+    assert shift["noise"] < shift["equal"]
+    np.testing.assert_allclose([row.noise for row in weighted.scaling], [0.005, 0.1], rtol=0.05)
+
+
+def test_too_few_iterations_are_no_success():
+    data = het.simulate(frames=60, seed=4)
+    fit = het.fit(data, start=off_start(data), options={"max_iterations": 1, "weights": "equal"})
+    assert fit.verdict == "max iterations" and not fit.success
+
+
+def test_unknown_options_and_values_are_refused():
+    data = het.simulate(frames=20)
+    with pytest.raises(ConfigError, match="did you mean 'max_iterations'"):
+        het.fit(data, options={"max_iteration": 3})
+    with pytest.raises(ConfigError, match="weights"):
+        het.fit(data, options={"weights": "none"})
+
+
+def test_errors_of_independent_noise_match_the_scatter_of_repeats():
+    truth = {"D0": 3e3, "alpha": 0.2, "D_offset": 0.0}
+    fits = [
+        het.fit(
+            het.simulate(model="static", params=truth, phi=[0.0], frames=50, seed=seed),
+            model="static", fix=["D_offset"], start={"D0": 3e3, "alpha": 0.2},
+        )
+        for seed in range(60)
+    ]
+    for name in ("D0", "alpha"):
+        scatter = np.std([fit.values[name] for fit in fits], ddof=1)
+        claimed = np.median([fit.errors_independent[name] for fit in fits])
+        assert 0.75 < claimed / scatter < 1.3, name
+    contrast_scatter = np.std([fit.scaling[0].contrast for fit in fits], ddof=1)
+    assert 0.75 < np.median([fit.scaling[0].contrast_error for fit in fits]) / contrast_scatter < 1.3

@@ -1,0 +1,14 @@
+"""What heterodyne-viz offers to the plugin manager; importing it loads neither matplotlib nor JAX."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from heterodyne.plugins import hookimpl
+from heterodyne.plugins.records import WriterRecord
+
+
+@hookimpl
+def heterodyne_writers() -> Iterator[WriterRecord]:
+    """The figures of a fit."""
+    yield WriterRecord("figures", "figures/*.png: data beside fit", "heterodyne_viz.fit_comparison:write")
