@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import heterodyne as het
 import numpy as np
+
+import heterodyne as het
 
 MATRIX = Path(__file__).parent / "data" / "two_time_nsls2" / "test_g2.npy"
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import tracemalloc
 
 import h5py
-import heterodyne as het
 import numpy as np
 import pytest
+
+import heterodyne as het
 from heterodyne.data.selection import Selection
 from heterodyne.errors import DataError
 from heterodyne.io.loaders.aps_u import load as load_aps_u
@@ -124,7 +125,13 @@ def test_one_azimuth_has_no_width(aps_u):
 
 
 def test_scalars_may_be_one_by_one_arrays(aps_u):
-    data = het.load(aps_u(frame_time=np.array([[0.05]], np.float32), count_time=0.05, config={"stride_frame": np.array([[2]])}))
+    data = het.load(
+        aps_u(
+            frame_time=np.array([[0.05]], np.float32),
+            count_time=0.05,
+            config={"stride_frame": np.array([[2]])},
+        )
+    )
     assert data.dt == pytest.approx(0.1)
 
 
@@ -147,7 +154,7 @@ def test_selected_frames_keep_their_time(aps_u, cell_matrix):
 
 
 def test_a_given_dt_replaces_that_of_the_file_with_a_warning(aps_u):
-    with pytest.warns(UserWarning, match="dt = 0.2 s as given, not 0.1 s"):
+    with pytest.warns(UserWarning, match=r"dt = 0.2 s as given, not 0.1 s"):
         data = het.load(aps_u(config={"begin_frame": 10, "stride_frame": 1}), dt=0.2)
     assert data.dt == 0.2
     assert data.age == pytest.approx(2.0)
@@ -211,12 +218,12 @@ def test_a_count_that_differs_from_the_labels_is_refused(aps_u):
     path = aps_u()
     with h5py.File(path, "r+") as file:
         del file["xpcs/twotime/correlation_map/c2_00005"]
-    with pytest.raises(DataError, match="27 matrices in .* but 28 labels"):
+    with pytest.raises(DataError, match=r"27 matrices in .* but 28 labels"):
         het.load(path)
 
 
 def test_a_label_without_a_mapping_is_refused(aps_u):
-    with pytest.raises(DataError, match="label 29 .* is not mapped; .* ends at 28"):
+    with pytest.raises(DataError, match=r"label 29 .* is not mapped; .* ends at 28"):
         het.load(aps_u(labels=[2, 29]))
 
 
@@ -273,7 +280,7 @@ def test_matrices_of_different_size_are_refused_only_if_selected(aps_u):
     with h5py.File(path, "r+") as file:
         del file["xpcs/twotime/correlation_map/c2_00002"]
         file["xpcs/twotime/correlation_map/c2_00002"] = np.ones((7, 7))
-    with pytest.raises(DataError, match="c2_00001 has 20 frames, .*c2_00002 has 7 frames"):
+    with pytest.raises(DataError, match=r"c2_00001 has 20 frames, .*c2_00002 has 7 frames"):
         het.load(path)
     assert het.load(path, phi=-60.0).n_frames == 20
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import tracemalloc
 
-import heterodyne as het
 import numpy as np
 import pytest
+
+import heterodyne as het
 from heterodyne.errors import DataError
 
 LAG = np.abs(np.subtract.outer(np.arange(9), np.arange(9)))
@@ -82,7 +83,7 @@ def test_one_matrix_alone_is_one_bin(npz):
 
 
 def test_a_dt_that_differs_from_the_archive_is_said(npz):
-    with pytest.warns(UserWarning, match="dt = 0.3 s as given, not 0.1 s"):
+    with pytest.warns(UserWarning, match=r"dt = 0.3 s as given, not 0.1 s"):
         assert het.load(npz(), dt=0.3).dt == 0.3
 
 
@@ -117,7 +118,7 @@ def test_what_is_wrong_with_an_archive_is_one_line(npz, changes, said):
 def test_a_matrix_of_a_stack_with_the_sides_swapped_is_refused_by_bin(npz):
     lopsided = STACK.copy()
     lopsided[1, 4, 0] += 1
-    with pytest.raises(DataError, match="run.npz, bin 2: the matrix is neither"):
+    with pytest.raises(DataError, match=r"run.npz, bin 2: the matrix is neither"):
         list(het.load(npz(c2=lopsided)).c2)
 
 
@@ -142,7 +143,10 @@ def test_one_matrix_in_an_array_file(npy):
     [
         ({}, "does not say q, phi, dt: give them"),
         ({"q": 0.01, "phi": 0.0}, "does not say dt: give it"),
-        ({"q": (0.01, 0.02), "phi": 0.0, "dt": 1.0}, "does not say q: give values, one or one per bin, not a range"),
+        (
+            {"q": (0.01, 0.02), "phi": 0.0, "dt": 1.0},
+            "does not say q: give values, one or one per bin, not a range",
+        ),
         ({"q": [0.01, 0.02], "phi": 0.0, "dt": 1.0}, "2 values of q for 3 bins"),
     ],
 )
@@ -161,14 +165,19 @@ def test_files_that_are_not_what_their_name_says_are_refused(tmp_path, name):
 
 
 def test_objects_are_never_unpickled(npy, npz):
-    with pytest.raises(DataError, match="it holds Python objects"):
+    with pytest.raises(DataError, match="holds Python objects"):
         het.load(npy(np.array([[1, None], [None, 1]], dtype=object)), q=0.01, phi=0.0, dt=0.1)
-    with pytest.raises(DataError, match="it holds Python objects"):
+    with pytest.raises(DataError, match="holds Python objects"):
         het.load(npz(q=np.array([0.01, 0.01, None], dtype=object)))
-    with pytest.raises(DataError, match="it holds Python objects"):
+    with pytest.raises(DataError, match="holds Python objects"):
         het.load(npz(c2=STACK.astype(object)))
 
 
 def test_a_stack_of_other_than_numbers_is_refused(npy):
     with pytest.raises(DataError, match="real numbers, not complex128"):
         list(het.load(npy(STACK.astype(complex)), q=0.01, phi=0.0, dt=0.1).c2)
+
+
+@pytest.mark.filterwarnings("error")
+def test_an_age_given_where_none_is_stored_is_no_discrepancy(npz):
+    assert het.load(npz(), age=5.0).provenance["age_source"] == "given"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from heterodyne.errors import DataError
 from heterodyne.io.atomic import replacing
 
@@ -30,7 +31,10 @@ def test_a_failure_leaves_the_old_file_and_no_temporary_one(tmp_path):
 
 
 def test_a_missing_folder_is_named(tmp_path):
-    with pytest.raises(DataError, match="there is no folder .*nowhere"), replacing(tmp_path / "nowhere" / "x"):
+    with (
+        pytest.raises(DataError, match=r"there is no folder .*nowhere"),
+        replacing(tmp_path / "nowhere" / "x"),
+    ):
         pass
 
 
@@ -40,5 +44,8 @@ def test_a_folder_in_place_of_the_file_is_named(tmp_path):
 
 
 def test_a_disk_that_refuses_is_one_line(tmp_path):
-    with pytest.raises(DataError, match="cannot write .*: No space left on device"), replacing(tmp_path / "x"):
+    with (
+        pytest.raises(DataError, match=r"cannot write .*: No space left on device"),
+        replacing(tmp_path / "x"),
+    ):
         raise OSError(28, "No space left on device")

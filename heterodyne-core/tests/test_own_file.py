@@ -5,11 +5,23 @@ from __future__ import annotations
 import json
 
 import h5py
-import heterodyne as het
 import numpy as np
 import pytest
+
+import heterodyne as het
 from heterodyne.data.two_time import TwoTime
 from heterodyne.errors import DataError
+
+NEXUS_CLASSES = {
+    "/": "NXroot",
+    "entry": "NXentry",
+    "entry/data": "NXdata",
+    "entry/twotime": "NXdata",
+    "entry/instrument": "NXinstrument",
+    "entry/instrument/detector": "NXdetector",
+    "entry/instrument/masks": "NXnote",
+    "entry/heterodyne": "NXcollection",
+}
 
 
 def symmetric(n, dtype=np.float64, seed=0):
@@ -94,17 +106,8 @@ def test_tiles_below_the_diagonal_are_not_stored(tmp_path):
 def test_the_tree_is_nxxpcs(data, tmp_path):
     with h5py.File(data.save(tmp_path / "own.nxs")) as file:
         assert file.attrs["heterodyne_schema"] == "twotime/1"
-        classes = {
-            name: group.attrs["NX_class"]
-            for name in (
-                "/ entry entry/data entry/twotime entry/instrument entry/instrument/detector "
-                "entry/instrument/masks entry/heterodyne"
-            ).split()
-            if isinstance(group := file[name], h5py.Group)
-        }
-        assert list(classes.values()) == (
-            "NXroot NXentry NXdata NXdata NXinstrument NXdetector NXnote NXcollection".split()
-        )
+        for name, nexus_class in NEXUS_CLASSES.items():
+            assert file[name].attrs["NX_class"] == nexus_class
         assert file["entry/definition"][()] == b"NXxpcs"
         matrices = file["entry/twotime/two_time_corr_func"]
         assert dict(matrices.attrs) == {
@@ -137,7 +140,7 @@ def test_a_part_saved_again_keeps_its_times(data, tmp_path):
 
 def test_dt_and_age_given_stretch_and_shift_the_times(data, tmp_path):
     path = data.save(tmp_path / "own.h5")
-    with pytest.warns(UserWarning, match="dt = 1 s as given, not 0.5 s"):
+    with pytest.warns(UserWarning, match=r"dt = 1 s as given, not 0.5 s"):
         stretched = het.load(path, dt=1.0)
     np.testing.assert_allclose(stretched.t, 0.5 + 2 * (data.t - 0.5))
     with pytest.warns(UserWarning, match="age = 10 s"):
@@ -192,4 +195,12 @@ def test_matrices_and_bins_must_be_as_many(data, tmp_path):
     with h5py.File(path, "r+") as file:
         del file["entry/twotime/two_time_corr_func/c2_00002"]
     with pytest.raises(DataError, match="2 matrices but 3 q and 3 phi"):
+        het.load(path)
+
+
+def test_a_provenance_that_is_not_json_is_one_line(data, tmp_path):
+    path = data.save(tmp_path / "own.h5")
+    with h5py.File(path, "r+") as file:
+        file["entry/heterodyne/provenance"][()] = "{broken"
+    with pytest.raises(DataError, match="entry/heterodyne/provenance is not JSON"):
         het.load(path)

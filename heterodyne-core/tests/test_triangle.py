@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from heterodyne.data.triangle import symmetric
-from heterodyne.errors import DataError
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from heterodyne.data.triangle import symmetric
+from heterodyne.errors import DataError
 
 
 def full(n, dtype=np.float64, seed=0):

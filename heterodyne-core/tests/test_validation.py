@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from heterodyne.data.validation import checked
 from heterodyne.errors import DataError
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any, get_args, get_type_hints
 import typer
 
 from heterodyne.errors import ConfigError
-from heterodyne.plugins.manager import manager
+from heterodyne.plugins.manager import manager, optimizer_record
 from heterodyne.plugins.records import OptimizerRecord, Option
 
 _PREFIX = "option_"  # keeps an option's name off the names of the command's own parameters
@@ -43,12 +43,11 @@ def with_optimizer_flags(command: Callable[..., None]) -> Callable[..., None]:
 
 def check_owner(optimizer: str, options: Iterable[str]) -> None:
     """Raise `ConfigError` for a flag that is an option of other optimizers only."""
+    own = {option.name for option in optimizer_record(optimizer).options}
     for name in options:
-        owners = [record.name for record, _ in _options()[name]]
-        if optimizer not in owners:
-            raise ConfigError(
-                f"{name!r} is an option of optimizer {', '.join(owners)}, not of the chosen {optimizer}"
-            )
+        if name not in own:
+            owners = ", ".join(record.name for record, _ in _options()[name])
+            raise ConfigError(f"{name!r} is an option of optimizer {owners}, not of the chosen {optimizer}")
 
 
 def _options() -> Mapping[str, list[Owned]]:

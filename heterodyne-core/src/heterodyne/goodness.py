@@ -22,7 +22,7 @@ def neighbour_noise(
     their noise.
     """
     s = np.asarray(correlation_matrix(model, params, one.t, one.q, one.phi))
-    residual = one.c2 - offset - contrast * s
+    residual = one.d - (offset - one.reference) - contrast * s
     used = np.triu(np.outer(one.weight, one.weight) > 0, 1)
     both = used[:, 1:] & used[:, :-1]
     difference = np.diff(residual, axis=1)[both]

@@ -21,7 +21,7 @@ from jax.typing import ArrayLike
 
 from heterodyne.errors import DataError
 from heterodyne.kernels._jax import jnp
-from heterodyne.kernels.integrals import decay, smooth_abs
+from heterodyne.kernels.integrals import attenuation
 from heterodyne.parameters import ParameterTable
 
 Parameters = Mapping[str, ArrayLike]
@@ -77,7 +77,7 @@ def separable(
 def pair_of_components(left: Components, right: Components) -> Array:
     """S between frames from their components, summed over the leading axis."""
     (a_left, decay_left), (a_right, decay_right) = left, right
-    return jnp.sum(a_left * a_right * decay(smooth_abs(decay_right - decay_left)), axis=0)
+    return jnp.sum(a_left * a_right * attenuation(decay_right - decay_left), axis=0)
 
 
 def create_model(name: str) -> Model:

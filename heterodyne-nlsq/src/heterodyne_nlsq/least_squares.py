@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from time import perf_counter
 from typing import Any
 
@@ -17,6 +18,7 @@ from heterodyne_nlsq.starts import start_points
 from heterodyne_nlsq.trust_region import Solution, Tolerances, minimise
 
 _WEIGHT_ROUNDS = 2
+_TRIAL = 12  # iterations after which the better half of the screened starts goes on
 
 
 def fit(problem: Problem, options: Mapping[str, Any], progress: Callable[[str], None]) -> Fit:
@@ -39,16 +41,21 @@ def _best(
     objective: Objective, options: Mapping[str, Any], tolerances: Tolerances, progress: Callable[[str], None]
 ) -> Solution:
     """The solution of least cost over the starts that are polished."""
-    points = start_points(objective, options["starts"], options["seed"])
-    if len(points) > 1:
-        progress(f"screening {len(points)} starts")
-        points = points[np.argsort([_cost(objective, point) for point in points])[: options["polish"]]]
 
     def watch(iteration: int, cost: float) -> None:
         progress(f"iteration {iteration}: cost {cost:.8g}")
 
-    solutions = [minimise(objective, x, objective.low, objective.high, tolerances, watch) for x in points]
-    return min(solutions, key=lambda one: one.equations.cost)
+    def run(x: np.ndarray, limits: Tolerances) -> Solution:
+        return minimise(objective, x, objective.low, objective.high, limits, watch)
+
+    points = start_points(objective, options["starts"], options["seed"])
+    if len(points) > 1:
+        progress(f"screening {len(points)} starts")
+        points = points[np.argsort([_cost(objective, point) for point in points])[: 2 * options["polish"]]]
+        short = replace(tolerances, max_iterations=min(_TRIAL, tolerances.max_iterations))
+        trials = sorted((run(x, short) for x in points), key=lambda one: one.equations.cost)
+        points = np.array([one.x for one in trials[: options["polish"]]])
+    return min((run(x, tolerances) for x in points), key=lambda one: one.equations.cost)
 
 
 def _cost(objective: Objective, point: np.ndarray) -> float:

@@ -1,7 +1,7 @@
-"""Where fits start: the user's values, or a Latin hypercube around crude estimates from the data.
+"""Where fits start: the user's values, or points around what the data suggest.
 
-The lag at which c2, averaged over age, has fallen to 1/e gives a rate Γ per bin; J ≈ Γ/q², and a velocity
-that turns the phase by one radian in that time is v ≈ Γ/q.
+Points form a Latin hypercube over rates, exponents and fractions around the crude estimates of
+`heterodyne_nlsq.fringes`; its flow candidates are dealt out to them in turn.
 """
 
 from __future__ import annotations
@@ -9,69 +9,77 @@ from __future__ import annotations
 import numpy as np
 from scipy.stats import qmc
 
-from heterodyne.data.bin import Bin
 from heterodyne.parameters import Parameter
+from heterodyne_nlsq.fringes import Crude, Flow, crude_estimates
 from heterodyne_nlsq.objective import Objective
 
-_DECADES = 1.0  # rates and velocities are tried over a factor 10 to either side
-_RATES, _SPEEDS = ("D0", "D_ref", "D_sample"), ("v0", "v")
+_EXPONENT_OF = {"D0_ref": "alpha_ref", "D0_sample": "alpha_sample", "D0": "alpha", "v0": "beta"}
+_RATES = {"D0_ref": 1.0, "D0_sample": 1.0, "D0": 1.0, "D_ref": 1.0 / 6.0, "D_sample": 1.0 / 6.0}
+"""Parameters that are a transport rate J at the reference time over this many: J = 6 D in `equilibrium`."""
+_SPEEDS = ("v0", "v")
+_SPREAD = np.log(10.0)  # rates are tried over a factor 10 to either side
+_JITTER = 0.04  # of a flow candidate's speed, the spacing of the grid that found it
+_SMALL = 0.2  # offsets are tried up to this share of the rate or speed
 
 
 def start_points(objective: Objective, count: int, seed: int) -> np.ndarray:
     """Points in the objective's coordinates, (points, p): one if every start was given, else ``count``."""
-    given = objective.to_coordinates(objective.problem.column("start"))
-    if not objective.problem.needs_start:
+    problem = objective.problem
+    given = objective.to_coordinates(problem.column("start"))
+    if not problem.needs_start:
         return given[None]
-    low, high = _box(objective)
+    crude = crude_estimates(objective.bins)
     unit = qmc.LatinHypercube(len(given), rng=np.random.default_rng(seed)).random(max(count, 1))
-    points = _at_mean_time(objective, low + unit * (high - low))
-    started = [name in objective.problem.started for name in objective.problem.varying]
+    duration = max(data.duration for data in problem.data)
+    flows = crude.flows or (Flow(np.sqrt(crude.rate), 0.0, 0.0),)
+    points = np.array(
+        [_point(objective, crude, flows[k % len(flows)], row, duration) for k, row in enumerate(unit)]
+    )
+    started = [name in problem.started for name in problem.varying]
     return np.clip(np.where(started, given, points), objective.low, objective.high)
 
 
-def decay_rate(one: Bin) -> float:
-    """1/τ in 1/s, τ the lag at which c2 averaged over age has fallen to 1/e of its range."""
-    frames = int(np.flatnonzero(one.weight)[-1]) + 1
-    lags = np.unique(np.geomspace(1, frames - 1, 40).astype(int))
-    curve = np.array([np.diagonal(one.c2[:frames, :frames], lag).mean() for lag in lags])
-    fallen = curve <= curve.min() + (curve[0] - curve.min()) / np.e
-    step = (one.t[frames - 1] - one.t[0]) / (frames - 1)
-    return float(1.0 / (lags[np.argmax(fallen)] * step))
+def _point(objective: Objective, crude: Crude, flow: Flow, unit: np.ndarray, duration: float) -> np.ndarray:
+    """One point from a row of the unit cube and a flow candidate, in coordinates."""
+    parameters = objective.problem.parameters
+    names = objective.problem.varying
+    point = {
+        name: _coordinate(name, parameters[name], crude, flow, 2.0 * u - 1.0, duration)
+        for name, u in zip(names, unit, strict=True)
+    }
+    for prefactor, exponent in _EXPONENT_OF.items():
+        if prefactor in point:
+            power = point.get(exponent, parameters[exponent].start)
+            point[prefactor] -= power * np.log(crude.time)
+    return np.array([point[name] for name in names])
 
 
-def _box(objective: Objective) -> tuple[np.ndarray, np.ndarray]:
-    """Low and high of the points to try, in coordinates; transport terms as they are at the mean time."""
-    rates = np.array([decay_rate(one) for one in objective.bins])
-    q = np.array([one.q for one in objective.bins])
-    centre = {"rate": np.median(rates / q**2), "speed": np.median(rates / q)}
-    duration = max(data.duration for data in objective.problem.data)
-    rows = [
-        _range(name, objective.problem.parameters[name], centre, duration)
-        for name in objective.problem.varying
-    ]
-    low, high = np.array(rows).T
-    return low, high
+def _coordinate(name: str, row: Parameter, crude: Crude, flow: Flow, u: float, duration: float) -> float:
+    """One coordinate at -1 ≤ u ≤ 1; prefactors as the rate or speed at the reference time."""
+    if name in _RATES:
+        return float(np.log(crude.rate * _RATES[name]) + u * _SPREAD)
+    if name in _SPEEDS:
+        return float(np.log(flow.speed) + u * _JITTER)
+    if name == "beta":
+        return flow.beta + 0.1 * u
+    if name == "phi0":
+        return flow.phi0 + 1.5 * u
+    if name.startswith("alpha"):
+        return crude.alpha + 0.4 * u
+    if name.startswith("D_offset"):
+        return _SMALL * u * crude.rate
+    if name == "v_offset":
+        return _SMALL * u * flow.speed
+    if name == "f3":
+        return 0.1 * (1.0 + u)
+    return _around_prior(row, u, duration)
 
 
-def _range(name: str, row: Parameter, centre: dict[str, float], duration: float) -> tuple[float, float]:
-    ten = _DECADES * np.log(10.0)
-    if name.startswith(_RATES) or name in _SPEEDS:
-        middle = np.log(centre["speed" if name in _SPEEDS else "rate"])
-        return middle - ten, middle + ten
+def _around_prior(row: Parameter, u: float, duration: float) -> float:
+    """A point within half a prior width of the prior's centre, or anywhere inside uniform bounds."""
     if row.scale == "log":
-        return np.log(row.start) - ten, np.log(row.start) + ten
+        return float(np.log(row.start) + u * _SPREAD)
     if row.prior.family == "uniform":
-        return row.low, row.high
+        return 0.5 * (row.low + row.high) + 0.45 * u * (row.high - row.low)
     width = row.prior.width / (duration if row.prior.per_duration else 1.0)
-    low, high = row.prior.location - 0.5 * width, row.prior.location + 0.5 * width
-    return max(low, row.low), min(high, row.high)
-
-
-def _at_mean_time(objective: Objective, points: np.ndarray) -> np.ndarray:
-    """Points with prefactors that give the tried rate at the geometric mean time, whatever the exponent."""
-    names = list(objective.problem.varying)
-    first, last = (np.log(objective.problem.data[0].t[k]) for k in (0, -1))
-    for prefactor, exponent in (("D0_ref", "alpha_ref"), ("D0_sample", "alpha_sample"), ("D0", "alpha"), ("v0", "beta")):
-        if prefactor in names and exponent in names:
-            points[:, names.index(prefactor)] -= points[:, names.index(exponent)] * 0.5 * (first + last)
-    return points
+    return row.prior.location + 0.5 * u * width

@@ -138,7 +138,7 @@ def _comparison(
     slot = slots(data.t, data.dt)
     width = -(-(int(slot[-1]) + 1) // _MOST_BLOCKS)
     read = read_bin(data, index)
-    c2 = read.c2[: data.n_frames, : data.n_frames]
+    c2 = read.d[: data.n_frames, : data.n_frames] + read.reference
     usable = usable_pairs(read.weight[: data.n_frames] > 0)
     fitted = scaling.offset + scaling.contrast * model.correlation(
         values, data.t, float(data.q[index]), float(data.phi[index])

@@ -153,7 +153,7 @@ def _settings(file: Path | None, chosen: Mapping[str, Any]) -> FitConfig:
         )
     if settings.output is not None:
         check_folder(Path(settings.output))
-    elif "write" in settings.model_fields_set:
+    elif settings.write and "write" in settings.model_fields_set:
         raise ConfigError("there is something to write but no folder for it: add -o DIR")
     return settings
 

@@ -6,6 +6,7 @@ A value may be written as in YAML or as on the command line: ``[40, 50]`` or ``4
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 
@@ -14,7 +15,6 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    FiniteFloat,
     PlainValidator,
     ValidationError,
     WithJsonSchema,
@@ -26,13 +26,14 @@ from heterodyne.plugins.manager import manager, optimizer_record, resolve
 
 
 def as_number(value: Any) -> float:
-    """A number, from a number or from text."""
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise ValueError(f"{value!r} is not a number")
+    """A finite number, from a number or from text."""
     try:
-        return float(value)
-    except ValueError:
-        raise ValueError(f"{value!r} is not a number") from None
+        number = math.nan if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise ValueError(f"{value!r} is not a number")
+    return number
 
 
 def as_range(value: Any) -> tuple[float, float]:
@@ -101,7 +102,7 @@ _NUMBER = {"type": "number"}
 _TEXT = {"type": "string"}
 _RANGE = {"anyOf": [{"type": "array", "items": _NUMBER, "minItems": 2, "maxItems": 2}, _TEXT]}
 
-Number = Annotated[FiniteFloat, BeforeValidator(as_number), WithJsonSchema(_NUMBER)]
+Number = Annotated[float, PlainValidator(as_number), WithJsonSchema(_NUMBER)]
 Wanted = Annotated[Any, PlainValidator(as_number_or_range), WithJsonSchema({"anyOf": [_NUMBER, _RANGE]})]
 Span = Annotated[Any, PlainValidator(as_range), WithJsonSchema(_RANGE)]
 Frames = Annotated[Any, PlainValidator(as_frames), WithJsonSchema(_RANGE)]
@@ -198,7 +199,8 @@ def check_names(config: FitConfig) -> None:
 def effective(config: FitConfig) -> dict[str, Any]:
     """Every key with its value, defaults and the optimizer's options included: a configuration again."""
     options = optimizer_record(config.optimizer).complete(config.options)
-    return {**config.model_dump(mode="json"), "options": options}
+    write = [] if config.output is None else list(config.write)
+    return {**config.model_dump(mode="json"), "options": options, "write": write}
 
 
 def _parameter_names(config: FitConfig) -> Iterable[str]:

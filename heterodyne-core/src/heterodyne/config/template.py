@@ -25,8 +25,9 @@ _EXAMPLES = {
 
 
 def template(model: str, optimizer: str) -> str:
-    """A configuration file in which every key is described, and the defaults stand as comments.
+    """A configuration file in which every key is described and most are commented out.
 
+    Descriptions follow ``# ``, settings that are commented out follow ``#`` alone.
     Raises `PluginError` for a model or an optimizer that is not installed.
     """
     table: ParameterTable = resolve("model", model).parameters
@@ -68,11 +69,11 @@ def _parameter_examples(table: ParameterTable) -> dict[str, Any]:
 
 def _options(record: OptimizerRecord) -> Iterator[str]:
     yield f"# options of the optimizer {record.name}"
-    yield "# options:"
+    yield "#options:"
     for option in record.options:
         choices = f" ({', '.join(option.choices)})" if option.choices else ""
         value = config_text({option.name: option.default}).rstrip("\n")
-        yield f"#   {value}  # {option.help}{choices}"
+        yield f"#  {value}  # {option.help}{choices}"
 
 
 def _parameters(model: str, table: ParameterTable) -> Iterator[str]:
@@ -80,7 +81,7 @@ def _parameters(model: str, table: ParameterTable) -> Iterator[str]:
     width = max(map(len, table))
     for name, row in table.items():
         fixed = "" if row.vary else ", fixed unless given a start or bounds"
-        yield f"#   {name:<{width}}  {row.start:g}, {row.low:g}:{row.high:g}, {row.unit}{fixed}"
+        yield f"# {name:<{width}}  {row.start:g}, {row.low:g}:{row.high:g}, {row.unit}{fixed}"
 
 
 def _option_schema(option: Option) -> dict[str, Any]:
@@ -90,7 +91,7 @@ def _option_schema(option: Option) -> dict[str, Any]:
 
 
 def _commented(text: str) -> str:
-    return "".join(f"# {line}\n" for line in text.splitlines())
+    return "".join(f"#{line}\n" for line in text.splitlines())
 
 
 def _plain(value: Any) -> Any:

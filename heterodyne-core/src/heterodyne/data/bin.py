@@ -8,7 +8,6 @@ import numpy as np
 
 from heterodyne.data.two_time import TwoTime
 from heterodyne.data.validation import checked
-from heterodyne.errors import DataError
 
 PADDING = 64
 """Frames are padded to a multiple of this, so that evaluators can cut tiles of one size."""
@@ -18,12 +17,13 @@ PADDING = 64
 class Bin:
     """One bin ready for summation over its strict upper triangle.
 
-    ``c2`` (M, M) with frames padded to M, masked frames and padding filled with ``reference``, the mean
-    over the pairs in use; ``weight`` (M,) is 1 for frames in use, else 0; ``count``, ``data`` and
-    ``data2`` are Σ1, Σd and Σd² of d = c2 - reference.
+    ``d`` (M, M) = c2 - ``reference`` in float64, symmetric, frames padded to M, 0 where a frame is masked or
+    padding; ``reference`` is the mean of c2 over the pairs in use, without which the sum of squares would
+    lose 3 to 6 digits. ``weight`` (M,) is 1 for frames in use, else 0; ``count``, ``data`` and ``data2``
+    are Σ1, Σd and Σd².
     """
 
-    c2: np.ndarray
+    d: np.ndarray
     t: np.ndarray
     weight: np.ndarray
     q: float
@@ -43,30 +43,29 @@ def read_bin(data: TwoTime, index: int) -> Bin:
     """Bin ``index`` of ``data``; raises `DataError` for a matrix that cannot be used."""
     where = f"{data.provenance.get('file', 'data')} bin {index + 1} ({data.label(index)})"
     c2, used = checked(data.c2[index], data.mask[index], where)
-    n = int(used.sum())
-    if n < 3:
-        raise DataError(f"{where}: only {n} usable frames, at least 3 are needed")
-    c2 = np.where(np.outer(used, used), c2, np.zeros((), c2.dtype))
+    n, frames = int(used.sum()), len(used)
     count = n * (n - 1) / 2
-    reference = _upper_sum(c2) / count
-    shifted = np.where(np.outer(used, used), c2 - reference, 0.0)
-    frames = len(used)
     padded = -(-frames // PADDING) * PADDING
-    filled = np.full((padded, padded), reference, dtype=c2.dtype)
-    filled[:frames, :frames] = np.where(np.outer(used, used), c2, reference)
+    d = np.zeros((padded, padded))
+    d[:frames, :frames] = c2
+    outside = np.concatenate([np.flatnonzero(~used), np.arange(frames, padded)])
+    d[outside], d[:, outside] = 0.0, 0.0
+    reference = _upper_sum(d) / count
+    d -= reference
+    d[outside], d[:, outside] = 0.0, 0.0
     return Bin(
-        filled,
+        d,
         np.concatenate([data.t, data.t[-1] + data.dt * np.arange(1, padded - frames + 1)]),
         np.concatenate([used.astype(float), np.zeros(padded - frames)]),
         float(data.q[index]),
         float(data.phi[index]),
         count,
-        float(reference),
-        _upper_sum(shifted),
-        _upper_sum(shifted * shifted),
+        reference,
+        _upper_sum(d),
+        0.5 * (float(np.vdot(d, d)) - float(np.sum(np.diag(d) ** 2))),
     )
 
 
 def _upper_sum(matrix: np.ndarray) -> float:
-    """Σ over the strict upper triangle of a symmetric matrix, in float64."""
-    return 0.5 * (float(matrix.sum(dtype=float)) - float(np.trace(matrix, dtype=float)))
+    """Σ over the strict upper triangle of a symmetric matrix."""
+    return 0.5 * float(matrix.sum() - np.trace(matrix))

@@ -20,9 +20,9 @@ _ASYMMETRY = 1e-5  # of values of order 1: sums of float32 taken in another orde
 def symmetric(matrix: np.ndarray) -> np.ndarray:
     """The symmetric (frames, frames) matrix of which ``matrix`` is the upper half, the lower half or all.
 
-    A half is mirrored, a full matrix is returned as it is; the dtype and the diagonal are kept. A half
-    counts as missing only if every value off the diagonal in it is 0. Raises `DataError` if the matrix is
-    not square or real, or if both halves hold values and disagree.
+    A half is mirrored; a full matrix, symmetric to rounding, is returned as it is. The dtype and the
+    diagonal are kept. A half counts as missing only if every value off the diagonal in it is 0. Raises
+    `DataError` if the matrix is not square or real, or if both halves hold values and disagree.
     """
     values = square(matrix)
     if _empty_below(values):

@@ -33,7 +33,7 @@ def pair_sums(model: Model, theta: np.ndarray, bins: tuple[Bin, ...], jacobian: 
 
 def _bin_sums(model: Model, theta: np.ndarray, one: Bin, jacobian: bool) -> tuple[Any, ...]:
     tiles = _upper_tiles(len(one.weight) // BLOCK)
-    sums = _tile_sums(model, jacobian, theta, one.t, one.q, one.phi, one.c2, one.weight, one.reference, tiles)
+    sums = _tile_sums(model, jacobian, theta, one.t, one.q, one.phi, one.weight, one.d, tiles)
     return (one.count, one.reference, one.data, one.data2, *map(np.asarray, sums))
 
 
@@ -50,9 +50,8 @@ def _tile_sums(
     t: Array,
     q: float,
     phi: float,
-    c2: Array,
     weight: Array,
-    reference: float,
+    data: Array,
     tiles: Array,
 ) -> tuple[Array, Array, Array]:
     """ΣX, Σ d X and Σ X Xᵀ over the strict upper triangle."""
@@ -78,7 +77,7 @@ def _tile_sums(
         x = x.reshape(size, -1)
         upper = (i + corner)[:, None] < (j + corner)[None, :]
         w = (_window(weight, i)[:, None] * _window(weight, j)[None, :] * upper).ravel()
-        d = jax.lax.dynamic_slice(c2, (i, j), (BLOCK, BLOCK)).astype(float).ravel() - reference
+        d = jax.lax.dynamic_slice(data, (i, j), (BLOCK, BLOCK)).ravel()
         weighted = x * w
         model_sum, cross, gram = sums
         return (model_sum + weighted.sum(1), cross + weighted @ d, gram + weighted @ x.T), None

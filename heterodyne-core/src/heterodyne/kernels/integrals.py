@@ -12,7 +12,7 @@ from jax.typing import ArrayLike
 
 from heterodyne.kernels._jax import jnp
 
-_EPSILON = 1e-10
+_EXPONENT_EPSILON = 1e-14  # of exponents, where 1e-10 would show as a relative error of S
 _DECAY_LIMIT = 700.0  # e^-700 is still a normal number; below it gradients turn into 0 · inf
 
 
@@ -23,9 +23,9 @@ def trapezoid_cumsum(values: ArrayLike, t: ArrayLike) -> Array:
     return jnp.concatenate([jnp.zeros(1, areas.dtype), jnp.cumsum(areas)])
 
 
-def smooth_abs(x: ArrayLike) -> Array:
-    """|x| to 1e-10, with value and gradient 0 at 0: sqrt(x² + ε²) - ε."""
-    return jnp.sqrt(jnp.square(x) + _EPSILON**2) - _EPSILON
+def smooth_abs(x: ArrayLike, epsilon: float = 1e-10) -> Array:
+    """|x| to within ε, with value and gradient 0 at 0: sqrt(x² + ε²) - ε."""
+    return jnp.sqrt(jnp.square(x) + epsilon**2) - epsilon
 
 
 def create_time_integral_matrix(cumulative: ArrayLike) -> Array:
@@ -34,6 +34,6 @@ def create_time_integral_matrix(cumulative: ArrayLike) -> Array:
     return smooth_abs(cumulative[None, :] - cumulative[:, None])
 
 
-def decay(exponent: ArrayLike) -> Array:
-    """e^-exponent for exponent ≥ 0, never below e^-700."""
-    return jnp.exp(-jnp.minimum(exponent, _DECAY_LIMIT))
+def attenuation(exponent: ArrayLike) -> Array:
+    """e^-|exponent|, never below e^-700, with gradient 0 at 0."""
+    return jnp.exp(-jnp.minimum(smooth_abs(exponent, _EXPONENT_EPSILON), _DECAY_LIMIT))

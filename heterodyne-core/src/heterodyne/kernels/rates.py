@@ -14,7 +14,7 @@ from jax.typing import ArrayLike
 from heterodyne.kernels._jax import jnp
 
 _POWER_LIMIT = 300.0  # e^300 times the largest bound and duration can still be squared below overflow
-_EXPONENT_LIMIT = 690.0  # f1 (t - f2) reaches 1e5 inside the bounds; e^690 (t - f2), its slope, is below overflow
+_EXPONENT_LIMIT = 690.0  # f1 (t - f2) reaches 1e5 inside the bounds; the slope e^690 (t - f2) stays finite
 
 
 def power(t: ArrayLike, exponent: ArrayLike) -> Array:
@@ -29,10 +29,10 @@ def transport_rate(t: ArrayLike, d0: ArrayLike, alpha: ArrayLike, d_offset: Arra
 
 def velocity(t: ArrayLike, v0: ArrayLike, beta: ArrayLike, v_offset: ArrayLike) -> Array:
     """v(t) = v0 t^β + v_offset in Å/s, signed."""
-    return v0 * power(t, beta) + v_offset
+    return jnp.asarray(v0) * power(t, beta) + v_offset
 
 
 def fraction(t: ArrayLike, f0: ArrayLike, f1: ArrayLike, f2: ArrayLike, f3: ArrayLike) -> Array:
     """f(t) = clip(f0 exp(f1 (t - f2)) + f3, 0, 1), the sample's share of the field."""
-    growth = jnp.exp(jnp.clip(f1 * (t - f2), -_EXPONENT_LIMIT, _EXPONENT_LIMIT))
+    growth = jnp.exp(jnp.clip(f1 * jnp.subtract(t, f2), -_EXPONENT_LIMIT, _EXPONENT_LIMIT))
     return jnp.clip(f0 * growth + f3, 0.0, 1.0)

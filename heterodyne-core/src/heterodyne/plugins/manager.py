@@ -156,7 +156,7 @@ def _register(
 
 
 def _broken(plugin: Plugin, error: Exception) -> Plugin:
-    reason = f"{type(error).__name__}: {error}".splitlines()[0]
+    reason = " ".join(f"{type(error).__name__}: {error}".split())  # pluggy's messages have many lines
     warnings.warn(
         f"plugin {plugin.name!r} of {plugin.distribution} {plugin.version} is broken: {reason}",
         stacklevel=2,

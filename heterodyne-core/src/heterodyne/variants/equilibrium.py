@@ -25,7 +25,7 @@ def components(p: Parameters, t: Array, q: ArrayLike, phi: ArrayLike) -> Compone
     x, one = p["x"], jnp.ones_like(t)
     reference = trapezoid_cumsum(6.0 * q**2 * p["D_ref"] * one, t)
     sample = trapezoid_cumsum(6.0 * q**2 * p["D_sample"] * one, t)
-    phase = trapezoid_cumsum(q * jnp.cos(jnp.deg2rad(phi - p["phi0"])) * p["v"] * one, t)
+    phase = trapezoid_cumsum(q * jnp.cos(jnp.deg2rad(jnp.subtract(phi, p["phi0"]))) * p["v"] * one, t)
     fringe = jnp.sqrt(2.0 * x * (1.0 - x) + _TINY)
     amplitudes = ((1.0 - x) * one, x * one, fringe * jnp.cos(phase), fringe * jnp.sin(phase))
     mean = 0.5 * (reference + sample)

@@ -15,7 +15,7 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from heterodyne.kernels._jax import jnp
-from heterodyne.kernels.integrals import decay, smooth_abs, trapezoid_cumsum
+from heterodyne.kernels.integrals import attenuation, trapezoid_cumsum
 from heterodyne.kernels.rates import fraction, transport_rate, velocity
 from heterodyne.model import Components, Model, Parameters
 from heterodyne.parameters import REGISTRY
@@ -55,7 +55,7 @@ def profiles(p: Parameters, t: Array, q: ArrayLike, phi: ArrayLike) -> Profiles:
     j_reference = transport_rate(t, p["D0_ref"], p["alpha_ref"], p["D_offset_ref"])
     j_sample = transport_rate(t, p["D0_sample"], p["alpha_sample"], p["D_offset_sample"])
     v = velocity(t, p["v0"], p["beta"], p["v_offset"])
-    projection = jnp.cos(jnp.deg2rad(phi - p["phi0"]))
+    projection = jnp.cos(jnp.deg2rad(jnp.subtract(phi, p["phi0"])))
     return Profiles(
         reference=r**2 / n,
         sample=s**2 / n,
@@ -72,9 +72,9 @@ def pair(left: Profiles, right: Profiles) -> Array:
     sample = right.decay_sample - left.decay_sample
     fringe = jnp.cos(right.phase - left.phase)
     return (
-        left.reference * right.reference * decay(smooth_abs(reference))
-        + left.sample * right.sample * decay(smooth_abs(sample))
-        + 2.0 * left.mixed * right.mixed * decay(smooth_abs(0.5 * (reference + sample))) * fringe
+        left.reference * right.reference * attenuation(reference)
+        + left.sample * right.sample * attenuation(sample)
+        + 2.0 * left.mixed * right.mixed * attenuation(0.5 * (reference + sample)) * fringe
     )
 
 

@@ -216,7 +216,9 @@ def _clock(file: h5py.File, selection: Selection) -> _Clock:
         age_source = "begin_frame is not in the file, taken as 0"
     else:
         age_source = f"begin_frame {begin:g} (counted from 0) × frame period"
-    age, age_source = settled("age", selection.age, (begin or 0.0) * dt / per_frame, age_source)
+    age, age_source = settled(
+        "age", selection.age, (begin or 0.0) * dt / per_frame, age_source, begin is not None
+    )
     return _Clock(dt, dt_source, age, age_source)
 
 

@@ -23,6 +23,7 @@ from heterodyne.errors import DataError
 from heterodyne.io.times import frame_times, settled
 
 _KEYS = ("c2", "q", "phi", "dt", "age")
+_PIECE = 2**20  # bytes
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ def load(path: Path, selection: Selection) -> TwoTime:
     dt, dt_source = settled("dt", selection.dt, _single(path, stored, "dt"), "dt in the file")
     stated_age = _single(path, stored, "age") if "age" in stored else 0.0
     age_source = "age in the file" if "age" in stored else "age is not in the file, taken as 0"
-    age, age_source = settled("age", selection.age, stated_age, age_source)
+    age, age_source = settled("age", selection.age, stated_age, age_source, "age" in stored)
     t, first_age = frame_times(dt, age, frames)
     return TwoTime(
         c2=ArrayMatrices(path, tuple(int(bin) for bin in chosen), frames),
@@ -103,7 +104,9 @@ def _reading(path: Path) -> Iterator[None]:
         if isinstance(error, DataError):
             raise
         kind = "an .npz archive" if _is_npz(path) else "an .npy array"
-        reason = "it holds Python objects" if "pickle" in str(error) else str(error).splitlines()[0]
+        reason = str(error).splitlines()[0]
+        if "object" in reason.lower():  # NumPy takes any file that does not start as its own for a pickle
+            reason = "it holds Python objects, or something else altogether"
         raise DataError(f"{path} cannot be read as {kind} of numbers: {reason}") from None
 
 
@@ -132,25 +135,31 @@ def _c2_stream(path: Path) -> Iterator[IO[bytes]]:
 
 
 def _header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
-    version = np.lib.format.read_magic(stream)
-    if version == (1, 0):
-        return np.lib.format.read_array_header_1_0(stream)
-    return np.lib.format.read_array_header_2_0(stream)
+    one = np.lib.format.read_magic(stream) == (1, 0)
+    read = np.lib.format.read_array_header_1_0 if one else np.lib.format.read_array_header_2_0
+    shape, fortran, dtype = read(stream)
+    if dtype.hasobject:
+        raise ValueError("object array")
+    return shape, fortran, dtype
 
 
 def _npz_matrix(path: Path, index: int) -> np.ndarray:
     with _c2_stream(path) as stream:
         shape, fortran, dtype = _header(stream)
-        if dtype.hasobject:
-            raise ValueError("pickle")
         side = shape[-1]
         if not fortran:
             size = side * side * dtype.itemsize
-            stream.seek(index * size, 1)
+            _skip(stream, index * size)
             return np.frombuffer(stream.read(size), dtype=dtype).reshape(side, side)
     # column-major stacks interleave the bins: no matrix can be read alone
     with np.load(path, allow_pickle=False) as archive:
         return archive["c2"].reshape(-1, side, side)[index]
+
+
+def _skip(stream: IO[bytes], size: int) -> None:
+    # seeking forward in an archive reads 16 MiB at once
+    while size > 0:
+        size -= len(stream.read(min(size, _PIECE))) or size
 
 
 def _per_bin(

@@ -101,9 +101,16 @@ def _times(file: h5py.File, dt: float, age: float) -> np.ndarray:
     return (t - stored_age) * (dt / stored_dt) + age
 
 
+def _document(file: h5py.File, key: str) -> Any:
+    try:
+        return json.loads(text(dataset(file, key)[()]))
+    except json.JSONDecodeError as error:
+        raise DataError(f"{file.filename}: {key} is not JSON: {error}") from None
+
+
 def _provenance(file: h5py.File) -> dict[str, Any]:
-    stored = json.loads(text(dataset(file, f"{OWN}/provenance")[()]))
+    stored = _document(file, f"{OWN}/provenance")
     if f"{OWN}/truth" in file:
-        stored["truth"] = json.loads(text(dataset(file, f"{OWN}/truth")[()]))
+        stored["truth"] = _document(file, f"{OWN}/truth")
     origin = {name: stored.pop(name) for name in _OF_THE_FILE if name in stored}
     return {**stored, "origin": origin} if origin else stored

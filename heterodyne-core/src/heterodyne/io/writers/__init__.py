@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
 
 from heterodyne.errors import HeterodyneError
@@ -37,9 +38,16 @@ def find_writers(names: Iterable[str]) -> list[Record]:
 
 
 def check_folder(folder: Path) -> None:
-    """Raise `HeterodyneError` if ``folder`` could not be written or made; nothing is touched."""
+    """Raise `HeterodyneError` if ``folder`` could not be written or made; nothing is left behind.
+
+    A file is made for a moment in the nearest folder that exists: permissions alone do not tell for the
+    superuser, nor on read-only and virtual file systems.
+    """
     existing = next(path for path in (folder, *folder.absolute().parents) if os.path.lexists(path))
     if not existing.is_dir():
         raise HeterodyneError(f"cannot write to {folder}: {existing} is not a folder")
-    if not os.access(existing, os.W_OK | os.X_OK):
-        raise HeterodyneError(f"cannot write to {folder}: no permission to write in {existing}")
+    try:
+        with TemporaryFile(dir=existing):
+            pass
+    except OSError as error:
+        raise HeterodyneError(f"cannot write to {folder}: {error.strerror or error}") from error

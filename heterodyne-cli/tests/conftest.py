@@ -1,0 +1,118 @@
+"""The program with core's plugins, its own, and two optimizers made here: no other distribution is needed."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+from heterodyne.plugins import hookimpl
+from heterodyne.plugins.manager import manager
+from heterodyne.plugins.records import OptimizerRecord, Option
+from heterodyne.result import BinScaling, Estimate, Fit
+from heterodyne_cli.app import main
+
+_COMMON = Option("seed", int, 0, "seed")
+
+
+def stand(problem, options, progress) -> Fit:
+    """An optimizer that stays at the start; option ``verdict`` is what it says of itself."""
+    progress("standing")
+    estimates = tuple(
+        Estimate(n, r.start, np.nan, np.nan, r.unit, r.low, r.high, r.start, r.vary, "undetermined")
+        for n, r in problem.parameters.items()
+    )
+    bins = tuple(
+        BinScaling(q, phi, 0.1, 1.0, np.nan, np.nan, 0.02, 3)
+        for part in problem.data
+        for q, phi in zip(part.q, part.phi, strict=True)
+    )
+    statistics = {"options": options, "varying": list(problem.varying), "seconds": 0.0}
+    return Fit("static", "stand", estimates, bins, np.zeros((0, 0)), (), statistics, options["verdict"], "so")
+
+
+@hookimpl
+def heterodyne_optimizers() -> Iterator[OptimizerRecord]:
+    """Two optimizers that share an option; `stand` has one that bears the name of a flag of `fit`."""
+    verdicts = ("converged", "stalled")
+    own = (
+        Option("verdict", str, "converged", "what to say", verdicts),
+        Option("careful", bool, True, "slow"),
+    )
+    yield OptimizerRecord(
+        "stand",
+        "stays where it is",
+        "standing_plugin:stand",
+        (_COMMON, *own, Option("model", int, 1, "a clash")),
+    )
+    yield OptimizerRecord("other", "never run", "nowhere", (_COMMON, Option("depth", float, 1.5, "how deep")))
+
+
+@dataclass(frozen=True)
+class Done:
+    """How a run of the program ended."""
+
+    status: int
+    out: str
+    err: str
+
+
+@pytest.fixture(autouse=True)
+def only_these_plugins(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Core's plugin, the program's and the optimizers made here, whatever else is installed."""
+    module = ModuleType("standing_plugin")
+    vars(module).update(stand=stand, heterodyne_optimizers=heterodyne_optimizers)
+    monkeypatch.setitem(sys.modules, "standing_plugin", module)
+    found = [point for point in entry_points(group="heterodyne") if point.name in ("core", "cli")]
+    found.append(EntryPoint("standing", "standing_plugin", "heterodyne"))
+    monkeypatch.setattr("heterodyne.plugins.manager.entry_points", lambda group: found)
+    manager.cache_clear()
+    yield
+    manager.cache_clear()
+
+
+@pytest.fixture
+def heterodyne(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    """A function that runs the program in an empty folder of its own."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "120")
+
+    def run(*arguments: str) -> Done:
+        with pytest.raises(SystemExit) as ended:
+            main(arguments)
+        captured = capsys.readouterr()
+        return Done(int(ended.value.code or 0), captured.out, captured.err)
+
+    return run
+
+
+@pytest.fixture
+def rejected(heterodyne: Callable[..., Done]):
+    """A function that runs the program and gives the one line with which it refuses."""
+
+    def run(*arguments: str) -> str:
+        before = sorted(Path.cwd().rglob("*"))
+        done = heterodyne(*arguments)
+        assert (done.status, done.out) == (1, ""), done
+        lines = [line for line in done.err.splitlines() if not line.startswith("heterodyne: warning: ")]
+        assert len(lines) == 1, done.err
+        assert lines[0].startswith("heterodyne: error: ")
+        assert sorted(Path.cwd().rglob("*")) == before
+        return lines[0].removeprefix("heterodyne: error: ")
+
+    return run
+
+
+@pytest.fixture
+def run_file(heterodyne: Callable[..., Done]) -> str:
+    """A small two-time file: 2 q × 2 azimuths of 24 frames."""
+    arguments = ("simulate", "-o", "run.h5", "--model", "static", "--q", "0.01", "--q", "0.02")
+    done = heterodyne(*arguments, "--phi", "-90", "--phi", "45", "--frames", "24", "--age", "2")
+    assert done.status == 0, done.err
+    return "run.h5"

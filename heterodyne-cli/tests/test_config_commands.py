@@ -1,0 +1,42 @@
+"""config new, check and schema."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+
+def test_a_new_configuration_is_good(heterodyne):
+    assert heterodyne("config", "new", "fit.yaml", "--model", "static", "--optimizer", "stand").status == 0
+    assert heterodyne("config", "check", "fit.yaml").out == "fit.yaml: good\n"
+    text = Path("fit.yaml").read_text(encoding="utf-8")
+    assert text == heterodyne("config", "new", "--model", "static", "--optimizer", "stand").out
+    assert "#  verdict: converged  # what to say (converged, stalled)" in text
+
+
+def test_an_existing_configuration_is_kept(rejected, heterodyne):
+    heterodyne("config", "new", "fit.yaml", "--optimizer", "stand")
+    message = rejected("config", "new", "fit.yaml", "--optimizer", "stand")
+    assert message == "fit.yaml exists already: choose another name"
+
+
+def test_check_names_file_place_and_nearest(rejected):
+    Path("fit.yaml").write_text("optimizer: stand\noptions: {sed: 3}\n")
+    assert "no option of optimizer 'stand' named 'sed'; did you mean 'seed'?" in rejected(
+        "config", "check", "fit.yaml"
+    )
+    Path("fit.yaml").write_text("optimiser: stand\n")
+    assert rejected("config", "check", "fit.yaml").startswith(
+        "fit.yaml: no key named 'optimiser'; did you mean 'optimizer'?"
+    )
+
+
+def test_the_schema_holds_the_options_of_all_optimizers(heterodyne):
+    schema = json.loads(heterodyne("config", "schema").out)
+    assert set(schema["properties"]["options"]["properties"]) == {
+        "seed",
+        "verdict",
+        "careful",
+        "model",
+        "depth",
+    }

@@ -1,0 +1,211 @@
+"""Configuration: every key means something, and every mistake is named with its place."""
+
+from __future__ import annotations
+
+import re
+from inspect import signature
+from pathlib import Path
+
+import pytest
+
+from heterodyne.config.files import config_text, read_config
+from heterodyne.config.schema import FitConfig, check_names, create_config, effective
+from heterodyne.config.template import json_schema, template
+from heterodyne.errors import ConfigError, HeterodyneError, ParameterError, PluginError
+from heterodyne.fitting import fit
+from heterodyne.io.loading import load
+from heterodyne.plugins.records import OptimizerRecord, Option
+
+SCAN = OptimizerRecord(
+    "scan", "", "nowhere", (Option("points", int, 11, ""), Option("fine", bool, False, ""))
+)
+
+
+@pytest.fixture
+def scan(monkeypatch: pytest.MonkeyPatch) -> OptimizerRecord:
+    """The only optimizer there is."""
+
+    def record(name: str) -> OptimizerRecord:
+        assert name == "scan"
+        return SCAN
+
+    monkeypatch.setattr("heterodyne.config.schema.optimizer_record", record)
+    monkeypatch.setattr("heterodyne.config.template.optimizer_record", record)
+    return SCAN
+
+
+@pytest.fixture
+def written(tmp_path: Path):
+    """A function that writes text as a configuration and reads it."""
+
+    def read(text: str) -> FitConfig:
+        path = tmp_path / "fit.yaml"
+        path.write_text(text, encoding="utf-8")
+        return read_config(path)
+
+    return read
+
+
+def test_everything_that_fit_and_load_accept_has_a_key():
+    accepted = {*signature(fit).parameters, *signature(load).parameters} - {"progress", "path"}
+    assert set(FitConfig.model_fields) == accepted | {"write", "output"}
+
+
+def test_defaults_are_those_of_fit():
+    defaults = {name: p.default for name, p in signature(fit).parameters.items()}
+    config = FitConfig()
+    for name in ("model", "optimizer", "contrast", "offset"):
+        assert getattr(config, name) == defaults[name]
+
+
+def test_yaml_and_command_line_spellings_mean_the_same(written):
+    in_yaml = written(
+        "q: [0.01, [0.02, 0.03]]\nphi: [-10:10, 40:50, 90]\nframes: [1, 50]\ndt: 1e-1\n"
+        "fix: {f2: 0, f3: null}\nstart: {v0: 2e3}\nbounds: {v0: [1, 1e4]}\ntie: {D0_ref: D0_sample}\n"
+        "contrast: 0.15\nwrite: [json, npz]\n"
+    )
+    as_options = create_config(
+        {
+            "q": ["0.01", "0.02:0.03"],
+            "phi": ["-10:10", "40:50", "90"],
+            "frames": "1:50",
+            "dt": "0.1",
+            "fix": ["f2=0", "f3"],
+            "start": ["v0=2000"],
+            "bounds": ["v0=1:10000"],
+            "tie": ["D0_ref=D0_sample"],
+            "contrast": 0.15,
+            "write": ["json,npz"],
+        },
+        "command line",
+    )
+    assert in_yaml == as_options
+    assert as_options.phi == ((-10.0, 10.0), (40.0, 50.0), 90.0)
+    assert as_options.fix == {"f2": 0.0, "f3": None}
+
+
+def test_yaml_is_read_by_the_rules_of_yaml_1_2(written):
+    config = written("q: 40:50\nfix: [no]\nstart: {v0: 010}\ncontrast: shared\nframes: 1:20\nage:\n")
+    assert config.q == ((40.0, 50.0),)
+    assert config.fix == {"no": None}
+    assert config.start == {"v0": 10.0}
+    assert config.frames == (1, 20)
+    assert config.age is None
+
+
+def test_an_empty_file_says_nothing(written):
+    assert written("# nothing\n") == FitConfig()
+
+
+def test_paths_are_relative_to_the_file(written, tmp_path: Path):
+    config = written("data: [run.h5, /abs/other.h5]\noutput: out\n")
+    assert config.data == (str(tmp_path / "run.h5"), "/abs/other.h5")
+    assert config.output == str(tmp_path / "out")
+    assert "output" not in written("data: run.h5\n").model_fields_set
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("modle: static\n", r"fit.yaml: no key named 'modle'; did you mean 'model'\?"),
+        ("1: static\n", r"fit.yaml: no key named '1'"),
+        ("q: [0.01, wide]\n", r"fit.yaml: q\[1\]: 'wide' is not a number"),
+        ("q: [true]\n", r"fit.yaml: q\[0\]: True is not a number"),
+        ("phi: 1:2:3\n", r"fit.yaml: phi\[0\]: '1:2:3' is not a range LO:HI"),
+        ("frames: 1.5:3\n", r"fit.yaml: frames: '1.5:3' is not a range of whole frames A:B"),
+        ("dt: fast\n", r"fit.yaml: dt: 'fast' is not a number"),
+        ("dt: [1]\n", r"fit.yaml: dt: \[1\] is not a number"),
+        ("start: {v0: quick}\n", r"fit.yaml: start.v0: 'quick' is not a number"),
+        ("start: {v0: .nan}\n", r"fit.yaml: start.v0: '.nan' is not a number"),
+        ("bounds: {v0: 1:inf}\n", r"fit.yaml: bounds.v0: 'inf' is not a number"),
+        ("start: [v0]\n", r"fit.yaml: start: 'v0' has no value; write NAME=VALUE"),
+        ("start: [v0=1, v0=2]\n", r"fit.yaml: start: 'v0' is given twice"),
+        ("bounds: {v0: 5}\n", r"fit.yaml: bounds.v0: 5 is not a range LO:HI"),
+        ("model: [static]\n", r"fit.yaml: model: Input should be a valid string"),
+        ("options: fast\n", r"fit.yaml: options: Input should be a valid dictionary"),
+        ("q: [0.01\nphi: 3\n", r"fit.yaml, line 2, column 4: expected ',' or ']'"),
+        ("q: 0.01\nphi: 3\nq: 0.02\n", r"fit.yaml, line 3, column 1: key 'q' stands twice"),
+        ("- q\n", r"fit.yaml: a configuration is a mapping of keys to values, not list"),
+        ("q: !!python/object:os.system {}\n", r"fit.yaml, line 1, column 4: could not determine a construct"),
+    ],
+)
+def test_a_mistake_in_a_file_is_one_line_with_its_place(written, text: str, message: str):
+    with pytest.raises(ConfigError, match=message) as caught:
+        written(text)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_file_is_named(tmp_path: Path):
+    with pytest.raises(ConfigError, match=r"cannot read configuration .*none.yaml: No such file"):
+        read_config(tmp_path / "none.yaml")
+
+
+def test_an_override_replaces_values_and_merges_mappings():
+    file = FitConfig(q=[0.01], model="static", start={"D0": 1.0, "alpha": 0.1}, options={"points": 3})
+    joined = file.overridden(FitConfig(q=[0.02], start={"D0": 2.0}, options={"fine": True}))
+    assert joined.q == (0.02,)
+    assert joined.model == "static"
+    assert joined.start == {"D0": 2.0, "alpha": 0.1}
+    assert joined.options == {"points": 3, "fine": True}
+
+
+def test_an_override_takes_away_what_it_contradicts():
+    file = FitConfig(fix=["f2"], start={"f0": 0.4, "f3": 0.1}, tie={"D0_ref": "D0_sample"})
+    joined = file.overridden(FitConfig(fix={"f0": 0.5}, start={"f2": 1.0}, bounds={"D0_ref": "1:10"}))
+    assert joined.fix == {"f0": 0.5}
+    assert joined.start == {"f3": 0.1, "f2": 1.0}
+    assert joined.tie == {}
+
+
+def test_another_optimizer_does_not_inherit_options():
+    file = FitConfig(optimizer="one", options={"points": 3})
+    assert file.overridden(FitConfig(optimizer="two")).options == {}
+    assert file.overridden(FitConfig(optimizer="one")).options == {"points": 3}
+
+
+def test_the_effective_configuration_is_complete_and_a_configuration_again(scan, written):
+    config = FitConfig(data="run.h5", phi=["-10:10", 45], optimizer="scan", options={"points": "5"})
+    found = effective(config)
+    assert set(found) == set(FitConfig.model_fields)
+    assert found["options"] == {"points": 5, "fine": False}
+    again = create_config(found, "result")
+    assert effective(again) == found
+    assert written(config_text({**found, "data": []})).phi == config.phi
+
+
+def test_names_are_checked_against_what_is_installed(scan):
+    good = {"optimizer": "scan", "model": "static"}
+    check_names(FitConfig(**good, fix=["alpha"], options={"points": 3}))
+    wrong = [
+        ({"options": {"point": 3}}, ConfigError, "did you mean 'points'"),
+        ({"options": {"points": "many"}}, ConfigError, "must be int"),
+        ({"loader": "apsu"}, PluginError, "did you mean 'aps-u'"),
+        ({"write": ["jsno"]}, PluginError, "did you mean 'json'"),
+        ({"model": "statik"}, PluginError, "did you mean 'static'"),
+        ({"fix": ["alhpa"]}, ParameterError, "did you mean 'alpha'"),
+        ({"tie": {"D0": "D_ofset"}}, ParameterError, "did you mean 'D_offset'"),
+    ]
+    for change, kind, message in wrong:
+        with pytest.raises(kind, match=message):
+            check_names(FitConfig(**{**good, **change}))
+
+
+@pytest.mark.parametrize("model", ["two-component", "static", "equilibrium"])
+def test_the_template_is_a_configuration_with_and_without_its_comments(scan, written, model: str):
+    text = template(model, "scan")
+    assert effective(written(text)) == effective(FitConfig(model=model, optimizer="scan"))
+    uncommented = re.sub(r"^#(?=\S|  )", "", text, flags=re.MULTILINE)
+    config = written(uncommented)
+    check_names(config)
+    assert config.model_fields_set == set(FitConfig.model_fields)
+
+
+def test_the_json_schema_knows_every_key_and_forbids_others():
+    schema = json_schema()
+    assert set(schema["properties"]) == set(FitConfig.model_fields)
+    assert schema["additionalProperties"] is False
+    assert schema["properties"]["options"]["additionalProperties"] is False
+
+
+def test_every_configuration_error_is_a_user_error():
+    assert issubclass(ConfigError, HeterodyneError)

@@ -1,0 +1,164 @@
+"""A fit written and read back is the same fit, whatever numbers it lacks."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from heterodyne.data.two_time import TwoTime
+from heterodyne.errors import DataError, HeterodyneError, PluginError
+from heterodyne.io.results import SCHEMA, fit_document, fit_text, read_fit
+from heterodyne.io.writers import check_folder, write_fit
+from heterodyne.model import create_model
+from heterodyne.problem import create_problem
+from heterodyne.result import BinScaling, Estimate, Fit
+
+T = np.arange(1, 6) * 0.5
+
+
+@pytest.fixture(scope="module")
+def fit() -> Fit:
+    """A fit with everything that can be missing: errors, an azimuth, open bounds, statistics."""
+    data = TwoTime(np.ones((2, 5, 5)), np.array([0.01, 0.02]), np.array([np.nan, 45.0]), T, 0.5)
+    nan = math.nan
+    return Fit(
+        model="static",
+        optimizer="by hand",
+        estimates=(
+            Estimate("D0", 2.5e4, 12.5, 3.25, "Å²/s^(α+1)", 0.0, math.inf, 1e4, True, "determined"),
+            Estimate("alpha", -0.1, nan, nan, "1", -math.inf, 2.0, 0.0, True, "undetermined"),
+            Estimate("D_offset", 0.0, nan, nan, "Å²/s", -1e5, 1e5, 0.0, False, "fixed"),
+        ),
+        scaling=(
+            BinScaling(0.01, nan, 0.15, 1.0, 0.01, 0.001, 0.02, 10),
+            BinScaling(0.02, 45.0, 0.2, 1.1, nan, nan, 0.03, 10),
+        ),
+        covariance=np.array([[156.25]]),
+        covariance_names=("D0",),
+        statistics={"ssr": 0.5, "noise": [0.02, nan], "n_pairs": np.int64(20), "seconds": np.float64(1.5)},
+        verdict="max iterations",
+        message="stopped early",
+        identifiability={"rank": 1, "eigenvalues": np.array([1.0, 1e-12]), "undetermined": ("alpha",)},
+        provenance={"data": [{"file": "run.h5", "selection": None}]},
+        problem=create_problem(data, create_model("static")),
+    )
+
+
+def test_a_fit_read_back_is_the_fit_that_was_written(fit: Fit, tmp_path: Path):
+    fit.save(tmp_path)
+    found = read_fit(tmp_path)
+    assert found.problem is None
+    for mine, its in zip((*fit.estimates, *fit.scaling), (*found.estimates, *found.scaling), strict=True):
+        assert type(mine) is type(its)
+        np.testing.assert_equal(asdict(its), asdict(mine))
+    np.testing.assert_array_equal(found.covariance, fit.covariance)
+    for name in ("model", "optimizer", "covariance_names", "verdict", "message", "undetermined", "success"):
+        assert getattr(found, name) == getattr(fit, name)
+    assert found.statistics["n_pairs"] == 20
+    assert math.isnan(found.statistics["noise"][1])
+    assert found.identifiability == {"rank": 1, "eigenvalues": [1.0, 1e-12], "undetermined": ["alpha"]}
+    assert found.provenance == {"data": [{"file": "run.h5", "selection": None}]}
+    assert found.report() == fit.report()
+    assert fit_text(found) == fit_text(fit)
+
+
+def test_the_document_is_strict_json_of_the_published_schema(fit: Fit, tmp_path: Path):
+    path, _ = fit.save(tmp_path)
+    document = json.loads(path.read_text(encoding="utf-8"), parse_constant=pytest.fail)
+    assert document["schema"] == SCHEMA == "heterodyne/fit/1"
+    assert document["parameters"]["alpha"] == {
+        "value": -0.1,
+        "error": None,
+        "error_independent": None,
+        "unit": "1",
+        "low": None,
+        "high": 2.0,
+        "start": 0.0,
+        "vary": True,
+        "status": "undetermined",
+    }
+    assert document["bins"][0]["phi"] is None
+    assert set(document["bins"][1]) == set(asdict(fit.scaling[0]))
+    assert document["covariance"] == {"names": ["D0"], "matrix": [[156.25]]}
+
+
+def test_a_fit_without_determined_parameters_is_read_back(fit: Fit, tmp_path: Path):
+    replace(fit, covariance=np.zeros((0, 0)), covariance_names=()).save(tmp_path, ["json"])
+    assert read_fit(tmp_path / "fit.json").covariance.shape == (0, 0)
+
+
+def test_the_arrays_are_plain_and_complete(fit: Fit, tmp_path: Path):
+    fit.save(tmp_path, ["npz"])
+    with np.load(tmp_path / "fit.npz", allow_pickle=False) as arrays:
+        assert list(arrays["name"]) == ["D0", "alpha", "D_offset"]
+        np.testing.assert_array_equal(arrays["error"], [12.5, np.nan, np.nan])
+        np.testing.assert_array_equal(arrays["contrast"], [0.15, 0.2])
+        np.testing.assert_array_equal(arrays["covariance"], fit.covariance)
+        np.testing.assert_array_equal(arrays["t"], T)
+        np.testing.assert_array_equal(arrays["n_frames"], [5])
+        np.testing.assert_array_equal(arrays["bin_file"], [0, 0])
+
+
+def test_a_fit_that_was_read_back_can_be_saved_again(fit: Fit, tmp_path: Path):
+    fit.save(tmp_path / "one")
+    read_fit(tmp_path / "one").save(tmp_path / "two")
+    assert (tmp_path / "one/fit.json").read_bytes() == (tmp_path / "two/fit.json").read_bytes()
+    with np.load(tmp_path / "two/fit.npz", allow_pickle=False) as arrays:
+        assert "t" not in arrays.files
+
+
+def test_an_unknown_writer_is_refused_before_anything_is_written(fit: Fit, tmp_path: Path):
+    with pytest.raises(PluginError, match=r"'jsn'; did you mean 'json'"):
+        write_fit(fit, tmp_path / "out", ["json", "jsn"])
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_that_is_a_file_is_refused(fit: Fit, tmp_path: Path):
+    (tmp_path / "out").write_text("")
+    for folder in (tmp_path / "out", tmp_path / "out" / "below"):
+        with pytest.raises(HeterodyneError, match="is not a folder"):
+            check_folder(folder)
+        with pytest.raises(HeterodyneError, match="cannot write to"):
+            fit.save(folder)
+
+
+def test_a_folder_that_takes_no_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    check_folder(tmp_path / "new" / "deep")
+    assert not list(tmp_path.iterdir())
+
+    def denied(dir: Path):
+        assert dir == tmp_path
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("heterodyne.io.writers.TemporaryFile", denied)
+    with pytest.raises(HeterodyneError, match=r"cannot write to .*deep: Permission denied"):
+        check_folder(tmp_path / "new" / "deep")
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("{", "not JSON"),
+        ("[]", "its schema is None"),
+        ('{"schema": "heterodyne/fit/9"}', "its schema is 'heterodyne/fit/9'"),
+        ('{"schema": "heterodyne/fit/1"}', "incomplete fit: KeyError"),
+    ],
+)
+def test_what_is_not_a_fit_is_refused(tmp_path: Path, text: str, reason: str):
+    (tmp_path / "fit.json").write_text(text)
+    with pytest.raises(DataError, match=reason):
+        read_fit(tmp_path)
+
+
+def test_a_missing_result_is_named(tmp_path: Path):
+    with pytest.raises(DataError, match=r"cannot read a fit from .*fit.json: No such file"):
+        read_fit(tmp_path)
+
+
+def test_the_document_is_that_of_the_text(fit: Fit):
+    assert json.loads(fit_text(fit)) == fit_document(fit)
