@@ -39,7 +39,7 @@ def test_dense_sums_equal_sums_over_the_whole_matrix(name):
     for index in range(data.n_bins):
         count, d, x = whole_matrix_sums(model, theta, data, index)
         shifted = d - sums.reference[index]
-        assert sums.count[index] == count
+        assert sums.pairs[index] == count
         np.testing.assert_allclose(sums.reference[index], d.mean(), rtol=1e-13)
         np.testing.assert_allclose(sums.data2[index], shifted @ shifted, rtol=1e-11)
         np.testing.assert_allclose(sums.model[index], x.sum(1), rtol=1e-10, atol=1e-290)

@@ -10,7 +10,8 @@ def test_a_full_rank_matrix_gives_its_inverse():
     jacobian = rng.normal(size=(100, 4)) * [1.0, 1e3, 1e-3, 10.0]
     gram = jacobian.T @ jacobian
     found = spectrum(gram, np.full(4, 1e9))
-    assert found.rank == 4 and not found.undetermined.any()
+    assert found.rank == 4
+    assert not found.undetermined.any()
     np.testing.assert_allclose(independent_covariance(found), np.linalg.inv(gram), rtol=1e-8)
 
 

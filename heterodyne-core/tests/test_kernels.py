@@ -9,7 +9,12 @@ from scipy.integrate import cumulative_trapezoid
 from heterodyne.errors import DataError
 from heterodyne.kernels._jax import jax, jnp
 from heterodyne.kernels.elementwise import precompute_shard_grid
-from heterodyne.kernels.integrals import attenuation, create_time_integral_matrix, smooth_abs, trapezoid_cumsum
+from heterodyne.kernels.integrals import (
+    attenuation,
+    create_time_integral_matrix,
+    smooth_abs,
+    trapezoid_cumsum,
+)
 from heterodyne.kernels.rates import fraction, power, transport_rate, velocity
 
 UNEVEN = np.sort(np.random.default_rng(3).uniform(0.1, 20.0, 57))
@@ -54,7 +59,9 @@ def test_time_integral_matrix_is_the_symmetric_absolute_integral_between_frames(
 
 
 def test_decay_is_the_exponential_and_never_underflows():
-    np.testing.assert_allclose(attenuation(np.array([0.0, 1.0, 50.0])), np.exp([0.0, -1.0, -50.0]), rtol=1e-14)
+    np.testing.assert_allclose(
+        attenuation(np.array([0.0, 1.0, 50.0])), np.exp([0.0, -1.0, -50.0]), rtol=1e-14
+    )
     assert 0.0 < float(attenuation(1e300)) < 1e-300
     assert jax.grad(lambda x: attenuation(x))(1e300) == 0.0
 

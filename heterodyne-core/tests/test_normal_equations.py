@@ -55,7 +55,7 @@ def brute_force(x, d, contrast, offset, sigma):
 
 
 @pytest.mark.parametrize("contrast", DESIGNS)
-@pytest.mark.parametrize("offset", ("individual", "shared", "fourier:1", 1.0))
+@pytest.mark.parametrize("offset", ["individual", "shared", "fourier:1", 1.0])
 def test_normal_equations_equal_those_of_all_residuals(contrast, offset):
     x, d, sums = experiment()
     designs = (scaling_design("contrast", contrast, Q, PHI), scaling_design("offset", offset, Q, PHI))
@@ -102,11 +102,11 @@ def test_offset_outside_its_bounds_is_clamped_and_the_contrast_solved_again():
 def test_a_constant_correlation_merges_contrast_and_offset_without_failing():
     _, _, sums = experiment()
     constant = sums._replace(
-        model=np.concatenate([sums.count[:, None], sums.model[:, 1:]], axis=1),
+        model=np.concatenate([sums.pairs[:, None], sums.model[:, 1:]], axis=1),
         cross=np.concatenate([sums.data[:, None], sums.cross[:, 1:]], axis=1),
     )
     gram = constant.gram.copy()
-    gram[:, 0, 0] = sums.count
+    gram[:, 0, 0] = sums.pairs
     gram[:, 0, 1:] = gram[:, 1:, 0] = sums.model[:, 1:]
     designs = (
         scaling_design("contrast", "individual", Q, PHI),
@@ -121,7 +121,7 @@ def test_rings_are_q_within_five_percent():
     np.testing.assert_array_equal(ring_of(np.array([0.02, 0.01, 0.0103, 0.0205, 0.011])), [2, 0, 0, 2, 1])
 
 
-@pytest.mark.parametrize("choice", ("each", "fourier", "fourier:x", 1.2, "fourier:2"))
+@pytest.mark.parametrize("choice", ["each", "fourier", "fourier:x", 1.2, "fourier:2"])
 def test_designs_that_do_not_exist_or_do_not_fit_are_refused(choice):
     with pytest.raises(ConfigError):
         scaling_design("contrast", choice, Q, PHI)

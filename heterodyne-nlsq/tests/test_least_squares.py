@@ -30,9 +30,25 @@ def test_a_start_off_by_10_to_30_percent_reaches_the_minimum_next_to_the_truth()
 
 @pytest.mark.parametrize("model", ["static-reference", "no-flow", "equilibrium", "static"])
 def test_every_variant_recovers_its_truth(model):
-    held = {"D_offset_ref": 0.0, "D_offset_sample": 0.0, "v_offset": 0.0, "f2": 0.0, "f3": 0.0, "D_offset": 0.0}
+    held = {
+        "D_offset_ref": 0.0,
+        "D_offset_sample": 0.0,
+        "v_offset": 0.0,
+        "f2": 0.0,
+        "f3": 0.0,
+        "D_offset": 0.0,
+    }
     names = het.create_model(model).parameters
-    given = {"D0_ref": 3e3, "D0_sample": 9e3, "D0": 4e3, "D_ref": 200.0, "D_sample": 900.0, "v0": 600.0, "v": 600.0, "f1": -0.05}
+    given = {
+        "D0_ref": 3e3,
+        "D0_sample": 9e3,
+        "D0": 4e3,
+        "D_ref": 200.0,
+        "D_sample": 900.0,
+        "v0": 600.0,
+        "v": 600.0,
+        "f1": -0.05,
+    }
     fixed = {name: value for name, value in held.items() if name in names}
     params = {**{k: v for k, v in given.items() if k in names}, **fixed}
     data = het.simulate(model=model, params=params, q=0.008, frames=120, noise=0.01, seed=2)
@@ -50,7 +66,8 @@ def test_without_any_start_the_null_model_finds_its_minimum():
     data = het.simulate(model="static", params={"D0": 3e3, "alpha": 0.2, "D_offset": 0.0}, frames=100, seed=1)
     free = het.fit(data, model="static", fix={"D_offset": 0.0})
     told = het.fit(data, model="static", fix={"D_offset": 0.0}, start={"D0": 3e3, "alpha": 0.2})
-    assert free.success and free.statistics["ssr"] == pytest.approx(told.statistics["ssr"], rel=1e-6)
+    assert free.success
+    assert free.statistics["ssr"] == pytest.approx(told.statistics["ssr"], rel=1e-6)
     again = het.fit(data, model="static", fix={"D_offset": 0.0})
     assert again.values == free.values
 
@@ -59,31 +76,55 @@ def test_fixed_parameters_do_not_move_and_ties_hold():
     data = het.simulate(frames=80, seed=3)
     start = {"D0_sample": 8e3, "v0": 2e3, "beta": 0.1, "phi0": 3.0, "f0": 0.5}
     held = ("alpha_ref", "alpha_sample", "D_offset_ref", "D_offset_sample", "v_offset", "f1", "f2", "f3")
-    fit = het.fit(data, start=start, fix={name: truth_of(data)[name] for name in held}, tie={"D0_ref": "D0_sample"})
+    fit = het.fit(
+        data, start=start, fix={name: truth_of(data)[name] for name in held}, tie={"D0_ref": "D0_sample"}
+    )
     for name in held:
         assert fit.values[name] == truth_of(data)[name]
     assert fit.values["D0_ref"] == fit.values["D0_sample"]
     status = {row.name: row.status for row in fit.estimates}
-    assert status["f1"] == "fixed" and status["D0_ref"] == "= D0_sample"
+    assert status["f1"] == "fixed"
+    assert status["D0_ref"] == "= D0_sample"
     assert set(fit.errors) == set(start)
 
 
 def test_a_bound_that_acts_is_named_and_has_no_error_bar():
     data = het.simulate(model="static", params={"D0": 3e3, "alpha": 0.0, "D_offset": 0.0}, frames=60)
-    fit = het.fit(data, model="static", fix=["D_offset", "alpha"], bounds={"D0": (1.0, 2e3)}, start={"D0": 1e3})
+    fit = het.fit(
+        data, model="static", fix=["D_offset", "alpha"], bounds={"D0": (1.0, 2e3)}, start={"D0": 1e3}
+    )
     row = fit.estimates[0]
-    assert fit.verdict == "converged" and row.status == "at high" and np.isnan(row.error)
+    assert fit.verdict == "converged"
+    assert row.status == "at high"
+    assert np.isnan(row.error)
     assert "D0 at high" in fit.message
 
 
 def test_noisy_bins_weigh_less_unless_told_otherwise():
-    quiet = het.simulate(model="static", params={"D0": 3e3, "alpha": 0.2, "D_offset": 0.0}, phi=[0.0], frames=80, noise=0.005, seed=1)
-    loud = het.simulate(model="static", params={"D0": 3e3, "alpha": 0.2, "D_offset": 0.0}, phi=[0.0], frames=80, noise=0.1, seed=2)
+    quiet = het.simulate(
+        model="static",
+        params={"D0": 3e3, "alpha": 0.2, "D_offset": 0.0},
+        phi=[0.0],
+        frames=80,
+        noise=0.005,
+        seed=1,
+    )
+    loud = het.simulate(
+        model="static",
+        params={"D0": 3e3, "alpha": 0.2, "D_offset": 0.0},
+        phi=[0.0],
+        frames=80,
+        noise=0.1,
+        seed=2,
+    )
     choices = {"model": "static", "fix": ["D_offset"], "start": {"D0": 2e3, "alpha": 0.1}}
     alone = het.fit(quiet, **choices)
     weighted = het.fit([quiet, loud], **choices)
     equal = het.fit([quiet, loud], options={"weights": "equal"}, **choices)
-    shift = {name: abs(fit.values["D0"] - alone.values["D0"]) for name, fit in (("noise", weighted), ("equal", equal))}
+    shift = {
+        name: abs(fit.values["D0"] - alone.values["D0"])
+        for name, fit in (("noise", weighted), ("equal", equal))
+    }
     assert shift["noise"] < shift["equal"]
     np.testing.assert_allclose([row.noise for row in weighted.scaling], [0.005, 0.1], rtol=0.05)
 
@@ -91,7 +132,8 @@ def test_noisy_bins_weigh_less_unless_told_otherwise():
 def test_too_few_iterations_are_no_success():
     data = het.simulate(frames=60, seed=4)
     fit = het.fit(data, start=off_start(data), options={"max_iterations": 1, "weights": "equal"})
-    assert fit.verdict == "max iterations" and not fit.success
+    assert fit.verdict == "max iterations"
+    assert not fit.success
 
 
 def test_unknown_options_and_values_are_refused():
@@ -107,7 +149,9 @@ def test_errors_of_independent_noise_match_the_scatter_of_repeats():
     fits = [
         het.fit(
             het.simulate(model="static", params=truth, phi=[0.0], frames=50, seed=seed),
-            model="static", fix=["D_offset"], start={"D0": 3e3, "alpha": 0.2},
+            model="static",
+            fix=["D_offset"],
+            start={"D0": 3e3, "alpha": 0.2},
         )
         for seed in range(60)
     ]
@@ -117,3 +161,29 @@ def test_errors_of_independent_noise_match_the_scatter_of_repeats():
         assert 0.75 < claimed / scatter < 1.3, name
     contrast_scatter = np.std([fit.scaling[0].contrast for fit in fits], ddof=1)
     assert 0.75 < np.median([fit.scaling[0].contrast_error for fit in fits]) / contrast_scatter < 1.3
+
+
+def test_data_without_noise_converge_at_the_truth():
+    truth = {"D0": 3e3, "alpha": 0.2, "D_offset": 0.0}
+    data = het.simulate(model="static", params=truth, frames=60, noise=0.0)
+    fit = het.fit(data, model="static", fix=["D_offset"])
+    assert fit.success
+    assert fit.values["D0"] == pytest.approx(3e3, rel=1e-6)
+
+
+@pytest.mark.parametrize("seed", [0, 1, 3, 4])
+def test_without_any_start_fringes_are_found(seed):
+    rng = np.random.default_rng(seed)
+    params = {
+        "D0_ref": 10 ** rng.uniform(3, 4.3), "D0_sample": 10 ** rng.uniform(3, 4.3),
+        "alpha_ref": rng.uniform(-0.5, 0.5), "alpha_sample": rng.uniform(-0.5, 0.5),
+        "v0": 10 ** rng.uniform(2, 3.2), "beta": rng.uniform(-0.3, 0.3),
+        "f0": rng.uniform(0.2, 0.7), "f1": rng.uniform(-0.03, 0.03), "phi0": rng.uniform(-45, 45),
+    }  # fmt: skip
+    fixed = {"D_offset_ref": 0.0, "D_offset_sample": 0.0, "v_offset": 0.0, "f2": 0.0, "f3": 0.0}
+    data = het.simulate(
+        params={**params, **fixed}, q=0.008, phi=[0, 40, 80], frames=200, contrast=0.2, noise=0.02, seed=seed
+    )
+    free = het.fit(data, fix=fixed)
+    told = het.fit(data, fix=fixed, start=params)
+    assert free.statistics["ssr"] <= told.statistics["ssr"] * (1 + 1e-6)

@@ -59,7 +59,12 @@ def test_agrees_with_scipy_inside_and_at_bounds(residuals, jacobian, start, low,
 
 
 def test_an_active_bound_is_no_failure_and_is_told():
-    found = minimise(of_residuals(decay, decay_jacobian), np.array([1.0, 0.3, 0.7]), np.array([0, 0, 0.6]), np.full(3, WIDE))
+    found = minimise(
+        of_residuals(decay, decay_jacobian),
+        np.array([1.0, 0.3, 0.7]),
+        np.array([0, 0, 0.6]),
+        np.full(3, WIDE),
+    )
     assert found.verdict == "converged"
     np.testing.assert_array_equal(found.active, [0, 0, -1])
     assert found.x[2] == 0.6
@@ -75,7 +80,8 @@ def test_steps_never_leave_the_bounds():
 
     low, high = np.array([-1.5, 0.0]), np.array([0.9, 0.7])
     minimise(watched, np.array([-1.2, 0.5]), low, high)
-    assert np.all(np.array(seen) >= low) and np.all(np.array(seen) <= high)
+    assert np.all(np.array(seen) >= low)
+    assert np.all(np.array(seen) <= high)
 
 
 def test_a_rank_deficient_problem_takes_finite_steps_and_converges():
@@ -85,7 +91,9 @@ def test_a_rank_deficient_problem_takes_finite_steps_and_converges():
     def jacobian(x):
         return np.stack([T, T], axis=1)
 
-    found = minimise(of_residuals(residuals, jacobian), np.array([10.0, -20.0]), np.full(2, -WIDE), np.full(2, WIDE))
+    found = minimise(
+        of_residuals(residuals, jacobian), np.array([10.0, -20.0]), np.full(2, -WIDE), np.full(2, WIDE)
+    )
     assert found.verdict == "converged"
     assert np.all(np.abs(found.x) < 100)
 
@@ -134,7 +142,8 @@ def test_the_step_within_bounds_is_the_minimum_over_the_box():
         low, high = -rng.exponential(size=5), rng.exponential(size=5)
         low[0] = 0.0
         step = bounded_step(gradient, gram, np.sqrt(np.diag(gram)), np.inf, low, high)
-        assert np.all(step >= low) and np.all(step <= high)
+        assert np.all(step >= low)
+        assert np.all(step <= high)
         slope = gradient + gram @ step
         inside = (step > low) & (step < high)
         size = np.sqrt(np.diag(gram)) * np.sqrt(np.abs(gradient @ step)) + 1e-12
@@ -151,6 +160,7 @@ def test_the_step_within_bounds_and_ball_reduces_the_model():
         scale, radius = np.sqrt(np.diag(gram)), 10.0 ** rng.uniform(-2, 2)
         low, high = -rng.exponential(size=5), rng.exponential(size=5)
         step = bounded_step(gradient, gram, scale, radius, low, high)
-        assert np.all(step >= low) and np.all(step <= high)
+        assert np.all(step >= low)
+        assert np.all(step <= high)
         assert np.linalg.norm(scale * step) <= 1.002 * radius
         assert gradient @ step + 0.5 * step @ gram @ step < 0.0

@@ -14,13 +14,15 @@ _LOADING = 0.1
 class Spectrum:
     """Eigenvalues (p,) and eigenvectors (p, p, in columns) of the Gram matrix scaled to unit diagonal.
 
-    ``size`` (p,) is the square root of the diagonal; ``lost`` (p,) marks directions that the data do not
-    determine, ``undetermined`` (p,) the parameters with a squared loading above 0.1 in such directions.
+    ``size`` (p,) is the square root of the diagonal; ``flat`` (p,) marks directions in which the data say
+    nothing, ``lost`` (p,) those and the ones whose standard error spans more than the bounds,
+    ``undetermined`` (p,) the parameters with a squared loading above 0.1 in lost directions.
     """
 
     eigenvalues: np.ndarray
     vectors: np.ndarray
     size: np.ndarray
+    flat: np.ndarray
     lost: np.ndarray
     undetermined: np.ndarray
 
@@ -45,11 +47,15 @@ def spectrum(gram: np.ndarray, width: np.ndarray) -> Spectrum:
     span = 2.0 * np.abs(vectors) * error / size[:, None]
     lost = flat | (span > width[:, None]).any(axis=0)
     undetermined = (vectors[:, lost] ** 2).sum(axis=1) > _LOADING
-    return Spectrum(eigenvalues, vectors, size, lost, undetermined)
+    return Spectrum(eigenvalues, vectors, size, flat, lost, undetermined)
 
 
 def independent_covariance(found: Spectrum) -> np.ndarray:
-    """The inverse of the Gram matrix over its determined directions, (p, p)."""
-    keep = ~found.lost
+    """The inverse of the Gram matrix over all directions but flat ones, (p, p).
+
+    Directions that are lost without being flat stay in: left out, the errors of parameters that load on
+    them a little would be too small.
+    """
+    keep = ~found.flat
     vectors = found.vectors[:, keep]
     return (vectors / found.eigenvalues[keep]) @ vectors.T / np.outer(found.size, found.size)

@@ -22,11 +22,11 @@ from heterodyne.scaling import ScalingDesign
 class PairSums(NamedTuple):
     """Sums over the pairs i < j in use, per bin (leading axis), with X = (S, ∂S/∂θ_1, ..., ∂S/∂θ_P).
 
-    ``count`` Σ1, ``data`` Σd and ``data2`` Σd² of d = D - reference; ``model`` ΣX (bins, 1+P),
+    ``pairs`` Σ1, ``data`` Σd and ``data2`` Σd² of d = D - reference; ``model`` ΣX (bins, 1+P),
     ``cross`` Σ d X (bins, 1+P), ``gram`` Σ X Xᵀ (bins, 1+P, 1+P).
     """
 
-    count: np.ndarray
+    pairs: np.ndarray
     reference: np.ndarray
     data: np.ndarray
     data2: np.ndarray
@@ -89,7 +89,7 @@ def normal_equations(
     inner = hessian[np.ix_(free, free)]
     projected = gram - coupling.T @ _solve(inner, coupling)
     equations = NormalEquations(
-        float(0.5 * weight @ ssr), gradient, 0.5 * (projected + projected.T), int(sums.count.sum())
+        float(0.5 * weight @ ssr), gradient, 0.5 * (projected + projected.T), int(sums.pairs.sum())
     )
     solved = SolvedScaling(scale, level + sums.reference, ssr, inner, coupling, design[:, free])
     return equations, solved
@@ -115,10 +115,8 @@ def _joint_design(contrast: ScalingDesign, offset: ScalingDesign) -> np.ndarray:
 def _apply_bins(sums: PairSums, weight: np.ndarray, columns: np.ndarray) -> np.ndarray:
     """The weighted Gram matrix of [S, 1] per bin times columns of (contrasts, offsets)."""
     scale, level = np.split(columns, 2)
-    ss, s, n = (weight * x for x in (sums.gram[:, 0, 0], sums.model[:, 0], sums.count))
-    return np.concatenate(
-        [ss[:, None] * scale + s[:, None] * level, s[:, None] * scale + n[:, None] * level]
-    )
+    ss, s, n = (weight * x for x in (sums.gram[:, 0, 0], sums.model[:, 0], sums.pairs))
+    return np.concatenate([ss[:, None] * scale + s[:, None] * level, s[:, None] * scale + n[:, None] * level])
 
 
 def _data_products(sums: PairSums, weight: np.ndarray) -> np.ndarray:
@@ -184,5 +182,5 @@ def _residual_products(sums: PairSums, scale: np.ndarray, level: np.ndarray) -> 
 def _residual_squares(sums: PairSums, scale: np.ndarray, level: np.ndarray) -> np.ndarray:
     """Σ (d - level - scale S)² per bin."""
     linear = scale * sums.cross[:, 0] + level * sums.data
-    square = scale**2 * sums.gram[:, 0, 0] + 2 * scale * level * sums.model[:, 0] + level**2 * sums.count
+    square = scale**2 * sums.gram[:, 0, 0] + 2 * scale * level * sums.model[:, 0] + level**2 * sums.pairs
     return np.maximum(sums.data2 - 2 * linear + square, 0.0)

@@ -96,9 +96,7 @@ def create_problem(
     for name, value in fixed.items():
         table = _fixed(table, name, value)
     _check_ties(table, ties)
-    problem = Problem(
-        model, sets, table, MappingProxyType(ties), frozenset(start), contrast, offset
-    )
+    problem = Problem(model, sets, table, MappingProxyType(ties), frozenset(start), contrast, offset)
     if not problem.varying:
         raise ParameterError(f"every parameter of {model.name!r} is fixed or tied: nothing is left to fit")
     return problem

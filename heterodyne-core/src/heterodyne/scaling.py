@@ -73,16 +73,17 @@ def _fourier(which: str, order: int, rings: np.ndarray, phi: np.ndarray) -> np.n
     angle = np.deg2rad(phi)[:, None] * np.arange(1, order + 1)
     harmonics = np.hstack([np.ones((len(phi), 1)), np.cos(angle), np.sin(angle)])
     matrix = np.hstack([ring[:, None] * harmonics for ring in rings.T])
+    needed = harmonics.shape[1]
     for k, ring in enumerate(rings.T):
-        if np.linalg.matrix_rank(harmonics[ring > 0]) < harmonics.shape[1]:
+        if np.linalg.matrix_rank(harmonics[ring > 0]) < needed:
             raise ConfigError(
-                f"{which} fourier:{order} needs {harmonics.shape[1]} distinct azimuths per q; ring {k + 1} has fewer"
+                f"{which} fourier:{order} needs {needed} azimuths per q, ring {k + 1} has fewer"
             )
     return matrix
 
 
 def ring_of(q: np.ndarray) -> np.ndarray:
-    """The ring of every bin, numbered from 0 in order of q; q within 5 % of a ring's smallest belong to it."""
+    """The ring of every bin, numbered from 0 in order of q; q within 5 % of its smallest belong to one."""
     ring, edge, number = np.zeros(len(q), dtype=int), -np.inf, -1
     for index in np.argsort(q, kind="stable"):
         if q[index] > edge:

@@ -10,6 +10,7 @@ For every bin and window the three k are solved on a grid of Γ and ω. Then one
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -70,7 +71,7 @@ def _spacing(one: Bin) -> float:
 
 def _window_times(one: Bin) -> list[float]:
     edges = np.linspace(0, _frames(one) - 1, _WINDOWS + 1).astype(int)
-    return [float(one.t[(a + b) // 2]) for a, b in zip(edges, edges[1:], strict=False)]
+    return [float(one.t[(a + b) // 2]) for a, b in itertools.pairwise(edges)]
 
 
 def _lag_curve(one: Bin, window: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -78,7 +79,9 @@ def _lag_curve(one: Bin, window: int) -> tuple[np.ndarray, np.ndarray, np.ndarra
     frames = _frames(one)
     low, high = window * frames // _WINDOWS, (window + 1) * frames // _WINDOWS
     furthest = max(high - low, 4)
-    lags = np.unique(np.concatenate([np.arange(1, min(49, furthest)), np.geomspace(1, furthest - 1, 40)]).astype(int))
+    lags = np.unique(
+        np.concatenate([np.arange(1, min(49, furthest)), np.geomspace(1, furthest - 1, 40)]).astype(int)
+    )
     means, counts = np.zeros(len(lags)), np.zeros(len(lags))
     for k, lag in enumerate(lags):
         first = np.arange(max(low - lag // 2, 0), min(high - lag // 2, frames - lag))

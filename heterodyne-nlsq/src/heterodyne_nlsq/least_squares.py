@@ -32,7 +32,9 @@ def fit(problem: Problem, options: Mapping[str, Any], progress: Callable[[str], 
     for number in range(rounds):
         objective = objective.weighted(residual_noise(objective, solution))
         progress(f"weights, round {number + 1}: noise {_listed(objective.sigma)}")
-        solution = minimise(objective, solution.x, objective.low, objective.high, tolerances)
+        solution = minimise(
+            objective, solution.x, objective.low, objective.high, tolerances, floor=objective.floor
+        )
         iterations += solution.iterations
     return create_fit(objective, solution, iterations, perf_counter() - began)
 
@@ -46,7 +48,7 @@ def _best(
         progress(f"iteration {iteration}: cost {cost:.8g}")
 
     def run(x: np.ndarray, limits: Tolerances) -> Solution:
-        return minimise(objective, x, objective.low, objective.high, limits, watch)
+        return minimise(objective, x, objective.low, objective.high, limits, watch, objective.floor)
 
     points = start_points(objective, options["starts"], options["seed"])
     if len(points) > 1:

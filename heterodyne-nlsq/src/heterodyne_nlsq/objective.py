@@ -15,6 +15,8 @@ from heterodyne.normal_equations import NormalEquations, PairSums, SolvedScaling
 from heterodyne.problem import Problem
 from heterodyne.scaling import ScalingDesign, scaling_design
 
+_ROUNDING = 1e-14  # of sums of squares, relative to those of the data
+
 
 @dataclass(frozen=True, eq=False)
 class Objective:
@@ -71,6 +73,11 @@ class Objective:
         """The cost alone."""
         none = np.zeros((0, 0))
         return normal_equations(self.sums(u, False), none, self.contrast, self.offset, self.sigma)[0].cost
+
+    @property
+    def floor(self) -> float:
+        """The cost that rounding of the sums leaves for data without noise."""
+        return _ROUNDING * float(sum(one.data2 / s**2 for one, s in zip(self.bins, self.sigma, strict=True)))
 
     def weighted(self, sigma: np.ndarray) -> Objective:
         """The same objective with another noise per bin."""

@@ -53,10 +53,14 @@ def minimise(
     start: np.ndarray,
     low: np.ndarray,
     high: np.ndarray,
-    tolerances: Tolerances = Tolerances(),  # noqa: B008  frozen
+    tolerances: Tolerances = Tolerances(),
     progress: Callable[[int, float], None] | None = None,
+    floor: float = 0.0,
 ) -> Solution:
-    """The minimum of the cost within ``low`` ≤ x ≤ ``high`` that is reached from ``start``."""
+    """The minimum of the cost within ``low`` ≤ x ≤ ``high`` that is reached from ``start``.
+
+    A cost of at most ``floor`` is rounding and counts as converged: there the gradient has no direction.
+    """
     x = _inside(np.asarray(start, dtype=float), low, high)
     here = evaluate(x)
     scale, radius, idle = _column_size(here.gram), np.inf, 0
@@ -70,7 +74,7 @@ def minimise(
         if progress:
             progress(iteration, here.cost)
         active = active_bounds(x, here.gradient, low, high)
-        if gradient_cosine(here, active) <= tolerances.gtol:
+        if here.cost <= floor or gradient_cosine(here, active) <= tolerances.gtol:
             return end("converged", "", iteration)
         if idle >= _PATIENCE:
             return end("stalled", "the cost no longer changes", iteration)

@@ -79,9 +79,7 @@ def _near_phi(phi: np.ndarray, candidates: np.ndarray, wanted: float | Range) ->
 
 
 def _say(wanted: Sequence[float | Range]) -> str:
-    return ", ".join(
-        f"{w[0]:g}:{w[1]:g}" if isinstance(w, Sequence) else f"{w:g}" for w in wanted
-    )
+    return ", ".join(f"{w[0]:g}:{w[1]:g}" if isinstance(w, Sequence) else f"{w:g}" for w in wanted)
 
 
 def _listing(values: np.ndarray) -> str:

@@ -46,9 +46,9 @@ class TwoTime:
     t: np.ndarray
     dt: float
     age: float = 0.0
-    dq: np.ndarray | None = None
-    dphi: np.ndarray | None = None
-    mask: np.ndarray | None = None
+    dq: np.ndarray = field(default_factory=lambda: np.array(np.nan))
+    dphi: np.ndarray = field(default_factory=lambda: np.array(np.nan))
+    mask: np.ndarray = field(default_factory=lambda: np.array(True))
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -56,12 +56,10 @@ class TwoTime:
         for name in ("q", "phi", "t"):
             set_(self, name, np.atleast_1d(np.asarray(getattr(self, name), dtype=float)))
         for name in ("dq", "dphi"):
-            given = getattr(self, name)
-            width = np.nan if given is None else np.asarray(given, dtype=float)
+            width = np.asarray(getattr(self, name), dtype=float)
             set_(self, name, np.broadcast_to(width, self.q.shape).copy())
-        shape = (len(self.q), len(self.t))
-        given = True if self.mask is None else np.asarray(self.mask, dtype=bool)
-        set_(self, "mask", np.broadcast_to(given, shape).copy())
+        used = np.asarray(self.mask, dtype=bool)
+        set_(self, "mask", np.broadcast_to(used, (len(self.q), len(self.t))).copy())
         set_(self, "provenance", MappingProxyType(dict(self.provenance)))
         self._check()
 

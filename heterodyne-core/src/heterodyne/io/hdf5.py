@@ -26,7 +26,7 @@ _MULTITAU = (
 def check_readable(path: Path) -> None:
     """Raises `DataError` unless ``path`` is a file that can be opened and is not empty."""
     try:
-        with open(path, "rb") as file:
+        with path.open("rb") as file:
             if not file.read(1):
                 raise DataError(f"{path} is empty")
     except FileNotFoundError:

@@ -68,7 +68,9 @@ def _tile_sums(
     def add(sums: tuple[Array, Array, Array], tile: Array) -> tuple[tuple[Array, Array, Array], None]:
         i, j = tile[0] * BLOCK, tile[1] * BLOCK
         left, d_left = (jax.tree.map(lambda leaf: _window(leaf, i)[..., :, None], x) for x in (rows, slopes))
-        right, d_right = (jax.tree.map(lambda leaf: _window(leaf, j)[..., None, :], x) for x in (rows, slopes))
+        right, d_right = (
+            jax.tree.map(lambda leaf: _window(leaf, j)[..., None, :], x) for x in (rows, slopes)
+        )
         s = model.pair(left, right)
         x = s[None]
         if jacobian:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class ShardGrid:
-    """Frame pairs to evaluate: times of all frames (N,) and the two frame indices of each pair, first ≤ second."""
+    """Frame pairs to evaluate: times of all frames (N,), frame indices of each pair, first ≤ second."""
 
     t: np.ndarray
     first: np.ndarray

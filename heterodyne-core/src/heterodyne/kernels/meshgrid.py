@@ -15,9 +15,7 @@ if TYPE_CHECKING:
 
 
 @partial(jax.jit, static_argnames="model")
-def correlation_matrix(
-    model: Model, params: Parameters, t: ArrayLike, q: ArrayLike, phi: ArrayLike
-) -> Array:
+def correlation_matrix(model: Model, params: Parameters, t: ArrayLike, q: ArrayLike, phi: ArrayLike) -> Array:
     """S over all pairs of frames, shape (N, N)."""
     profiles = model.profiles(params, jnp.asarray(t), q, phi)
     left = jax.tree.map(lambda row: row[..., :, None], profiles)

@@ -115,16 +115,16 @@ def with_data(b: Blocks, d: Array) -> Array:
 
 def without_data(b: Blocks) -> Array:
     """(ΣS, ⟨S, S⟩) over i < j."""
-    l, r = sides(b)
+    left, right = sides(b)
     e, _ = corner(b)
     s = jnp.einsum("nki,nkij,nkj->nij", b.a, e, b.a)
     step = jnp.exp(-(b.span[:-1] + b.jump[1:]))
     far = jnp.exp(-b.jump[1:])
-    carried = _recursion(step, far * l.sum(-1)[:-1])
-    total = jnp.sum(carried * r.sum(-1)[1:])
-    pairs = far[:, :, None] * far[:, None, :] * jnp.einsum("nki,nli->nkl", l, l)[:-1]
+    carried = _recursion(step, far * left.sum(-1)[:-1])
+    total = jnp.sum(carried * right.sum(-1)[1:])
+    pairs = far[:, :, None] * far[:, None, :] * jnp.einsum("nki,nli->nkl", left, left)[:-1]
     carried = _recursion(step[:, :, None] * step[:, None, :], pairs)
-    square = jnp.sum(carried * jnp.einsum("nki,nli->nkl", r, r)[1:])
+    square = jnp.sum(carried * jnp.einsum("nki,nli->nkl", right, right)[1:])
     return jnp.stack([total + s.sum(), square + jnp.sum(s * s)])
 
 
@@ -163,11 +163,13 @@ def _far_gram(b: Blocks, slope: Blocks) -> Array:
     over = jnp.concatenate([b.span[:-1] + b.jump[1:], jnp.zeros((1, k))])
     slope_over = jnp.concatenate([slope.span[:, :-1] + slope.jump[:, 1:], jnp.zeros((p, 1, k))], axis=1)
     fall = jnp.exp(b.rise - over[..., None])
-    l, r = b.a * fall, b.a * jnp.exp(-b.rise)
-    dl = (slope.a + b.a * (slope.rise - slope_over[..., None])) * fall
-    dr = (slope.a - b.a * slope.rise) * jnp.exp(-b.rise)
-    left = jnp.concatenate([l[None], dl]).transpose(1, 2, 0, 3).reshape(blocks, k * (1 + p), size)
-    right = jnp.concatenate([r[None], dr]).transpose(1, 2, 0, 3).reshape(blocks, k * (1 + p), size)
+    sink = jnp.exp(-b.rise)
+    of_left = (slope.a + b.a * (slope.rise - slope_over[..., None])) * fall
+    of_right = (slope.a - b.a * slope.rise) * sink
+    left, right = (
+        jnp.concatenate([value[None], of]).transpose(1, 2, 0, 3).reshape(blocks, k * (1 + p), size)
+        for value, of in ((b.a * fall, of_left), (b.a * sink, of_right))
+    )
     sources = left @ left.transpose(0, 2, 1)
 
     def advance(carry: Array, at: tuple[Array, Array, Array]) -> tuple[Array, Array]:
@@ -254,7 +256,8 @@ def _components(
 ) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
     """(a, Λ) with the frame weight in a, (K, N), and their derivatives, (P, K, N)."""
     slopes = jax.jacfwd(lambda values: _weighted(model, values, t, q, phi, weight))(theta)
-    return _weighted(model, theta, t, q, phi, weight), tuple(jnp.moveaxis(x, -1, 0) for x in slopes)
+    of_a, of_exponent = (jnp.moveaxis(x, -1, 0) for x in slopes)
+    return _weighted(model, theta, t, q, phi, weight), (of_a, of_exponent)
 
 
 def _weighted(

@@ -133,9 +133,7 @@ def optimizer_record(name: str) -> OptimizerRecord:
     return cast(OptimizerRecord, manager().find("optimizer", name))
 
 
-def _register(
-    hooks: pluggy.PluginManager, point: EntryPoint
-) -> tuple[Plugin, list[tuple[str, Record]]]:
+def _register(hooks: pluggy.PluginManager, point: EntryPoint) -> tuple[Plugin, list[tuple[str, Record]]]:
     distribution = point.dist
     plugin = Plugin(
         point.name,

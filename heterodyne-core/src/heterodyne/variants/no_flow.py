@@ -1,6 +1,6 @@
 """`no-flow`: `two-component` without flow, v = 0; 10 parameters, no azimuth needed.
 
-    S = [ r_i r_j e^{-q² R/2} + s_i s_j e^{-q² Q/2} ]² / (n_i n_j)
+S = [ r_i r_j e^{-q² R/2} + s_i s_j e^{-q² Q/2} ]² / (n_i n_j)
 """
 
 from __future__ import annotations
