@@ -7,7 +7,7 @@ import pytest
 from heterodyne.data.bin import read_bins
 from heterodyne.data.simulation import simulate
 from heterodyne.data.two_time import TwoTime
-from heterodyne.kernels.dense import pair_sums
+from heterodyne.kernels.sums import pair_sums
 from heterodyne.kernels.meshgrid import correlation_matrix
 from heterodyne.model import create_model
 

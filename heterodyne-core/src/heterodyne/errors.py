@@ -26,10 +26,10 @@ class PluginError(HeterodyneError):
     """A plugin, or a name that a plugin should offer, that cannot be used."""
 
 
-def unknown(kind: str, name: str, known: Iterable[str], remedy: str = "") -> str:
+def unknown(kind: str, name: object, known: Iterable[str], remedy: str = "") -> str:
     """The line for a name that does not exist: the nearest one, all that exist, what to do."""
     names = sorted(known)
-    near = get_close_matches(name, names, n=1)
+    near = get_close_matches(str(name), names, n=1)
     guess = f"; did you mean {near[0]!r}?" if near else ""
     listing = ", ".join(names) if names else "none"
     return f"no {kind} named {name!r}{guess} (known: {listing}){remedy}"

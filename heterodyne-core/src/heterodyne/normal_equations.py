@@ -19,11 +19,21 @@ from scipy.optimize import lsq_linear
 from heterodyne.scaling import ScalingDesign
 
 
-class PairSums(NamedTuple):
-    """Sums over the pairs i < j in use, per bin (leading axis), with X = (S, ∂S/∂θ_1, ..., ∂S/∂θ_P).
+class Sums(NamedTuple):
+    """Sums over the pairs i < j of one bin that depend on the parameters, X = (S, ∂S/∂θ_1, ..., ∂S/∂θ_P).
 
-    ``pairs`` Σ1, ``data`` Σd and ``data2`` Σd² of d = D - reference; ``model`` ΣX (bins, 1+P),
-    ``cross`` Σ d X (bins, 1+P), ``gram`` Σ X Xᵀ (bins, 1+P, 1+P).
+    ``cross`` Σ d X and ``model`` ΣX are (1+P,), ``gram`` Σ X Xᵀ is (1+P, 1+P).
+    """
+
+    cross: np.ndarray
+    model: np.ndarray
+    gram: np.ndarray
+
+
+class PairSums(NamedTuple):
+    """All sums over the pairs i < j in use, weighted, per bin (leading axis).
+
+    ``pairs`` Σ1, ``data`` Σd and ``data2`` Σd² of d = D - reference; the others as in `Sums`.
     """
 
     pairs: np.ndarray

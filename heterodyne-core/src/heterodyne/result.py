@@ -103,9 +103,10 @@ class Fit:
 
     def save(self, folder: str | Path, write: Iterable[str] = ("json", "npz")) -> list[Path]:
         """Write the outputs named in ``write`` into ``folder``; returns the paths written."""
+        from heterodyne.io.atomic import as_path
         from heterodyne.io.writers import write_fit
 
-        return write_fit(self, Path(folder), write)
+        return write_fit(self, as_path(folder), write)
 
     def _repr_html_(self) -> str:
         from html import escape

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from heterodyne.data.bin import Bin
-from heterodyne.kernels import dense, structured
+from heterodyne.kernels.sums import pair_sums
 from heterodyne.normal_equations import NormalEquations, PairSums, SolvedScaling, normal_equations
 from heterodyne.problem import Problem
 from heterodyne.scaling import ScalingDesign, scaling_design
@@ -58,8 +58,7 @@ class Objective:
     def sums(self, u: np.ndarray, jacobian: bool = True) -> PairSums:
         """The sums over all pairs at u."""
         theta = np.array(list(self.problem.expand(self.to_values(u)).values()))
-        evaluator = structured if self.problem.model.components else dense
-        return evaluator.pair_sums(self.problem.model, theta, self.bins, jacobian)
+        return pair_sums(self.problem.model, theta, self.bins, jacobian)
 
     def solve(self, u: np.ndarray) -> tuple[NormalEquations, SolvedScaling]:
         """The normal equations at u and the scaling that solves them."""

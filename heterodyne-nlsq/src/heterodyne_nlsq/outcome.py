@@ -47,10 +47,10 @@ def create_fit(objective: Objective, solution: Solution, iterations: int, second
 def residual_noise(objective: Objective, solution: Solution) -> np.ndarray:
     """σ per bin from the residual: sqrt(SSR / (pairs - the bin's share of the fitted numbers))."""
     _, scaling = objective.solve(solution.x)
-    count = np.array([one.count for one in objective.bins])
+    count = np.array([one.pairs for one in objective.bins])
     fitted = (len(solution.x) + scaling.design.shape[1]) / len(count)
     noise = np.sqrt(scaling.ssr / np.maximum(count - fitted, 1.0))
-    spread = np.sqrt([one.data2 / one.count for one in objective.bins])
+    spread = np.sqrt([one.data2 / one.pairs for one in objective.bins])
     return np.maximum(noise, 1e-12 * spread + 1e-300)  # data without noise would weigh infinitely much
 
 
@@ -111,7 +111,7 @@ def _bins(
             float(contrast_error[k]),
             float(offset_error[k]),
             float(noise[k]),
-            int(one.count),
+            int(one.pairs),
         )
         for k, one in enumerate(objective.bins)
     )

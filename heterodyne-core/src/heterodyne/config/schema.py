@@ -108,6 +108,7 @@ Span = Annotated[Any, PlainValidator(as_range), WithJsonSchema(_RANGE)]
 Frames = Annotated[Any, PlainValidator(as_frames), WithJsonSchema(_RANGE)]
 Held = Annotated[Any, PlainValidator(_number_or_none), WithJsonSchema({"anyOf": [_NUMBER, {"type": "null"}]})]
 Design = Annotated[Any, PlainValidator(_design), WithJsonSchema({"anyOf": [_NUMBER, _TEXT]})]
+Name = Annotated[str, Field(min_length=1)]
 Items = BeforeValidator(as_list)
 Names = BeforeValidator(as_names)
 Pairs = BeforeValidator(as_assignments)
@@ -125,8 +126,8 @@ class FitConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    data: Annotated[tuple[str, ...], Items] = Field(default=(), description="files, fitted jointly")
-    loader: str | None = Field(default=None, description="file layout; recognised if not given")
+    data: Annotated[tuple[Name, ...], Items] = Field(default=(), description="files, fitted jointly")
+    loader: Name | None = Field(default=None, description="file layout; recognised if not given")
     q: Annotated[tuple[Wanted, ...], Items] = Field(
         default=(), description="wavevectors in Å⁻¹: a value takes the nearest ring, LO:HI a range"
     )
@@ -153,7 +154,7 @@ class FitConfig(BaseModel):
     write: Annotated[tuple[str, ...], Names] = Field(
         default=("json", "npz"), description="what to write into the output folder"
     )
-    output: str | None = Field(
+    output: Name | None = Field(
         default=None, description="folder for the results; without it nothing is written"
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -33,6 +34,8 @@ class Selection:
 
 def choose_bins(q: np.ndarray, phi: np.ndarray, selection: Selection) -> np.ndarray:
     """Indices of the selected bins, ascending; raises `DataError` listing what exists if there are none."""
+    if not len(q):
+        raise DataError("there are no bins: the lists of q and phi are empty")
     keep = np.ones(len(q), dtype=bool)
     if selection.q:
         keep &= np.any([_near_q(q, wanted) for wanted in selection.q], axis=0)
@@ -65,6 +68,8 @@ def _near_q(q: np.ndarray, wanted: float | Range) -> np.ndarray:
         low, high = wanted
         return (q >= low) & (q <= high)
     nearest = q[np.argmin(np.abs(q - wanted))]
+    if abs(nearest - wanted) > _SAME_RING * nearest:
+        warnings.warn(f"no ring at q = {wanted:g} 1/Å: the nearest is {nearest:.4g}", stacklevel=2)
     return np.abs(q - nearest) <= _SAME_RING * nearest
 
 

@@ -10,6 +10,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from heterodyne.data.triangle import symmetric
+from heterodyne.data.validation import number, numbers
 from heterodyne.errors import DataError
 
 
@@ -37,7 +39,7 @@ class TwoTime:
     (NaN for a ring) with full widths ``dq`` and ``dphi`` (NaN where unknown) are per bin; ``t`` in s is
     the age of every frame, ``dt`` the nominal spacing and ``age`` the time before the first stored
     frame, t_k = k dt + age with k from 1. ``mask`` (bins, frames) is True for frames to use.
-    ``provenance`` says where the numbers come from.
+    ``provenance`` says where the numbers come from. Halves in memory are mirrored, as those of files are.
     """
 
     c2: Matrices
@@ -54,13 +56,15 @@ class TwoTime:
     def __post_init__(self) -> None:
         set_ = object.__setattr__
         for name in ("q", "phi", "t"):
-            set_(self, name, np.atleast_1d(np.asarray(getattr(self, name), dtype=float)))
+            set_(self, name, np.atleast_1d(numbers(name, getattr(self, name))))
+        for name in ("dt", "age"):
+            set_(self, name, number(name, getattr(self, name)))
         for name in ("dq", "dphi"):
-            width = np.asarray(getattr(self, name), dtype=float)
-            set_(self, name, np.broadcast_to(width, self.q.shape).copy())
+            set_(self, name, _spread(name, numbers(name, getattr(self, name)), self.q.shape))
         used = np.asarray(self.mask, dtype=bool)
-        set_(self, "mask", np.broadcast_to(used, (len(self.q), len(self.t))).copy())
+        set_(self, "mask", _spread("mask", used, (len(self.q), len(self.t))))
         set_(self, "provenance", MappingProxyType(dict(self.provenance)))
+        set_(self, "c2", _in_memory(self.c2))
         self._check()
 
     def _check(self) -> None:
@@ -68,10 +72,14 @@ class TwoTime:
             raise DataError(
                 f"{len(self.c2)} matrices, {len(self.q)} q and {len(self.phi)} phi: one of each per bin"
             )
+        if np.isinf(self.phi).any():
+            raise DataError("phi must be finite (in degrees), or NaN for a ring")
         if not np.all(np.isfinite(self.q)) or np.any(self.q <= 0):
             raise DataError(f"q must be positive (in Å⁻¹), not {self.q[~(self.q > 0)][0]:g}")
         if not (np.isfinite(self.dt) and self.dt > 0):
             raise DataError(f"dt must be positive (in s), not {self.dt:g}")
+        if not np.isfinite(self.age):
+            raise DataError(f"age must be finite (in s), not {self.age:g}")
         check_times(self.t)
 
     @property
@@ -95,8 +103,10 @@ class TwoTime:
         return f"q={self.q[bin]:.4g} {phi}"
 
     def bins(self, indices: Sequence[int]) -> TwoTime:
-        """The data of these bins only; nothing is read."""
+        """The data of these bins only; nothing is read. Raises `DataError` for a bin that does not exist."""
         chosen = list(indices)
+        if outside := [index for index in chosen if index not in range(self.n_bins)]:
+            raise DataError(f"there is no bin {outside[0]}; bins are 0 to {self.n_bins - 1}")
         return replace(
             self,
             c2=_Chosen(self.c2, tuple(chosen)),
@@ -105,9 +115,26 @@ class TwoTime:
 
     def save(self, path: str | Path) -> Path:
         """Write the project's own HDF5 file (an NXxpcs tree); returns its path."""
+        from heterodyne.io.atomic import as_path
         from heterodyne.io.writers.two_time import write_two_time
 
-        return write_two_time(self, Path(path))
+        return write_two_time(self, as_path(path))
+
+
+def _spread(name: str, values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    try:
+        return np.broadcast_to(values, shape).copy()
+    except ValueError:
+        raise DataError(f"{name} must have shape {shape}, not {values.shape}") from None
+
+
+def _in_memory(matrices: Matrices) -> Matrices:
+    """Arrays given as they are made whole: half a matrix would count as one with zeros in the other half."""
+    if not isinstance(matrices, np.ndarray | list | tuple):
+        return matrices
+    whole = [symmetric(np.asarray(matrix)) for matrix in matrices]
+    kept = all(np.may_share_memory(one, given) for one, given in zip(whole, matrices, strict=True))
+    return matrices if kept else whole
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,33 @@
 
 from __future__ import annotations
 
+from numbers import Real
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from heterodyne.errors import DataError
 
 FEWEST_FRAMES = 3
 """Two lags from one frame: fewer frames cannot tell contrast from offset."""
+
+_LARGEST = 1e50
+"""Sums of squares of larger values would overflow, and c2 is of order 1."""
+
+
+def numbers(name: str, values: ArrayLike) -> np.ndarray:
+    """``values`` as an array of float64; raises `DataError` naming them where they are not numbers."""
+    try:
+        return np.asarray(values, dtype=float)
+    except (TypeError, ValueError):
+        raise DataError(f"{name} must hold numbers, not {values!r}") from None
+
+
+def number(name: str, value: object) -> float:
+    """``value`` as one float; raises `DataError` naming it where it is not a number."""
+    if isinstance(value, Real) and not isinstance(value, bool):
+        return float(value)
+    raise DataError(f"{name} must be a number, not {value!r}")
 
 
 def square(matrix: np.ndarray) -> np.ndarray:
@@ -29,7 +50,7 @@ def checked(matrix: np.ndarray, mask: np.ndarray, where: str) -> tuple[np.ndarra
     alone says nothing, as some writers blank the diagonal.) Values of unused frames that are not finite
     come back as 0, so that 0 · NaN cannot spread. ``where`` names file and bin in the messages. Raises
     `DataError` if shape or dtype is wrong, a value between used frames is NaN or infinite, or fewer than
-    3 frames are left.
+    3 frames are left, the values between used frames are all the same, or too large to be squared.
     """
     try:
         values = square(matrix)
@@ -50,7 +71,19 @@ def checked(matrix: np.ndarray, mask: np.ndarray, where: str) -> tuple[np.ndarra
             f"{where}: {use.sum()} of {len(use)} frames are neither masked nor dark (zero counts); "
             f"at least {FEWEST_FRAMES} are needed"
         )
+    _check_signal(values if use.all() else values[np.ix_(use, use)], where)
     return values, use
+
+
+def _check_signal(used: np.ndarray, where: str) -> None:
+    largest = float(max(used.max(), -used.min()))
+    if largest > _LARGEST:
+        raise DataError(f"{where}: c2 reaches {largest:g}: it is not normalised (c2 is 1 without correlation)")
+    level = used[0, 1]
+    rounding = 4.0 * np.finfo(used.dtype).eps * abs(level)
+    constant = np.ptp(used[0, 1:]) <= rounding and np.ptp(used[np.triu_indices(len(used), 1)]) <= rounding
+    if constant:
+        raise DataError(f"{where}: c2 is {level:g} at every pair of frames: there is no correlation to fit")
 
 
 def _row_sums(values: np.ndarray, use: np.ndarray) -> np.ndarray:

@@ -11,6 +11,13 @@ from pathlib import Path
 from heterodyne.errors import DataError
 
 
+def as_path(name: object) -> Path:
+    """``name`` as a path; raises `DataError` for what does not name a file or folder, an empty name too."""
+    if not isinstance(name, str | os.PathLike) or not os.fspath(name) or "\0" in str(name):
+        raise DataError(f"{name!r} does not name a file or a folder")
+    return Path(name)
+
+
 @contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
     """A temporary name in the folder of ``path``; what is written there becomes ``path`` when the block ends.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,10 +14,14 @@ import numpy as np
 
 from heterodyne.data.selection import Range, Selection
 from heterodyne.data.two_time import TwoTime
+from heterodyne.data.validation import number
 from heterodyne.errors import DataError
+from heterodyne.io.atomic import as_path
 from heterodyne.io.hdf5 import check_readable, opened, without_two_time
 from heterodyne.io.provenance import file_provenance
 from heterodyne.plugins.manager import manager
+
+_UNIT = {"q": "q is positive (in Å⁻¹)", "phi": "phi is finite (in degrees)"}
 
 Wanted = float | Range | Sequence[float | Range]
 
@@ -40,8 +45,10 @@ def load(
     ``loader`` names the layout; otherwise every installed loader is asked. Raises `DataError` for a file
     that is missing, unreadable or holds no two-time data, and for a selection that selects nothing.
     """
-    path = Path(path)
-    selection = Selection(_wanted("q", q), _wanted("phi", phi), _frames(frames), dt, age)
+    path = as_path(path)
+    selection = Selection(
+        _wanted("q", q), _wanted("phi", phi), _frames(frames), _seconds("dt", dt), _seconds("age", age)
+    )
     check_readable(path)
     name = loader or _recognised(path)
     data = manager().find("loader", name).resolve().load(path, selection)
@@ -84,9 +91,14 @@ def _wanted(name: str, value: Any) -> tuple[float | Range, ...]:
 
 def _one(name: str, item: Any) -> float | Range:
     if isinstance(item, Real):
-        return float(item)
+        value = float(item)
+        if not math.isfinite(value) or (name == "q" and value <= 0):
+            raise DataError(f"{name} = {value:g} cannot be selected: {_UNIT[name]}")
+        return value
     if _is_range(item):
         low, high = map(float, item)
+        if not (math.isfinite(low) and math.isfinite(high)):
+            raise DataError(f"the ends of the {name} range {low:g}:{high:g} must be finite")
         if name == "q" and low > high:
             raise DataError(f"the q range {low:g}:{high:g} has its ends exchanged")
         return low, high
@@ -97,6 +109,15 @@ def _is_range(value: Any) -> bool:
     return isinstance(value, tuple | list) and len(value) == 2 and all(isinstance(end, Real) for end in value)
 
 
+def _seconds(name: str, value: Any) -> float | None:
+    if value is None:
+        return None
+    seconds = number(name, value)
+    if not math.isfinite(seconds) or (name == "dt" and seconds <= 0):
+        raise DataError(f"{name} must be {'positive' if name == 'dt' else 'finite'} (in s), not {seconds:g}")
+    return seconds
+
+
 def _frames(frames: Any) -> tuple[int, int] | None:
     if frames is None:
         return None
@@ -104,7 +125,7 @@ def _frames(frames: Any) -> tuple[int, int] | None:
         first, last = frames
         if int(first) == first and int(last) == last:
             return int(first), int(last)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         pass
     raise DataError(f"frames must be two whole numbers (first, last), not {frames!r}")
 

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from heterodyne.errors import DataError
+from heterodyne.io.atomic import as_path
 from heterodyne.result import BinScaling, Estimate, Fit
 
 SCHEMA = "heterodyne/fit/1"
@@ -49,7 +50,8 @@ def read_fit(path: str | Path) -> Fit:
 
     Raises `DataError` where there is no such file or where it is not a fit.
     """
-    file = Path(path) / FILE if Path(path).is_dir() else Path(path)
+    given = as_path(path)
+    file = given / FILE if given.is_dir() else given
     try:
         document = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:

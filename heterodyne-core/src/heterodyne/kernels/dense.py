@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jax import Array
 
-from heterodyne.data.bin import Bin
+from heterodyne.data.bin import Bin, Nodes
 from heterodyne.kernels._jax import jax, jnp
-from heterodyne.normal_equations import PairSums
+from heterodyne.normal_equations import Sums
 
 if TYPE_CHECKING:
     from heterodyne.model import Model
@@ -22,24 +22,12 @@ if TYPE_CHECKING:
 BLOCK = 64
 
 
-def pair_sums(model: Model, theta: np.ndarray, bins: tuple[Bin, ...], jacobian: bool = True) -> PairSums:
-    """The sums of all bins at the parameters ``theta`` (P,), in the order of the model's table.
-
-    Without ``jacobian`` X is S alone, which is enough for the cost.
-    """
-    rows = [_bin_sums(model, theta, one, jacobian) for one in bins]
-    return PairSums(*(np.stack(column) for column in zip(*rows, strict=True)))
-
-
-def _bin_sums(model: Model, theta: np.ndarray, one: Bin, jacobian: bool) -> tuple[Any, ...]:
-    tiles = _upper_tiles(len(one.weight) // BLOCK)
-    sums = _tile_sums(model, jacobian, theta, one.t, one.q, one.phi, one.weight, one.d, tiles)
-    return (one.count, one.reference, one.data, one.data2, *map(np.asarray, sums))
-
-
-def _upper_tiles(blocks: int) -> np.ndarray:
-    """The tiles (row block, column block) on and above the diagonal."""
-    return np.stack(np.triu_indices(blocks), axis=1).astype(np.int32)
+def bin_sums(model: Model, theta: np.ndarray, one: Bin, jacobian: bool = True) -> Sums:
+    """ΣX, Σ d X and Σ X Xᵀ of one bin, X = (S, ∂S), or S alone without ``jacobian``."""
+    tiles = np.stack(np.triu_indices(len(one.weight) // BLOCK), axis=1).astype(np.int32)
+    weight = one.weight if one.pair_weight is None else one.pair_weight
+    sums = _tile_sums(model, jacobian, theta, one.t, one.nodes, weight, one.d, tiles)
+    return Sums(*map(np.asarray, sums))
 
 
 @partial(jax.jit, static_argnames=("model", "jacobian"))
@@ -48,16 +36,16 @@ def _tile_sums(
     jacobian: bool,
     theta: Array,
     t: Array,
-    q: float,
-    phi: float,
+    nodes: Nodes,
     weight: Array,
     data: Array,
     tiles: Array,
 ) -> tuple[Array, Array, Array]:
-    """ΣX, Σ d X and Σ X Xᵀ over the strict upper triangle."""
+    """Σ d X, ΣX and Σ X Xᵀ over the tiles (row block, column block), strictly above the diagonal."""
 
     def profiles(values: Array) -> Any:
-        return model.profiles(dict(zip(model.parameters, values, strict=True)), t, q, phi)
+        params = dict(zip(model.parameters, values, strict=True))
+        return jax.vmap(lambda q, phi: model.profiles(params, t, q, phi))(nodes.q, nodes.phi)
 
     # the parameter axis first, so that every leaf of a tangent has the shape of its profile
     rows = profiles(theta)
@@ -65,27 +53,36 @@ def _tile_sums(
     corner = jnp.arange(BLOCK)
     size = 1 + jacobian * len(theta)
 
+    def mean(values: Array) -> Array:
+        return jnp.tensordot(nodes.weight, values, axes=1)
+
     def add(sums: tuple[Array, Array, Array], tile: Array) -> tuple[tuple[Array, Array, Array], None]:
         i, j = tile[0] * BLOCK, tile[1] * BLOCK
         left, d_left = (jax.tree.map(lambda leaf: _window(leaf, i)[..., :, None], x) for x in (rows, slopes))
         right, d_right = (
             jax.tree.map(lambda leaf: _window(leaf, j)[..., None, :], x) for x in (rows, slopes)
         )
-        s = model.pair(left, right)
-        x = s[None]
+        pair = jax.vmap(model.pair)
+        x = mean(pair(left, right))[None]
         if jacobian:
-            ds = jax.vmap(lambda a, b: jax.jvp(model.pair, (left, right), (a, b))[1])(d_left, d_right)
+            ds = jax.vmap(lambda a, b: mean(jax.jvp(pair, (left, right), (a, b))[1]))(d_left, d_right)
             x = jnp.concatenate([x, ds])
         x = x.reshape(size, -1)
         upper = (i + corner)[:, None] < (j + corner)[None, :]
-        w = (_window(weight, i)[:, None] * _window(weight, j)[None, :] * upper).ravel()
-        d = jax.lax.dynamic_slice(data, (i, j), (BLOCK, BLOCK)).ravel()
-        weighted = x * w
-        model_sum, cross, gram = sums
-        return (model_sum + weighted.sum(1), cross + weighted @ d, gram + weighted @ x.T), None
+        weighted = x * (_weight(weight, i, j) * upper).ravel()
+        d = (jax.lax.dynamic_slice(data, (i, j), (BLOCK, BLOCK)) * upper).ravel()
+        cross, total, gram = sums
+        return (cross + x @ d, total + weighted.sum(1), gram + weighted @ x.T), None
 
     zero = (jnp.zeros(size), jnp.zeros(size), jnp.zeros((size, size)))
     return jax.lax.scan(add, zero, tiles)[0]
+
+
+def _weight(weight: Array, i: Array, j: Array) -> Array:
+    """The weights of a tile, from weights per frame (N,) or per pair (N, N)."""
+    if weight.ndim == 2:
+        return jax.lax.dynamic_slice(weight, (i, j), (BLOCK, BLOCK))
+    return _window(weight, i)[:, None] * _window(weight, j)[None, :]
 
 
 def _window(leaf: Array, start: Array) -> Array:

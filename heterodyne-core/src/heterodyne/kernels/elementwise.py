@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
+from heterodyne.data.bin import Bin, Nodes
 from heterodyne.errors import DataError
 from heterodyne.kernels._jax import jax, jnp
 
@@ -69,3 +70,39 @@ def _pairs(
     left = jax.tree.map(lambda row: row[..., first], profiles)
     right = jax.tree.map(lambda row: row[..., second], profiles)
     return model.pair(left, right)
+
+
+def skipped_sums(model: Model, theta: np.ndarray, one: Bin, jacobian: bool) -> tuple[np.ndarray, np.ndarray]:
+    """ΣX and Σ X Xᵀ over the pairs that a bin leaves out, weighted, to be taken away from sums over all.
+
+    Their data are 0 in the bin, so Σ d X needs no correction.
+    """
+    first, second = one.skipped.T
+    weight = one.weight[first] * one.weight[second]
+    if one.pair_weight is not None:
+        weight = one.pair_weight[first, second]
+    total, gram = _listed_sums(model, jacobian, theta, one.t, one.nodes, first, second, weight)
+    return np.asarray(total), np.asarray(gram)
+
+
+@partial(jax.jit, static_argnames=("model", "jacobian"))
+def _listed_sums(
+    model: Model,
+    jacobian: bool,
+    theta: Array,
+    t: Array,
+    nodes: Nodes,
+    first: Array,
+    second: Array,
+    weight: Array,
+) -> tuple[Array, Array]:
+    def mean(values: Array) -> Any:
+        params = dict(zip(model.parameters, values, strict=True))
+        each = jax.vmap(lambda q, phi: _pairs(model, params, t, first, second, q, phi))(nodes.q, nodes.phi)
+        return jnp.tensordot(nodes.weight, each, axes=1)
+
+    x = mean(theta)[None]
+    if jacobian:
+        x = jnp.concatenate([x, jax.jacfwd(mean)(theta).T])
+    weighted = x * weight
+    return weighted.sum(1), weighted @ x.T

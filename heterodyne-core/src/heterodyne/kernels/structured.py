@@ -24,9 +24,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from jax import Array
 
-from heterodyne.data.bin import Bin
+from heterodyne.data.bin import Bin, Nodes
 from heterodyne.kernels._jax import jax, jnp
-from heterodyne.normal_equations import PairSums
+from heterodyne.normal_equations import Sums
 
 if TYPE_CHECKING:
     from heterodyne.model import Model
@@ -113,19 +113,24 @@ def with_data(b: Blocks, d: Array) -> Array:
     return tile_products(d, *sides(b), transfer(b)) + near
 
 
-def without_data(b: Blocks) -> Array:
-    """(ΣS, ⟨S, S⟩) over i < j."""
+def total(b: Blocks) -> Array:
+    """ΣS over i < j."""
     left, right = sides(b)
     e, _ = corner(b)
-    s = jnp.einsum("nki,nkij,nkj->nij", b.a, e, b.a)
-    step = jnp.exp(-(b.span[:-1] + b.jump[1:]))
-    far = jnp.exp(-b.jump[1:])
+    step, far = jnp.exp(-(b.span[:-1] + b.jump[1:])), jnp.exp(-b.jump[1:])
     carried = _recursion(step, far * left.sum(-1)[:-1])
-    total = jnp.sum(carried * right.sum(-1)[1:])
+    return jnp.sum(carried * right.sum(-1)[1:]) + jnp.einsum("nki,nkij,nkj->", b.a, e, b.a)
+
+
+def square(b: Blocks) -> Array:
+    """⟨S, S⟩ over i < j."""
+    left, right = sides(b)
+    e, _ = corner(b)
+    step, far = jnp.exp(-(b.span[:-1] + b.jump[1:])), jnp.exp(-b.jump[1:])
     pairs = far[:, :, None] * far[:, None, :] * jnp.einsum("nki,nli->nkl", left, left)[:-1]
     carried = _recursion(step[:, :, None] * step[:, None, :], pairs)
-    square = jnp.sum(carried * jnp.einsum("nki,nli->nkl", right, right)[1:])
-    return jnp.stack([total + s.sum(), square + jnp.sum(s * s)])
+    near = jnp.einsum("nki,nkij,nkj->nij", b.a, e, b.a)
+    return jnp.sum(carried * jnp.einsum("nki,nli->nkl", right, right)[1:]) + jnp.sum(near * near)
 
 
 def _recursion(factor: Array, term: Array) -> Array:
@@ -198,71 +203,80 @@ def _carry(matrix: Array, factor: Array, change: Array) -> Array:
     return (factor[:, None, None] * jnp.concatenate([rows[:, :1], rest], axis=1)).reshape(matrix.shape)
 
 
-def pair_sums(model: Model, theta: np.ndarray, bins: tuple[Bin, ...], jacobian: bool = True) -> PairSums:
-    """The sums of all bins at the parameters ``theta`` (P,), in the order of the model's table.
+class Rows(NamedTuple):
+    """Components over all frames, ``a`` and ``exponent`` (K, N); or their derivatives, (P, K, N)."""
 
-    Without ``jacobian`` X is S alone, which is enough for the cost.
-    """
-    sums = _bin_sums if jacobian else _bin_values
-    rows = [sums(model, theta, one.t, one.q, one.phi, one.weight, one.d) for one in bins]
-    data = [(one.count, one.reference, one.data, one.data2) for one in bins]
-    return PairSums(
-        *(np.array(column) for column in zip(*data, strict=True)),
-        *(np.stack([np.asarray(x) for x in column]) for column in zip(*rows, strict=True)),
+    a: Array
+    exponent: Array
+
+    def scaled(self, weight: Array) -> Rows:
+        """With the amplitudes times a frame weight."""
+        return self._replace(a=self.a * weight)
+
+    def cut(self, size: int) -> Blocks:
+        """In blocks of ``size`` frames; derivatives keep their leading axis."""
+        blocks = partial(cut, size=size)
+        return blocks(*self) if self.a.ndim == 2 else jax.vmap(blocks)(*self)
+
+
+def bin_sums(model: Model, theta: np.ndarray, one: Bin, jacobian: bool = True) -> Sums:
+    """ΣX, Σ d X and Σ X Xᵀ of one bin, X = (S, ∂S), or S alone without ``jacobian``."""
+    evaluate = _sums if jacobian else _values
+    return Sums(*map(np.asarray, evaluate(model, theta, one.t, one.nodes, one.weight, one.d)))
+
+
+@partial(jax.jit, static_argnames="model")
+def _sums(model: Model, theta: Array, t: Array, nodes: Nodes, weight: Array, d: Array) -> tuple[Array, ...]:
+    rows, slopes = components(model, theta, t, nodes)
+    return data_sums(rows, slopes, d), *model_sums(rows, slopes, weight)
+
+
+def data_sums(rows: Rows, slopes: Rows, d: Array) -> Array:
+    """Σ d X, (1+P,)."""
+    return _with_slopes(lambda b: with_data(b, d), rows.cut(DATA_BLOCK), slopes.cut(DATA_BLOCK))
+
+
+def model_sums(rows: Rows, slopes: Rows, weight: Array) -> tuple[Array, Array]:
+    """ΣX (1+P,) and Σ X Xᵀ (1+P, 1+P) over pairs weighted by the product of their frames' weights."""
+    once, twice = (
+        (rows.scaled(w).cut(MODEL_BLOCK), slopes.scaled(w).cut(MODEL_BLOCK))
+        for w in (weight, jnp.sqrt(weight))
     )
+    squares = _with_slopes(square, *twice)
+    border = 0.5 * squares[1:]
+    gram = jnp.block([[squares[:1], border[None]], [border[:, None], gram_of_slopes(*twice)]])
+    return _with_slopes(total, *once), gram
+
+
+def _with_slopes(of: Callable[[Blocks], Array], b: Blocks, slope: Blocks) -> Array:
+    """A sum and its derivatives, (1+P,), from one reverse pass and the tangents of the blocks."""
+    value, back = jax.value_and_grad(of)(b)
+    parameters = len(slope.a)
+    derivatives = sum(s.reshape(parameters, -1) @ g.reshape(-1) for g, s in zip(back, slope, strict=True))
+    return jnp.concatenate([value[None], derivatives])
 
 
 @partial(jax.jit, static_argnames="model")
-def _bin_sums(
-    model: Model, theta: Array, t: Array, q: float, phi: float, weight: Array, d: Array
-) -> tuple[Array, Array, Array]:
-    """ΣX, Σ d X and Σ X Xᵀ of one bin, X = (S, ∂S)."""
-    values, slopes = _components(model, theta, t, q, phi, weight)
-
-    def with_slopes(size: int, sums: Callable[[Blocks], Array]) -> Array:
-        """Every sum (m,) and its derivatives: (m, 1+P)."""
-        b = cut(*values, size)
-        tangent = jax.vmap(lambda a, x: cut(a, x, size))(*slopes)
-        value, pull = jax.vjp(sums, b)
-        back = jax.vmap(lambda one: pull(one)[0])(jnp.eye(len(value)))
-        slope = sum(
-            jnp.einsum("mx,px->mp", g.reshape(len(value), -1), s.reshape(len(theta), -1))
-            for g, s in zip(back, tangent, strict=True)
-        )
-        return jnp.concatenate([value[:, None], slope], axis=1)
-
-    cross = with_slopes(DATA_BLOCK, lambda b: with_data(b, d)[None])[0]
-    total, square = with_slopes(MODEL_BLOCK, without_data)
-    tangent = jax.vmap(lambda a, x: cut(a, x, MODEL_BLOCK))(*slopes)
-    inner = gram_of_slopes(cut(*values, MODEL_BLOCK), tangent)
-    border = 0.5 * square[1:]
-    gram = jnp.block([[square[:1], border[None]], [border[:, None], inner]])
-    return total, cross, gram
+def _values(model: Model, theta: Array, t: Array, nodes: Nodes, weight: Array, d: Array) -> tuple[Array, ...]:
+    rows = averaged(model, theta, t, nodes)
+    values = (
+        with_data(rows.cut(DATA_BLOCK), d),
+        total(rows.scaled(weight).cut(MODEL_BLOCK)),
+        square(rows.scaled(jnp.sqrt(weight)).cut(MODEL_BLOCK)),
+    )
+    return values[0][None], values[1][None], values[2][None, None]
 
 
-@partial(jax.jit, static_argnames="model")
-def _bin_values(
-    model: Model, theta: Array, t: Array, q: float, phi: float, weight: Array, d: Array
-) -> tuple[Array, Array, Array]:
-    """ΣS, Σ d S and Σ S² of one bin, shaped like sums with a Jacobian of no parameters."""
-    values = _weighted(model, theta, t, q, phi, weight)
-    total, square = without_data(cut(*values, MODEL_BLOCK))
-    cross = with_data(cut(*values, DATA_BLOCK), d)
-    return total[None], cross[None], square[None, None]
+def components(model: Model, theta: Array, t: Array, nodes: Nodes) -> tuple[Rows, Rows]:
+    """The components of S averaged over the bin's nodes, and their derivatives."""
+    slopes = jax.jacfwd(lambda values: averaged(model, values, t, nodes))(theta)
+    return averaged(model, theta, t, nodes), Rows(*(jnp.moveaxis(x, -1, 0) for x in slopes))
 
 
-def _components(
-    model: Model, theta: Array, t: Array, q: float, phi: float, weight: Array
-) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
-    """(a, Λ) with the frame weight in a, (K, N), and their derivatives, (P, K, N)."""
-    slopes = jax.jacfwd(lambda values: _weighted(model, values, t, q, phi, weight))(theta)
-    of_a, of_exponent = (jnp.moveaxis(x, -1, 0) for x in slopes)
-    return _weighted(model, theta, t, q, phi, weight), (of_a, of_exponent)
-
-
-def _weighted(
-    model: Model, theta: Array, t: Array, q: float, phi: float, weight: Array
-) -> tuple[Array, Array]:
+def averaged(model: Model, theta: Array, t: Array, nodes: Nodes) -> Rows:
+    """The components at every node, amplitudes times the square root of its weight."""
     assert model.components is not None
-    a, exponent = model.components(dict(zip(model.parameters, theta, strict=True)), t, q, phi)
-    return a * weight, exponent
+    params = dict(zip(model.parameters, theta, strict=True))
+    a, exponent = jax.vmap(lambda q, phi: model.components(params, t, q, phi))(nodes.q, nodes.phi)
+    a = a * jnp.sqrt(nodes.weight)[:, None, None]
+    return Rows(a.reshape(-1, len(t)), exponent.reshape(-1, len(t)))

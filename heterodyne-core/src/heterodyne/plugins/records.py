@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,8 +33,8 @@ class Option:
         if value is None:
             return self.default
         try:
-            converted = _as_bool(value) if self.type is bool else self.type(value)
-        except (TypeError, ValueError):
+            converted = _CONVERTERS.get(self.type, self.type)(value)
+        except (TypeError, ValueError, OverflowError):
             wanted = self.type.__name__
             raise ConfigError(f"option {self.name!r} must be {wanted}, not {value!r}") from None
         if self.choices and converted not in self.choices:
@@ -47,6 +48,23 @@ def _as_bool(value: Any) -> bool:
         return words[str(value).lower()]
     except KeyError:
         raise ValueError(value) from None
+
+
+def _as_int(value: Any) -> int:
+    whole = int(value)
+    if isinstance(value, bool) or (not isinstance(value, str) and whole != value):
+        raise ValueError(value)
+    return whole
+
+
+def _as_float(value: Any) -> float:
+    number = float(value)
+    if isinstance(value, bool) or not math.isfinite(number):
+        raise ValueError(value)
+    return number
+
+
+_CONVERTERS: Mapping[type, Callable[[Any], Any]] = {bool: _as_bool, int: _as_int, float: _as_float}
 
 
 @dataclass(frozen=True)
@@ -80,6 +98,8 @@ class OptimizerRecord(Record):
 
     def complete(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Every option's value, converted; raises `ConfigError` for a name that is not an option."""
+        if not isinstance(given, Mapping):
+            raise ConfigError(f"options map names to values, they are not {given!r}")
         known = {option.name: option for option in self.options}
         for name in given:
             if name not in known:

@@ -19,6 +19,7 @@ import numpy as np
 from heterodyne.data.selection import Selection, choose_bins, choose_frames
 from heterodyne.data.triangle import symmetric
 from heterodyne.data.two_time import TwoTime
+from heterodyne.data.validation import numbers
 from heterodyne.errors import DataError
 from heterodyne.io.times import frame_times, settled
 
@@ -122,7 +123,7 @@ def _npz_fields(path: Path) -> tuple[tuple[int, ...], dict[str, np.ndarray]]:
             raise DataError(f"{path} has no array c2; it has {', '.join(archive.files) or 'none'}")
         if unused := sorted(set(archive.files) - set(_KEYS)):
             warnings.warn(f"{path}: not used: {', '.join(unused)} (used: {', '.join(_KEYS)})", stacklevel=2)
-        stored = {name: archive[name].reshape(-1) for name in _KEYS[1:] if name in archive.files}
+        stored = {name: numbers(f"{path}: {name}", archive[name].reshape(-1)) for name in _KEYS[1:] if name in archive.files}
     with _c2_stream(path) as stream:
         shape, _, _ = _header(stream)
     return (1, *shape) if len(shape) == 2 else shape, stored

@@ -34,7 +34,9 @@ def find_writers(names: Iterable[str]) -> list[Record]:
     """The records of these writers; raises `PluginError` for a name that is not installed."""
     if isinstance(names, str):
         names = (names,)
-    return [manager().find("writer", name) for name in names]
+    if not isinstance(names, Iterable):
+        raise HeterodyneError(f"writers are given as a list of names, not {names!r}")
+    return [manager().find("writer", name) for name in dict.fromkeys(names)]
 
 
 def check_folder(folder: Path) -> None:

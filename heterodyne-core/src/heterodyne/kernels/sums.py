@@ -1,0 +1,46 @@
+"""Sums over frame pairs of all bins, each bin by the evaluator that serves it."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from heterodyne.data.bin import Bin
+from heterodyne.kernels import dense, structured
+from heterodyne.kernels.elementwise import skipped_sums
+from heterodyne.normal_equations import PairSums, Sums
+
+if TYPE_CHECKING:
+    from heterodyne.model import Model
+
+
+def pair_sums(model: Model, theta: np.ndarray, bins: tuple[Bin, ...], jacobian: bool = True) -> PairSums:
+    """The sums of all bins at the parameters ``theta`` (P,), in the order of the model's table.
+
+    Without ``jacobian`` X is S alone, which is enough for the cost. Bins run side by side on the cores:
+    compiled code releases the interpreter.
+    """
+
+    def of(one: Bin) -> Sums:
+        return bin_sums(model, theta, one, jacobian)
+
+    if len(bins) == 1:
+        rows = [of(bins[0])]
+    else:
+        with ThreadPoolExecutor(min(len(bins), os.cpu_count() or 1)) as pool:
+            rows = list(pool.map(of, bins))
+    data = np.array([(one.pairs, one.reference, one.data, one.data2) for one in bins]).T
+    return PairSums(*data, **{name: np.stack([getattr(r, name) for r in rows]) for name in Sums._fields})
+
+
+def bin_sums(model: Model, theta: np.ndarray, one: Bin, jacobian: bool) -> Sums:
+    """The sums of one bin: structured where S is separable and weights are per frame, else dense."""
+    evaluator = dense if model.components is None or one.pair_weight is not None else structured
+    sums = evaluator.bin_sums(model, theta, one, jacobian)
+    if not len(one.skipped):
+        return sums
+    total, gram = skipped_sums(model, theta, one, jacobian)
+    return sums._replace(model=sums.model - total, gram=sums.gram - gram)
