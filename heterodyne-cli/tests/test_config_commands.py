@@ -7,7 +7,8 @@ from pathlib import Path
 
 
 def test_a_new_configuration_is_good(heterodyne):
-    assert heterodyne("config", "new", "fit.yaml", "--model", "static", "--optimizer", "stand").status == 0
+    made = heterodyne("config", "new", "fit.yaml", "--model", "static", "--optimizer", "stand")
+    assert (made.status, made.out) == (0, "wrote fit.yaml\n")
     assert heterodyne("config", "check", "fit.yaml").out == "fit.yaml: good\n"
     text = Path("fit.yaml").read_text(encoding="utf-8")
     assert text == heterodyne("config", "new", "--model", "static", "--optimizer", "stand").out

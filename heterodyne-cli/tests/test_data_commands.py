@@ -89,6 +89,7 @@ def test_inspect_tells_bins_frames_and_times(heterodyne, run_file):
     for words in ("layout     heterodyne", "bins       4", "18, 3:20 of the file", "0.1 s (simulated)"):
         assert words in text
     assert "0.01     2     -90, 45" in text
+    assert "widths     dq 0 1/Å, dphi 0 degree\n" in text
 
 
 def test_inspect_reads_no_matrix_unless_asked(heterodyne, run_file, monkeypatch):
@@ -99,12 +100,12 @@ def test_inspect_reads_no_matrix_unless_asked(heterodyne, run_file, monkeypatch)
 
 
 def test_inspect_describes_matrices_on_request(heterodyne, run_file):
-    assert "contrast estimate" in heterodyne("inspect", run_file, "--matrices").out
+    assert "first - long" in heterodyne("inspect", run_file, "--matrices").out
     found = json.loads(heterodyne("inspect", run_file, "--matrices", "--json", "--phi", "-100:-80").out)
     assert [row["phi"] for row in found["bins"]] == [-90.0, -90.0]
     assert found["matrices"][0]["unused frames"] == 0
     assert found["matrices"][0]["dtype"].startswith("float")
-    assert 0.0 < found["matrices"][0]["contrast estimate"] < 0.3
+    assert 0.0 < found["matrices"][0]["first - long"] < 0.3
     assert found["provenance"]["dt_source"] == "simulated"
 
 
@@ -112,7 +113,7 @@ def test_convert_writes_the_selection(heterodyne, run_file):
     arguments = ("--q", "0.015:0.03", "--phi", "45", "--frames", "5:20")
     assert (
         heterodyne("convert", run_file, "-o", "part.h5", *arguments).out
-        == "wrote part.h5: 1 bins of 16 frames\n"
+        == "wrote part.h5: 1 bin of 16 frames\n"
     )
     part, whole = het.load("part.h5"), het.load(run_file, q=0.02, phi=45, frames=(5, 20))
     np.testing.assert_array_equal(part.c2[0], whole.c2[0])

@@ -23,7 +23,7 @@ def test_without_a_folder_the_report_is_printed_and_nothing_written(heterodyne, 
 
 def test_with_a_folder_json_and_npz_are_written(heterodyne, run_file):
     done = heterodyne("fit", run_file, *STAND, "-o", "deep/out")
-    assert done.err.splitlines()[-1] == "wrote deep/out/fit.json deep/out/fit.npz"
+    assert done.err.splitlines()[-2:] == ["wrote deep/out/fit.json", "wrote deep/out/fit.npz"]
     assert sorted(path.name for path in Path("deep/out").iterdir()) == ["fit.json", "fit.npz"]
     assert het.read_fit("deep/out").verdict == "converged"
 
@@ -76,7 +76,13 @@ def test_the_command_and_the_effective_configuration_stand_in_the_result(heterod
 
 
 def test_several_files_are_fitted_jointly(heterodyne, run_file):
-    assert len(json.loads(heterodyne("fit", run_file, run_file, *STAND, "--json").out)["bins"]) == 8
+    assert heterodyne("simulate", "-o", "more.h5", "--model", "static", "--frames", "30").status == 0
+    done = heterodyne("fit", run_file, "more.h5", *STAND, "--json")
+    assert len(json.loads(done.out)["bins"]) == 7
+
+
+def test_one_file_given_twice_is_not_counted_twice(rejected, run_file):
+    assert "counted twice" in rejected("fit", run_file, run_file, *STAND)
 
 
 def test_the_configuration_is_used_and_the_command_line_overrides_it(heterodyne, run_file):
@@ -111,6 +117,7 @@ def test_help_shows_the_options_of_every_optimizer(heterodyne):
     for words in (
         "Options of stand, other",
         "Options of other",
+        "What to say (default converged).",
         "--careful",
         "--no-careful",
         "--stand-model",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import warnings
 from importlib.metadata import EntryPoint, entry_points
 
 import pytest
@@ -49,9 +50,9 @@ def test_plugins_are_listed_with_what_they_offer(heterodyne):
     assert done.status == 0
     rows = {line.split()[0]: line for line in done.out.splitlines()}
     assert "heterodyne-core" in rows["core"]
-    assert "models two-component" in rows["core"]
+    assert "models equilibrium, no-flow, static, static-reference, two-component" in rows["core"]
     assert "commands config, convert, demo" in rows["cli"]
-    assert "optimizers stand, other" in rows["standing"]
+    assert "optimizers other, stand" in rows["standing"]
 
 
 def test_plugins_for_machines(heterodyne):
@@ -82,7 +83,7 @@ def test_broken_plugins_are_shown_as_broken_and_the_rest_works(heterodyne, monke
     rows = {line.split()[0]: line for line in done.out.splitlines()}
     assert "broken: ModuleNotFoundError: No module named 'no_such_module'" in rows["absent"]
     assert "broken: RuntimeError: no commands today" in rows["breaking"]
-    assert "models two-component" in rows["core"]
+    assert "models equilibrium" in rows["core"]
     warned = [line for line in done.err.splitlines() if line.startswith("heterodyne: warning: plugin ")]
     assert len(warned) == len(done.err.splitlines()) == 2
 
@@ -116,6 +117,7 @@ def test_optimizers_and_their_options(heterodyne):
         "default": 0,
         "help": "seed",
         "choices": [],
+        "low": None,
     }
     assert len(json.loads(heterodyne("optimizers", "--json").out)) == 2
 
@@ -142,4 +144,14 @@ def test_the_defaults_in_the_help_of_fit_are_true(heterodyne):
         f"(default {','.join(config.write)})",
     ):
         assert words in text
-    assert config.contrast == config.offset == "individual"
+    assert config.contrast == config.offset == "auto"
+
+
+def test_warnings_made_errors_end_in_one_line(rejected, run_file):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert "dt = 0.2 s as given" in rejected("inspect", run_file, "--dt", "0.2")
+
+
+def test_too_little_memory_is_told_in_one_line(rejected):
+    assert "not enough memory" in rejected("simulate", "-o", "big.h5", "--frames", "10000000")

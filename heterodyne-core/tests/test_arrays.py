@@ -88,15 +88,15 @@ def test_a_dt_that_differs_from_the_archive_is_said(npz):
 
 
 def test_arrays_that_are_not_used_are_said(npz):
-    with pytest.warns(UserWarning, match=r"not used: t \(used: c2, q, phi, dt, age\)"):
+    with pytest.warns(UserWarning, match=r"not used: t \(used: c2, q, phi, dt, age, bad_pairs, weight\)"):
         het.load(npz(t=np.arange(9)))
 
 
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"q": None, "dt": None}, "does not say q, dt: give them"),
-        ({"phi": None}, "does not say phi: give it"),
+        ({"q": None, "dt": None}, "does not say q, dt: give --q, --dt (in Python q=, dt=)"),
+        ({"phi": None}, "does not say phi: give --phi (in Python phi=)"),
         ({"c2": None}, "has no array c2; it has q, phi, dt"),
         ({"q": [0.01, 0.02]}, "2 values of q for 3 bins"),
         ({"dt": [0.1, 0.2]}, "dt must be one number, not 2"),
@@ -141,8 +141,8 @@ def test_one_matrix_in_an_array_file(npy):
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({}, "does not say q, phi, dt: give them"),
-        ({"q": 0.01, "phi": 0.0}, "does not say dt: give it"),
+        ({}, "does not say q, phi, dt: give --q, --phi, --dt"),
+        ({"q": 0.01, "phi": 0.0}, "does not say dt: give --dt (in Python dt=)"),
         (
             {"q": (0.01, 0.02), "phi": 0.0, "dt": 1.0},
             "does not say q: give values, one or one per bin, not a range",
@@ -181,3 +181,17 @@ def test_a_stack_of_other_than_numbers_is_refused(npy):
 @pytest.mark.filterwarnings("error")
 def test_an_age_given_where_none_is_stored_is_no_discrepancy(npz):
     assert het.load(npz(), age=5.0).provenance["age_source"] == "given"
+
+
+@pytest.mark.parametrize("wrong", [{"dt": "a"}, {"q": "a"}, {"phi": np.inf}])
+def test_fields_that_are_no_numbers_are_rejected(tmp_path, wrong):
+    file = tmp_path / "run.npz"
+    np.savez(file, **{"c2": np.eye(5) + 1.0, "q": 0.01, "phi": 0.0, "dt": 0.1, **wrong})
+    with pytest.raises(DataError, match=next(iter(wrong))):
+        het.load(file)
+
+
+def test_an_array_without_bins_is_rejected(tmp_path):
+    np.savez(tmp_path / "run.npz", c2=np.zeros((0, 5, 5)), q=[], phi=[], dt=0.1)
+    with pytest.raises(DataError, match="there are no bins"):
+        het.load(tmp_path / "run.npz")

@@ -209,3 +209,20 @@ def test_the_json_schema_knows_every_key_and_forbids_others():
 
 def test_every_configuration_error_is_a_user_error():
     assert issubclass(ConfigError, HeterodyneError)
+
+
+@pytest.mark.parametrize("text", ['output: ""', 'data: ""', 'loader: ""', "q: !!float x"])
+def test_empty_names_and_false_tags_are_rejected(tmp_path, text):
+    file = tmp_path / "fit.yml"
+    file.write_text(text)
+    with pytest.raises(ConfigError, match=r"fit.yml"):
+        read_config(file)
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [(int, 2.5), (int, True), (int, float("inf")), (int, -1), (float, "nan"), (float, True), (float, -1)],
+)
+def test_an_option_takes_whole_finite_numbers_from_its_least(kind, value):
+    with pytest.raises(ConfigError, match="option 'n' must be"):
+        Option("n", kind, 1, "a number", low=0).convert(value)

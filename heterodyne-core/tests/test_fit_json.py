@@ -67,6 +67,20 @@ def test_a_fit_read_back_is_the_fit_that_was_written(fit: Fit, tmp_path: Path):
     assert fit_text(found) == fit_text(fit)
 
 
+def test_the_report_has_units_where_there_are_any_and_no_empty_section(fit: Fit):
+    lines = [line.strip() for line in fit.report().splitlines()]
+    assert "D0:       25000 +/- 12.5 (0.05%) Å²/s^(α+1) (init = 10000)" in lines
+    assert "alpha:    -0.1 (undetermined, no error bar) (init = 0)" in lines
+    assert [line.split()[1] for line in lines if line.startswith("q=")] == ["ring", "phi=45"]
+    assert "[[Correlations]]" not in fit.report()
+
+
+def test_a_fit_and_its_data_are_short_in_a_prompt(fit: Fit):
+    assert repr(fit) == "<Fit of static by by hand: max iterations>"
+    assert fit.problem is not None
+    assert repr(fit.problem.data[0]) == "<TwoTime: 2 bins, 5 frames, dt 0.5 s>"
+
+
 def test_the_document_is_strict_json_of_the_published_schema(fit: Fit, tmp_path: Path):
     path, _ = fit.save(tmp_path)
     document = json.loads(path.read_text(encoding="utf-8"), parse_constant=pytest.fail)
@@ -162,3 +176,22 @@ def test_a_missing_result_is_named(tmp_path: Path):
 
 def test_the_document_is_that_of_the_text(fit: Fit):
     assert json.loads(fit_text(fit)) == fit_document(fit)
+
+
+def test_a_writer_that_fails_is_named_and_costs_no_other_output(fit: Fit, tmp_path: Path, monkeypatch):
+    def fail(fit: Fit, folder: Path):
+        raise RuntimeError("no ink")
+
+    monkeypatch.setattr("heterodyne.io.writers.fit_json.write", fail)
+    with pytest.raises(
+        PluginError, match=r"writer 'json' \(RuntimeError: no ink\) failed; written: .*fit\.npz"
+    ):
+        write_fit(fit, tmp_path, ["json", "npz"])
+
+
+@pytest.mark.parametrize("path", ["", None, 3])
+def test_a_result_needs_a_folder_with_a_name(fit: Fit, path):
+    with pytest.raises(DataError, match="does not name"):
+        fit.save(path)
+    with pytest.raises(DataError, match="does not name"):
+        read_fit(path)

@@ -136,7 +136,7 @@ def test_lists_arrays_and_tuples_of_several_are_the_same(aps_u):
     [
         ({"q": (0.1, 0.2)}, "no bin with q in 0.1:0.2; the file has q = 0.004, 0.006"),
         ({"phi": (10, 20)}, "no bin with phi in 10:20; the selected q have phi = -60, 0, 60"),
-        ({"frames": (5, 30)}, "frames 5:30 select nothing usable; the file has frames 1:20"),
+        ({"frames": (5, 30)}, "frames 5:30 cannot be selected; the file has frames 1:20"),
         ({"frames": (9, 3)}, "frames 9:3"),
         ({"frames": (4, 4)}, "frames 4:4"),
         ({"frames": (1.5, 4)}, "frames must be two whole numbers"),
@@ -349,3 +349,40 @@ def test_the_count_of_frames_ignores_the_stacking_axis(tmp_path):
         assert lazy.frame_count(file, (Place("c2", 2, 2), Place("c2", 3, 2))) == 6
         with pytest.raises(DataError, match="must be square"):
             lazy.frame_count(file, (Place("c2", 0, 0),))
+
+
+@pytest.mark.parametrize(
+    "choice",
+    [
+        {"q": np.nan},
+        {"q": 0.0},
+        {"q": -1.0},
+        {"q": (np.nan, 1.0)},
+        {"phi": np.inf},
+        {"phi": (0.0, np.inf)},
+        {"frames": (1, np.inf)},
+        {"dt": "0.1"},
+        {"dt": 0.0},
+        {"dt": np.nan},
+        {"age": [1]},
+        {"age": np.inf},
+        {"loader": 3},
+    ],
+)
+def test_a_selection_that_means_nothing_is_rejected_without_a_warning(tmp_path, choice, recwarn):
+    file = het.simulate("static", frames=12).save(tmp_path / "run.h5")
+    with pytest.raises(HeterodyneError):
+        het.load(file, **choice)
+    assert not recwarn
+
+
+@pytest.mark.parametrize("path", ["", None, 3, b"run.h5", ["run.h5"], "a\0b"])
+def test_what_names_no_file_is_rejected(path):
+    with pytest.raises(DataError, match="does not name a file"):
+        het.load(path)
+
+
+def test_a_ring_far_from_the_wanted_q_is_announced(tmp_path):
+    file = het.simulate("static", frames=12).save(tmp_path / "run.h5")
+    with pytest.warns(UserWarning, match=r"no ring at q = 0.1 1/Å: the nearest is 0.01"):
+        het.load(file, q=0.1)

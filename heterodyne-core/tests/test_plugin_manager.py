@@ -49,6 +49,7 @@ def offered(found, kind="model"):
 BROKEN = {
     "fails to import": "import a_module_that_does_not_exist",
     "fails while it is imported": "1 / 0",
+    "leaves the program": "raise SystemExit(7)",
     "is not Python": "def (",
     "has an unknown hook": HEADER + "@hookimpl\ndef heterodyne_modles():\n    yield 1\n",
     "has a hook with an unknown argument": HEADER + "@hookimpl\ndef heterodyne_models(size):\n    yield 1\n",
@@ -207,3 +208,10 @@ print([name for name in heavy if name in sys.modules])
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_target_that_fails_when_it_is_imported_is_named(tmp_path, monkeypatch):
+    (tmp_path / "failing_target.py").write_text("raise RuntimeError('boom')")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(PluginError, match="'one' cannot be loaded from failing_target:X: RuntimeError: boom"):
+        records.ModelRecord("one", "s", "failing_target:X").resolve()

@@ -5,6 +5,7 @@ import pytest
 
 from heterodyne.data.simulation import simulate
 from heterodyne.errors import DataError, ParameterError
+from heterodyne.io.loading import load
 from heterodyne.model import create_model
 from heterodyne.problem import create_problem
 
@@ -79,3 +80,60 @@ def test_a_model_with_flow_refuses_a_ring():
     with pytest.raises(DataError, match="needs an azimuth"):
         create_problem(ring, MODEL)
     create_problem(ring, create_model("no-flow"))
+
+
+@pytest.mark.parametrize("data", ["run.h5", ["run.h5"], None, 3, np.ones((5, 5))])
+def test_data_must_be_loaded_data(data):
+    with pytest.raises(DataError, match=r"heterodyne\.load"):
+        create_problem(data, create_model("static"))
+
+
+@pytest.mark.parametrize(
+    "choices",
+    [
+        {"fix": {"D0": "a"}},
+        {"fix": 3},
+        {"fix": [1]},
+        {"start": {"D0": "a"}},
+        {"start": "D0"},
+        {"bounds": {"D0": 3}},
+        {"bounds": {"D0": (1, 2, 3)}},
+        {"bounds": {"D0": ("a", "b")}},
+        {"tie": "D0=alpha"},
+        {"tie": {"D0": None}},
+        {"contrast": None},
+        {"offset": True},
+    ],
+)
+def test_choices_of_a_wrong_type_are_rejected(choices):
+    with pytest.raises(ParameterError):
+        create_problem(simulate("static", frames=20), create_model("static"), **choices)
+
+
+def test_a_tie_keeps_both_parameters_within_their_bounds():
+    data, model = simulate(frames=20), create_model("two-component")
+    row = create_problem(data, model, tie={"f0": "alpha_ref"}).parameters["alpha_ref"]
+    assert (row.low, row.high) == (0.0, 1.0)
+    for choices in (
+        {"fix": {"alpha_ref": -1.0}},
+        {"start": {"alpha_ref": -1.0}},
+        {"bounds": {"alpha_ref": (-2, -1)}},
+    ):
+        with pytest.raises(ParameterError, match="tie f0=alpha_ref"):
+            create_problem(data, model, tie={"f0": "alpha_ref"}, **choices)
+
+
+def test_the_same_frames_of_a_bin_count_once(tmp_path):
+    file = simulate("static", frames=20, phi=[0.0, 90.0]).save(tmp_path / "run.h5")
+    model = create_model("static")
+    with pytest.raises(DataError, match="counted twice"):
+        create_problem([load(file, phi=0.0), load(file)], model)
+    with pytest.raises(DataError, match="counted twice"):
+        create_problem([load(file, frames=(1, 10)), load(file, frames=(10, 20))], model)
+    create_problem([load(file, phi=0.0), load(file, phi=90.0)], model)
+    create_problem([load(file, frames=(1, 10)), load(file, frames=(11, 20))], model)
+
+
+def test_too_few_pairs_of_frames_are_rejected():
+    with pytest.raises(DataError, match="3 pairs of frames cannot determine 5 numbers"):
+        create_problem(simulate("static", frames=3, phi=0.0), create_model("static"))

@@ -185,7 +185,7 @@ def test_simulated_bins_carry_their_widths_and_are_averaged():
     model = het.create_model("two-component")
     expected = 1.0 + sector_correlation(model, TRUTH, data.t, 0.01, 0.0, 4e-4, 8.0)
     np.testing.assert_allclose(data.c2[0], expected, rtol=0, atol=1e-14)
-    assert np.all(np.isnan(het.simulate(**FEW).dphi))
+    assert np.all(het.simulate(**FEW).dphi == 0.0)
 
 
 def test_a_wider_sector_needs_and_gets_more_nodes():
@@ -207,3 +207,26 @@ def test_a_model_without_azimuth_is_not_averaged_over_azimuths():
     np.testing.assert_array_equal(
         sector_correlation(model, {}, t, 0.01, np.nan, dphi=10.0), model.correlation({}, t, 0.01)
     )
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"params": 3},
+        {"q": "a"},
+        {"phi": np.inf},
+        {"frames": "a"},
+        {"dt": None},
+        {"age": "a"},
+        {"t": "a"},
+        {"noise": "a"},
+        {"seed": None},
+        {"contrast": "a"},
+        {"dq": "a"},
+        {"model": 3},
+        {"offset": 1.7e308, "noise": 1e308},
+    ],
+)
+def test_numbers_that_are_none_are_rejected(wrong):
+    with pytest.raises(HeterodyneError), np.errstate(over="ignore"):
+        het.simulate(**{"model": "static", "frames": 12, **wrong})

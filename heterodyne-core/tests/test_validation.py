@@ -26,7 +26,9 @@ def test_a_good_matrix_comes_back_as_it_is(dtype):
 
 def test_foreign_byte_order_and_whole_numbers_become_native_floats():
     assert checked(matrix().astype(">f4"), EVERY, "x")[0].dtype == np.dtype("=f4")
-    assert checked(np.ones((8, 8), dtype=np.uint16), EVERY, "x")[0].dtype == np.float64
+    assert (
+        checked(np.add.outer(np.arange(8), np.arange(8)).astype(np.uint16), EVERY, "x")[0].dtype == np.float64
+    )
 
 
 def test_dark_frames_are_left_out():
@@ -114,3 +116,17 @@ def test_the_mask_given_is_not_written_to():
     mask = EVERY.copy()
     checked(given, mask, "x")
     assert mask.all()
+
+
+@pytest.mark.parametrize("level", [1.0, 0.7, -3.0])
+def test_a_matrix_without_any_variation_is_rejected(level: float):
+    constant = np.full((8, 8), level)
+    np.fill_diagonal(constant, 2.0)
+    with pytest.raises(DataError, match="no correlation to fit"):
+        checked(constant, EVERY, "x")
+
+
+@pytest.mark.parametrize("factor", [1e200, -1e200])
+def test_values_too_large_to_be_squared_are_rejected(factor: float):
+    with pytest.raises(DataError, match="not normalised"):
+        checked(matrix() * factor, EVERY, "x")

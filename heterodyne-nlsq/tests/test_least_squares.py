@@ -187,3 +187,19 @@ def test_without_any_start_fringes_are_found(seed):
     free = het.fit(data, fix=fixed)
     told = het.fit(data, fix=fixed, start=params)
     assert free.statistics["ssr"] <= told.statistics["ssr"] * (1 + 1e-6)
+
+
+def test_data_that_fall_instead_of_rise_are_told_apart():
+    data = het.simulate(model="static", params={"D0": 3e3, "alpha": 0.2, "D_offset": 0.0}, frames=60)
+    upside_down = het.TwoTime([2.0 - matrix for matrix in data.c2], data.q, data.phi, data.t, data.dt)
+    fit = het.fit(upside_down, model="static", fix=["D_offset"])
+    assert "contrast at its bound in 3 of 3 bins" in fit.message
+    assert fit.statistics["reduced_chi2"] > 2.0
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("polish", 0), ("seed", -1), ("starts", 0), ("ftol", -1.0), ("max_iterations", 0)]
+)
+def test_options_below_their_least_value_are_refused(name, value):
+    with pytest.raises(ConfigError, match="at least"):
+        het.fit(het.simulate(frames=20), options={name: value})

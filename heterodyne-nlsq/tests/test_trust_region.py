@@ -52,7 +52,8 @@ def decay_jacobian(x):
     ],
 )
 def test_agrees_with_scipy_inside_and_at_bounds(residuals, jacobian, start, low, high):
-    ours = minimise(of_residuals(residuals, jacobian), *map(np.array, (start, low, high)))
+    tight = Tolerances(gtol=1e-10)
+    ours = minimise(of_residuals(residuals, jacobian), *map(np.array, (start, low, high)), tight)
     theirs = least_squares(residuals, start, jacobian, (low, high), xtol=1e-15, ftol=1e-15, gtol=1e-15)
     np.testing.assert_allclose(ours.x, theirs.x, rtol=1e-6, atol=1e-6)
     assert ours.equations.cost <= theirs.cost * (1 + 1e-9) + 1e-20

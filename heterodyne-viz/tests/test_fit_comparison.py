@@ -11,6 +11,7 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from heterodyne.data.sector import sector_correlation
 from heterodyne.data.simulation import TRUTH, simulate
 from heterodyne.data.two_time import TwoTime
 from heterodyne.errors import DataError, HeterodyneError
@@ -119,6 +120,17 @@ def test_bins_of_several_data_sets_say_which_set_they_are_of():
     assert titles(page) == ["q = 0.01 Å⁻¹, φ = 0°, data set 1", "q = 0.01 Å⁻¹, φ = 90°, data set 2"]
 
 
+def test_the_model_is_averaged_over_the_bin_as_in_the_fit():
+    data = replace(experiment(phi=(60.0,)), dphi=10.0)
+    fit = fit_of(data)
+    (point,) = comparisons(fit)
+    (averaged,) = comparisons(replace(fit, statistics={"bin_nodes": [1, 10]}))
+    s = sector_correlation(create_model("two-component"), TRUTH, data.t, 0.01, 60.0, dphi=10.0)
+    expected = blank_diagonal(OFFSET + CONTRAST * s)
+    np.testing.assert_allclose(averaged.model, expected, rtol=0, atol=1e-5)
+    assert np.nanmax(np.abs(point.model - expected)) > 1e-3
+
+
 def test_masked_frames_are_blank_and_enter_no_average():
     data = experiment(phi=(0.0,))
     mask = np.ones((1, FRAMES), dtype=bool)
@@ -161,6 +173,26 @@ def test_large_matrices_are_averaged_over_blocks_for_display_and_the_title_says_
     assert row.data[0, 5] == pytest.approx(data.c2[0][0:3, 15:18].mean())
     assert row.residual[0, 5] == pytest.approx((row.data[0, 5] - row.model[0, 5]) / NOISE)
     assert len(row.lag) == 809
+
+
+@pytest.mark.parametrize(
+    ("noise", "frames", "blocks"),
+    [(0.4 * CONTRAST, 220, 220), (0.5 * CONTRAST, 220, 110), (9.0 * CONTRAST, 220, 110), (9.0, 40, 40)],
+)
+def test_noise_that_hides_the_contrast_is_averaged_away_down_to_a_hundred_blocks(noise, frames, blocks):
+    (row,) = comparisons(fit_of(experiment(phi=(0.0,), frames=frames), noise=noise))
+    assert row.data.shape == (blocks, blocks)
+
+
+def test_lags_of_few_pairs_do_not_set_the_scale_of_the_average():
+    data = experiment(phi=(90.0,))
+    wild = data.c2[0].copy()
+    wild[0, -1] = wild[-1, 0] = 50.0
+    spoiled = TwoTime(wild[None], data.q, data.phi, data.t, data.dt)
+    ((*_, average),) = panels(figure(fit_of(spoiled)))
+    low, high = average.get_ylim()
+    shown = np.asarray(average.lines[0].get_ydata())[: int(0.9 * FRAMES) - 1]
+    assert low < shown.min() < shown.max() < high < 2.0
 
 
 def test_without_a_noise_level_the_residual_is_in_units_of_c2():

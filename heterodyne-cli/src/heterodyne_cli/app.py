@@ -43,6 +43,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
             app(list(given), prog_name=NAME, obj=Invocation(given, broken))
         except HeterodyneError as error:
             _fail(str(error))
+        except MemoryError as error:
+            _fail(f"not enough memory: {error}")
+        except Warning as warning:  # where PYTHONWARNINGS or -W makes errors of warnings
+            _fail(str(warning))
         except OSError as error:
             _fail(": ".join(str(part) for part in (error.filename, error.strerror or error) if part))
 

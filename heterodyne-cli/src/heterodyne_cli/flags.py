@@ -68,13 +68,17 @@ def _parameter(name: str, owners: list[Owned], taken: set[str]) -> Parameter:
     choices = dict.fromkeys(choice for option in options for choice in option.choices)
     info = typer.Option(
         f"{flag}/--no-{flag.removeprefix('--')}" if kind is bool else flag,
-        help="; ".join(dict.fromkeys(f"{option.help} (default {option.default})" for option in options)),
+        help="; ".join(dict.fromkeys(_sentence(option) for option in options)) + ".",
         metavar="|".join(choices) or None,
         rich_help_panel=f"Options of {', '.join(record.name for record, _ in owners)}",
     )
     return Parameter(
         _PREFIX + name, Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind | None, info]
     )
+
+
+def _sentence(option: Option) -> str:
+    return f"{option.help[:1].upper()}{option.help[1:]} (default {option.default})"
 
 
 def _flags_of(parameter: Parameter) -> set[str]:

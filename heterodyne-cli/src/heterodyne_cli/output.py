@@ -26,6 +26,11 @@ def table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     )
 
 
+def extent(n_bins: int, n_frames: int) -> str:
+    """The size of two-time data in words: ``3 bins of 300 frames``."""
+    return f"{n_bins} {'bin' if n_bins == 1 else 'bins'} of {n_frames} frames"
+
+
 def print_json(value: Any) -> None:
     """Print ``value`` as JSON."""
     print(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))

@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from heterodyne.data.two_time import TwoTime
+from heterodyne.device.compilation import keep_compiled_code
+from heterodyne.errors import PluginError
 from heterodyne.io.provenance import versions
 from heterodyne.model import Model, create_model
 from heterodyne.plugins.manager import optimizer_record
@@ -24,33 +26,53 @@ def fit(
     start: Mapping[str, float] | None = None,
     bounds: Bounds | None = None,
     tie: Mapping[str, str] | None = None,
-    contrast: str | float = "individual",
-    offset: str | float = "individual",
+    contrast: str | float = "auto",
+    offset: str | float = "auto",
+    skip_lags: int = 0,
     options: Mapping[str, Any] | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> Fit:
     """The fit of ``model`` to all bins of ``data`` jointly.
 
     ``fix`` maps parameters to values (None: the registry's start) or lists them; ``start``, ``bounds``
-    and ``tie`` map parameters; ``contrast`` and ``offset`` are ``individual``, ``shared``, ``fourier:M``
-    or a number; ``options`` are the optimizer's. No start value is needed. Raises `HeterodyneError`
+    and ``tie`` map parameters; ``contrast`` and ``offset`` are ``auto``, ``individual``, ``shared``,
+    ``fourier:M`` or a number; the ``skip_lags`` lags next to the diagonal are left out; ``options`` are the
+    optimizer's. No start value is needed. Raises `HeterodyneError`
     subclasses for what cannot be fitted; a fit that does not converge is returned with its verdict.
     """
     record = optimizer_record(optimizer)
-    settings = record.complete(options or {})
-    chosen = create_model(model) if isinstance(model, str) else model
+    settings = record.complete({} if options is None else options)
+    chosen = model if isinstance(model, Model) else create_model(model)
     problem = create_problem(
-        data, chosen, fix=fix, start=start, bounds=bounds, tie=tie, contrast=contrast, offset=offset
+        data,
+        chosen,
+        fix=fix,
+        start=start,
+        bounds=bounds,
+        tie=tie,
+        contrast=contrast,
+        offset=offset,
+        skip_lags=skip_lags,
     )
+    keep_compiled_code()
     result = record.resolve()(problem, settings, progress or _silent)
+    if not isinstance(result, Fit):
+        raise PluginError(f"optimizer {record.name!r} returned {type(result).__name__}, not a Fit")
     provenance = {
-        "data": [dict(one.provenance) for one in problem.data],
+        "data": [_origin(one) for one in problem.data],
         "options": settings,
         "scaling": {"contrast": str(contrast), "offset": str(offset)},
+        "skip_lags": skip_lags,
         "versions": versions(),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     return replace(result, provenance={**provenance, **result.provenance})
+
+
+def _origin(data: TwoTime) -> dict[str, Any]:
+    """Where the numbers come from, and the times that they were fitted with."""
+    times = {"dt": data.dt, "age": data.age, "n_frames": data.n_frames, "n_bins": data.n_bins}
+    return {**data.provenance, **times}
 
 
 def _silent(line: str) -> None:

@@ -2,28 +2,63 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from heterodyne.data.bin import Bin
-from heterodyne.kernels.meshgrid import correlation_matrix
+from heterodyne.data.bin import PADDING, Bin
+from heterodyne.data.tiles import StreamedBin
+from heterodyne.kernels.meshgrid import averaged_tile
 
 if TYPE_CHECKING:
     from heterodyne.model import Model
 
 
 def neighbour_noise(
-    model: Model, params: dict[str, float], one: Bin, contrast: float, offset: float
+    model: Model, params: dict[str, float], one: Bin | StreamedBin, contrast: float, offset: float
 ) -> float:
     """The noise per element of one bin: half the variance of neighbouring differences of the residual.
 
     Of the data it would count a fast fringe as noise. A lower bound, because neighbours share part of
-    their noise.
+    their noise. With weights it is the noise of an element of weight 1; NaN where no two neighbours are
+    used. Never more than a part of the matrix is formed; neighbours in two tiles of a streamed bin are not
+    compared.
     """
-    s = np.asarray(correlation_matrix(model, params, one.t, one.q, one.phi))
-    residual = one.d - (offset - one.reference) - contrast * s
-    used = np.triu(np.outer(one.weight, one.weight) > 0, 1)
-    both = used[:, 1:] & used[:, :-1]
-    difference = np.diff(residual, axis=1)[both]
-    return float(np.sqrt(0.5 * np.mean(difference**2)))
+    square, count = 0.0, 0
+    for first, second, c2, weights in _parts(one):
+        s = averaged_tile(model, params, one.t, one.nodes, first, second, *c2.shape)
+        more_square, more_count = _neighbour_sums(c2 - offset - contrast * s, weights)
+        square, count = square + more_square, count + more_count
+    return float(np.sqrt(square / count)) if count else float("nan")
+
+
+def _neighbour_sums(residual: np.ndarray, weights: np.ndarray) -> tuple[float, int]:
+    """Σ (r_ij - r_ij+1)² / (1/W_ij + 1/W_ij+1) over neighbours in a row both in use, and their number."""
+    product = weights[:, 1:] * weights[:, :-1]
+    both = product > 0
+    harmonic = np.divide(product, weights[:, 1:] + weights[:, :-1], out=product, where=both)
+    terms = np.where(both, np.diff(residual, axis=1) ** 2 * harmonic, 0.0)
+    return float(terms.sum()), int(np.count_nonzero(both))
+
+
+def _parts(one: Bin | StreamedBin) -> Iterator[tuple[int, int, np.ndarray, np.ndarray]]:
+    """First row, first column, c2 and W of parts that cover the upper triangle; W is 0 outside of it."""
+    if isinstance(one, StreamedBin):
+        size = one.tiles.size
+        for (i, j), tile in one.tiles.read(one.tiles.places()):
+            first, second = i * size, j * size
+            weights = np.outer(one.weight[first : first + size], one.weight[second : second + size])
+            weights[np.isnan(tile)] = 0.0
+            yield first, second, tile, np.triu(weights, 1) if i == j else weights
+        return
+    for first in range(0, len(one.d), PADDING):
+        rows = slice(first, first + PADDING)
+        weights = np.triu(one.weights(rows), first + 1)
+        d = one.d[rows]
+        yield (
+            first,
+            0,
+            one.reference + np.divide(d, weights, out=np.zeros_like(d), where=weights > 0),
+            weights,
+        )

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-_EIGENVALUE = 1e-10
+FLAT = 1e-10
+"""Eigenvalues below this times the number of coordinates are taken for 0."""
+
 _LOADING = 0.1
 
 
@@ -42,7 +44,7 @@ def spectrum(gram: np.ndarray, width: np.ndarray) -> Spectrum:
     size = np.where(size > 0, size, 1.0)
     eigenvalues, vectors = np.linalg.eigh(gram / np.outer(size, size))
     eigenvalues = np.maximum(eigenvalues, 0.0)
-    flat = eigenvalues < _EIGENVALUE * len(gram)
+    flat = eigenvalues < FLAT * len(gram)
     error = 1.0 / np.sqrt(np.where(flat, 1.0, eigenvalues))
     span = 2.0 * np.abs(vectors) * error / size[:, None]
     lost = flat | (span > width[:, None]).any(axis=0)

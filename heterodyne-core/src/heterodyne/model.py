@@ -37,6 +37,7 @@ class Model:
     degrees); ``pair(left, right)`` gives S from the profiles at two frames, elementwise;
     ``components(params, t, q, phi)`` gives (a, Λ), both (K, N), where S is separable.
     ``uses_azimuth`` says whether S depends on phi; such a model refuses bins without an azimuth.
+    ``phase(params, t, q, phi)``, (N,) in rad, is that of the fringe, q cos(φ - φ0) ∫v, where there is one.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Model:
     pair: Callable[[Profiles, Profiles], Array]
     components: Callable[[Parameters, Array, ArrayLike, ArrayLike], Components] | None = None
     uses_azimuth: bool = True
+    phase: Callable[[Parameters, Array, ArrayLike, ArrayLike], Array] | None = None
 
     def correlation(
         self, params: Mapping[str, float], t: ArrayLike, q: float, phi: float = float("nan")
@@ -69,9 +71,10 @@ def separable(
     parameters: ParameterTable,
     components: Callable[[Parameters, Array, ArrayLike, ArrayLike], Components],
     uses_azimuth: bool = True,
+    phase: Callable[[Parameters, Array, ArrayLike, ArrayLike], Array] | None = None,
 ) -> Model:
     """A model stated by its components alone: profiles and pair follow from them."""
-    return Model(name, parameters, components, pair_of_components, components, uses_azimuth)
+    return Model(name, parameters, components, pair_of_components, components, uses_azimuth, phase)
 
 
 def pair_of_components(left: Components, right: Components) -> Array:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import combinations
+from numbers import Integral, Real
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
 from heterodyne.data.two_time import TwoTime
-from heterodyne.errors import DataError, ParameterError
+from heterodyne.errors import ConfigError, DataError, ParameterError
 from heterodyne.model import Model
 from heterodyne.parameters import ParameterTable
+from heterodyne.scaling import scaling_design, settled
 
 Fixed = Mapping[str, float | None] | Iterable[str]
 Bounds = Mapping[str, tuple[float, float]]
@@ -23,7 +27,8 @@ class Problem:
 
     ``parameters`` is the model's table with the user's starts, bounds and fixed values written into it;
     ``ties`` maps a parameter to the one it equals; ``started`` names the parameters whose start the user
-    gave; ``contrast`` and ``offset`` are scaling designs by name (`heterodyne.scaling`).
+    gave; ``contrast`` and ``offset`` are scaling designs by name (`heterodyne.scaling`). ``skip_lags`` is
+    the number of lags next to the diagonal, in frames, that every bin leaves out.
     """
 
     model: Model
@@ -31,8 +36,9 @@ class Problem:
     parameters: ParameterTable
     ties: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     started: frozenset[str] = frozenset()
-    contrast: str | float = "individual"
-    offset: str | float = "individual"
+    contrast: str | float = "auto"
+    offset: str | float = "auto"
+    skip_lags: int = 0
 
     @property
     def varying(self) -> tuple[str, ...]:
@@ -73,38 +79,88 @@ def create_problem(
     start: Mapping[str, float] | None = None,
     bounds: Bounds | None = None,
     tie: Mapping[str, str] | None = None,
-    contrast: str | float = "individual",
-    offset: str | float = "individual",
+    contrast: str | float = "auto",
+    offset: str | float = "auto",
+    skip_lags: int = 0,
 ) -> Problem:
     """The problem these choices state.
 
     ``fix`` maps names to values (None: the start value) or lists names; ``start``, ``bounds`` and ``tie``
-    map names. A start or bounds for a parameter that does not vary by default (f2) frees it.
+    map names. A start or bounds for a parameter that does not vary by default (f2) frees it; a parameter
+    that another is tied to stays within the bounds of both.
     Raises `ParameterError` for unknown names, values outside bounds and contradictions, `DataError` for
-    bins that the model cannot serve.
+    bins that the model cannot serve, `ConfigError` for more skipped lags than the data have.
     """
-    sets = (data,) if isinstance(data, TwoTime) else tuple(data)
+    sets = _data_sets(data)
     _check_data(sets, model)
-    fixed = dict(fix) if isinstance(fix, Mapping) else dict.fromkeys(fix)
-    start, bounds, ties = dict(start or {}), dict(bounds or {}), dict(tie or {})
+    _check_lags(skip_lags, sets)
+    fixed = _names_or_mapping(fix)
+    start, bounds, ties = (_mapping(*given) for given in (("start", start), ("bounds", bounds), ("tie", tie)))
     _check_conflicts(fixed, start, bounds, ties)
     table = model.parameters
-    for name, (low, high) in bounds.items():
-        table = _bounded(table, name, float(low), float(high))
+    for name, limits in bounds.items():
+        table = _bounded(table, name, *_limits(name, limits))
     for name, value in start.items():
-        table = _started(table, name, float(value))
+        table = _started(table, name, _number(f"start of {name!r}", value))
     for name, value in fixed.items():
         table = _fixed(table, name, value)
-    _check_ties(table, ties)
-    problem = Problem(model, sets, table, MappingProxyType(ties), frozenset(start), contrast, offset)
+    for name, source in ties.items():
+        table = _tied(table, name, source, ties, source in start)
+    problem = Problem(
+        model, sets, table, MappingProxyType(ties), frozenset(start), contrast, offset, skip_lags
+    )
     if not problem.varying:
         raise ParameterError(f"every parameter of {model.name!r} is fixed or tied: nothing is left to fit")
+    _check_count(problem)
     return problem
+
+
+def _data_sets(data: object) -> tuple[TwoTime, ...]:
+    sets = (data,) if isinstance(data, TwoTime) else data
+    if not isinstance(sets, list | tuple) or not all(isinstance(one, TwoTime) for one in sets):
+        raise DataError(
+            f"data must be what heterodyne.load returns, or a list of those, not {type(data).__name__}"
+        )
+    return tuple(sets)
+
+
+def _names_or_mapping(fix: object) -> dict[str, float | None]:
+    if isinstance(fix, Mapping):
+        return dict(fix)
+    names = (fix,) if isinstance(fix, str) else fix
+    if not isinstance(names, Iterable):
+        raise ParameterError(f"fix must list names or map them to values, not be {fix!r}")
+    return dict.fromkeys(names)
+
+
+def _mapping(word: str, given: object) -> dict[str, Any]:
+    if given is not None and not isinstance(given, Mapping):
+        raise ParameterError(f"{word} must map parameter names to values, not be {given!r}")
+    return dict(given or {})
+
+
+def _limits(name: str, given: object) -> tuple[float, float]:
+    if not isinstance(given, list | tuple) or len(given) != 2:
+        raise ParameterError(f"bounds of {name!r} must be two numbers (low, high), not {given!r}")
+    low, high = (_number(f"a bound of {name!r}", end) for end in given)
+    return low, high
+
+
+def _number(what: str, value: object) -> float:
+    if isinstance(value, Real) and not isinstance(value, bool):
+        return float(value)
+    raise ParameterError(f"{what} must be a number, not {value!r}")
 
 
 def _check_data(sets: tuple[TwoTime, ...], model: Model) -> None:
     if not sets or not sum(data.n_bins for data in sets):
         raise DataError("there is no data to fit")
+    for one, other in combinations(sets, 2):
+        if shared := _shared_bin(one, other):
+            raise DataError(
+                f"{one.provenance.get('file', 'data')}: the same frames of bin {shared} are given twice "
+                "and would be counted twice"
+            )
     for data in sets:
         if model.uses_azimuth and np.isnan(data.phi).any():
             bad = data.label(int(np.flatnonzero(np.isnan(data.phi))[0]))
@@ -112,6 +168,59 @@ def _check_data(sets: tuple[TwoTime, ...], model: Model) -> None:
                 f"model {model.name!r} needs an azimuth for every bin, and {bad} has none; "
                 "select bins with phi or use a model without flow (no-flow, static)"
             )
+
+
+def _shared_bin(one: TwoTime, other: TwoTime) -> str | None:
+    """The label of a bin of which both hold common frames of one file; None if there is none."""
+    if one is not other:
+        prints = [_fingerprint(data) for data in (one, other)]
+        if (
+            prints[0] is None
+            or prints[0] != prints[1]
+            or min(one.t[-1], other.t[-1]) < max(one.t[0], other.t[0])
+        ):
+            return None
+    labels = {other.label(index) for index in range(other.n_bins)}
+    return next((label for index in range(one.n_bins) if (label := one.label(index)) in labels), None)
+
+
+def _fingerprint(data: TwoTime) -> object:
+    """What tells whether two data sets come from one file, whatever its name; None for data from none."""
+    origin = data.provenance
+    if "sha256" in origin:
+        return origin["sha256"]
+    return (origin["size"], origin["mtime_ns"]) if "mtime_ns" in origin else None
+
+
+def _check_count(problem: Problem) -> None:
+    """Raise `DataError` where the pairs of frames are too few for what is to be fitted."""
+    q, phi = (np.concatenate([getattr(data, name) for data in problem.data]) for name in ("q", "phi"))
+    fitted = len(problem.varying)
+    for which, choice in zip(("contrast", "offset"), settled(problem.contrast, problem.offset), strict=True):
+        if not isinstance(choice, str):
+            _number(which, choice)
+        fitted += scaling_design(which, choice, q, phi).matrix.shape[1]
+    pairs = sum(_pair_count(data, problem.skip_lags) for data in problem.data)
+    if pairs <= fitted:
+        raise DataError(
+            f"{pairs} pairs of frames cannot determine {fitted} numbers (parameters, contrast and offset): "
+            "select more frames or fix parameters"
+        )
+
+
+def _pair_count(data: TwoTime, skip_lags: int) -> int:
+    """At least so many pairs of frames are left by masks, skipped lags and the list of bad pairs."""
+    used = data.mask.sum(axis=1)
+    near = sum(int((data.mask[:, :-lag] & data.mask[:, lag:]).sum()) for lag in range(1, skip_lags + 1))
+    return int(np.sum(used * (used - 1) // 2)) - near - len(data.bad_pairs)
+
+
+def _check_lags(skip_lags: object, sets: tuple[TwoTime, ...]) -> None:
+    if not isinstance(skip_lags, Integral) or isinstance(skip_lags, bool) or skip_lags < 0:
+        raise ConfigError(f"skip_lags must be a whole number of frames, 0 or more, not {skip_lags!r}")
+    fewest = min(data.n_frames for data in sets)
+    if skip_lags and skip_lags >= fewest - 3:
+        raise ConfigError(f"skip_lags={skip_lags} leaves too little of {fewest} frames: at most {fewest - 4}")
 
 
 def _check_conflicts(fixed: Mapping, start: Mapping, bounds: Mapping, ties: Mapping) -> None:
@@ -146,16 +255,28 @@ def _started(table: ParameterTable, name: str, value: float) -> ParameterTable:
 
 def _fixed(table: ParameterTable, name: str, value: float | None) -> ParameterTable:
     row = table[name]
-    held = row.start if value is None else float(value)
+    held = row.start if value is None else _number(f"fixed value of {name!r}", value)
     if not row.accepts(held):
         raise ParameterError(f"fixed value {name}={held:g} lies outside its bounds {row.low:g}:{row.high:g}")
     return table.updated(name, start=held, vary=False)
 
 
-def _check_ties(table: ParameterTable, ties: Mapping[str, str]) -> None:
-    for name, source in ties.items():
-        row, target = table[name], table[source]
-        if name == source or source in ties:
-            raise ParameterError(f"tie {name}={source} does not end at a parameter of its own")
-        if row.unit != target.unit:
-            raise ParameterError(f"tie {name}={source} joins different units, {row.unit} and {target.unit}")
+def _tied(
+    table: ParameterTable, name: str, source: str, ties: Mapping[str, str], started: bool
+) -> ParameterTable:
+    """The table with ``source`` kept where ``name``, which equals it, may be too."""
+    row, target = table[name], table[source]
+    if name == source or source in ties:
+        raise ParameterError(f"tie {name}={source} does not end at a parameter of its own")
+    if row.unit != target.unit:
+        raise ParameterError(f"tie {name}={source} joins different units, {row.unit} and {target.unit}")
+    low, high = max(row.low, target.low), min(row.high, target.high)
+    held = started or not target.vary
+    if not low < high or (held and not row.accepts(target.start)):
+        where = f"{target.start:g}" if held else f"within {target.low:g}:{target.high:g}"
+        raise ParameterError(
+            f"tie {name}={source}: {source} is {where}, outside the bounds {row.low:g}:{row.high:g} of {name}"
+        )
+    if not target.vary:
+        return table
+    return table.updated(source, low=low, high=high, start=min(max(target.start, low), high))

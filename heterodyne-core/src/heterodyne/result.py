@@ -108,6 +108,9 @@ class Fit:
 
         return write_fit(self, as_path(folder), write)
 
+    def __repr__(self) -> str:
+        return f"<Fit of {self.model} by {self.optimizer}: {self.verdict}>"
+
     def _repr_html_(self) -> str:
         from html import escape
 
@@ -132,25 +135,30 @@ def _variables(fit: Fit) -> list[str]:
 
 
 def _estimate(row: Estimate) -> str:
-    value = f"{row.value:.8g}"
+    value, unit = f"{row.value:.8g}", "" if row.unit == "1" else f" {row.unit}"
     if not row.vary:
-        return f"{value} {row.unit} ({row.status})"
+        return f"{value}{unit} ({row.status})"
     if not np.isfinite(row.error):
-        return f"{value} {row.unit} ({row.status}, no error bar) (init = {row.start:.6g})"
+        return f"{value}{unit} ({row.status}, no error bar) (init = {row.start:.6g})"
     relative = f" ({abs(row.error / row.value):.2%})" if row.value else ""
-    return f"{value} +/- {row.error:.4g}{relative} {row.unit} (init = {row.start:.6g})"
+    return f"{value} +/- {row.error:.4g}{relative}{unit} (init = {row.start:.6g})"
 
 
 def _scaling(fit: Fit) -> list[str]:
+    designs = ", ".join(f"{which} {name}" for which, name in fit.provenance.get("scaling", {}).items())
     return [
-        "[[Scaling]]",
+        f"[[Scaling]] {designs}".rstrip(),
         *(
-            f"    q={row.q:<9.4g} phi={row.phi:<8.4g} contrast = {row.contrast:.6g} +/- "
+            f"    q={row.q:<9.4g} {_azimuth(row):<12} contrast = {row.contrast:.6g} +/- "
             f"{row.contrast_error:.2g}, offset = {row.offset:.7g} +/- {row.offset_error:.2g}, "
             f"noise = {row.noise:.3g}"
             for row in fit.scaling
         ),
     ]
+
+
+def _azimuth(row: BinScaling) -> str:
+    return "ring" if np.isnan(row.phi) else f"phi={row.phi:.4g}"
 
 
 def _correlations(fit: Fit, threshold: float = 0.95) -> list[str]:
@@ -163,7 +171,7 @@ def _correlations(fit: Fit, threshold: float = 0.95) -> list[str]:
         for j in range(i + 1, len(names))
         if abs(correlation[i, j]) > threshold
     ]
-    lines = [f"[[Correlations]] (unreported correlations are < {threshold})"]
+    lines = [f"[[Correlations]] (unreported correlations are < {threshold})"] if pairs else []
     for value, one, two in sorted(pairs, key=lambda pair: -abs(pair[0])):
         lines.append(f"    C({one}, {two}) = {value:+.4f}")
     return lines

@@ -3,7 +3,8 @@
     contrast_b = Σ_m A_bm w_m + fixed_b
 
 `individual` has one weight per bin, `shared` one per q, `fourier:M` the harmonics
-1, cos mφ, sin mφ (m ≤ M) per q, and a number fixes every bin.
+1, cos mφ, sin mφ (m ≤ M) per q, and a number fixes every bin. `auto` is settled by a fit: `individual` where
+every bin's contrast is known to 20 %, else `shared`.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy as np
 from heterodyne.errors import ConfigError
 from heterodyne.parameters import SCALING
 
+AUTO = "auto"
 _SAME_RING = 0.05
 
 
@@ -31,6 +33,20 @@ class ScalingDesign:
     def values(self, weights: np.ndarray) -> np.ndarray:
         """The value per bin for these weights."""
         return self.matrix @ weights + self.fixed
+
+
+def settled(
+    contrast: str | float, offset: str | float, decision: str = "individual"
+) -> tuple[str | float, str | float]:
+    """The choices for contrast and offset with ``auto`` replaced: the contrast's by ``decision``.
+
+    The offset's follows the contrast where that is shared, and is individual beside any other.
+    """
+    if contrast == AUTO:
+        contrast = decision
+    if offset == AUTO:
+        offset = "shared" if contrast == "shared" else "individual"
+    return contrast, offset
 
 
 def scaling_design(which: str, choice: str | float, q: np.ndarray, phi: np.ndarray) -> ScalingDesign:
@@ -64,7 +80,7 @@ def _matrix(which: str, choice: str, q: np.ndarray, phi: np.ndarray) -> np.ndarr
     kind, _, order = choice.partition(":")
     if kind == "fourier" and order.isdigit():
         return _fourier(which, int(order), rings, phi)
-    raise ConfigError(f"{which} must be individual, shared, fourier:M or a number, not {choice!r}")
+    raise ConfigError(f"{which} must be auto, individual, shared, fourier:M or a number, not {choice!r}")
 
 
 def _fourier(which: str, order: int, rings: np.ndarray, phi: np.ndarray) -> np.ndarray:

@@ -75,7 +75,7 @@ def _window_times(one: Bin) -> list[float]:
 
 
 def _lag_curve(one: Bin, window: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Lags in frames, mean of c2 over the pairs whose middle lies in the window, and their number."""
+    """Lags in frames, mean of c2 over the pairs whose middle lies in the window, and their summed weights."""
     frames = _frames(one)
     low, high = window * frames // _WINDOWS, (window + 1) * frames // _WINDOWS
     furthest = max(high - low, 4)
@@ -85,9 +85,8 @@ def _lag_curve(one: Bin, window: int) -> tuple[np.ndarray, np.ndarray, np.ndarra
     means, counts = np.zeros(len(lags)), np.zeros(len(lags))
     for k, lag in enumerate(lags):
         first = np.arange(max(low - lag // 2, 0), min(high - lag // 2, frames - lag))
-        used = first[(one.weight[first] > 0) & (one.weight[first + lag] > 0)]
-        counts[k] = len(used)
-        means[k] = one.d[used, used + lag].mean() if len(used) else 0.0
+        counts[k] = one.weights_at(lag)[first].sum()
+        means[k] = one.d[first, first + lag].sum() / counts[k] if counts[k] else 0.0
     return lags, means, counts
 
 
@@ -99,7 +98,8 @@ def _misfit(lags: np.ndarray, means: np.ndarray, counts: np.ndarray) -> np.ndarr
     root = np.sqrt(counts)
     weighted, target = columns * root[:, None], means * root
     gram = np.einsum("frmk,frml->frkl", weighted, weighted)
-    gram += 1e-9 * np.trace(gram, axis1=2, axis2=3)[..., None, None] * np.eye(3)
+    # the last term keeps a window without pairs from being singular
+    gram += (1e-9 * np.trace(gram, axis1=2, axis2=3)[..., None, None] + 1e-300) * np.eye(3)
     cross = np.einsum("frmk,m->frk", weighted, target)
     solved = np.linalg.solve(gram, cross[..., None])[..., 0]
     return np.maximum(target @ target - np.sum(solved * cross, axis=-1), 0.0)

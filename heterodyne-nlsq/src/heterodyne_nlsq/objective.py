@@ -10,20 +10,21 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from heterodyne.data.bin import Bin
+from heterodyne.data.tiles import StreamedBin
 from heterodyne.kernels.sums import pair_sums
 from heterodyne.normal_equations import NormalEquations, PairSums, SolvedScaling, normal_equations
 from heterodyne.problem import Problem
-from heterodyne.scaling import ScalingDesign, scaling_design
+from heterodyne.scaling import ScalingDesign, scaling_design, settled
 
 _ROUNDING = 1e-14  # of sums of squares, relative to those of the data
 
 
 @dataclass(frozen=True, eq=False)
 class Objective:
-    """A problem with its data in memory and the noise ``sigma`` per bin that weights it."""
+    """A problem with its data, in memory or streamed, and the noise ``sigma`` per bin that weights it."""
 
     problem: Problem
-    bins: tuple[Bin, ...]
+    bins: tuple[Bin, ...] | tuple[StreamedBin, ...]
     contrast: ScalingDesign
     offset: ScalingDesign
     sigma: np.ndarray
@@ -82,10 +83,20 @@ class Objective:
         """The same objective with another noise per bin."""
         return replace(self, sigma=sigma)
 
+    def scaled(self, contrast: str | float, offset: str | float) -> Objective:
+        """The same objective with other scaling designs."""
+        return replace(self, **_designs(self.bins, contrast=contrast, offset=offset))
 
-def create_objective(problem: Problem, bins: tuple[Bin, ...]) -> Objective:
-    """The objective of a problem, every bin with the same weight."""
+
+def create_objective(problem: Problem, bins: tuple[Bin, ...] | tuple[StreamedBin, ...]) -> Objective:
+    """The objective of a problem, every bin with the same weight; a design that is ``auto`` is individual."""
+    contrast, offset = settled(problem.contrast, problem.offset)
+    designs = _designs(bins, contrast=contrast, offset=offset)
+    return Objective(problem, bins, **designs, sigma=np.ones(len(bins)))
+
+
+def _designs(
+    bins: tuple[Bin, ...] | tuple[StreamedBin, ...], **choices: str | float
+) -> dict[str, ScalingDesign]:
     q, phi = np.array([one.q for one in bins]), np.array([one.phi for one in bins])
-    contrast = scaling_design("contrast", problem.contrast, q, phi)
-    offset = scaling_design("offset", problem.offset, q, phi)
-    return Objective(problem, bins, contrast, offset, np.ones(len(bins)))
+    return {which: scaling_design(which, choice, q, phi) for which, choice in choices.items()}

@@ -2,46 +2,98 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from heterodyne.finite_bins import orders_of
 from heterodyne.goodness import neighbour_noise
-from heterodyne.identifiability import Spectrum, independent_covariance, spectrum
+from heterodyne.identifiability import FLAT, Spectrum, independent_covariance, spectrum
 from heterodyne.normal_equations import NormalEquations, SolvedScaling
 from heterodyne.problem import Problem
 from heterodyne.result import BinScaling, Estimate, Fit
+from heterodyne.scaling import AUTO
 from heterodyne_nlsq.objective import Objective
 from heterodyne_nlsq.trust_region import Solution
 
 _BOUND = {-1: "at low", 1: "at high"}
 
 
-def create_fit(objective: Objective, solution: Solution, iterations: int, seconds: float) -> Fit:
-    """The result at a solution; errors take all elements of c2 for independent."""
-    problem, sigma = objective.problem, residual_noise(objective, solution)
-    equations, scaling = objective.weighted(sigma).solve(solution.x)
-    free = solution.active == 0
+def create_fit(objective: Objective, solution: Solution, seconds: float, doubts: tuple[str, ...] = ()) -> Fit:
+    """The result at a solution, errors for independent elements of c2; ``doubts`` join the message."""
+    problem, here = objective.problem, at_solution(objective, solution)
+    equations, scaling, free, found = here
     names = [name for name, is_free in zip(problem.varying, free, strict=True) if is_free]
     slopes = objective.slopes(solution.x)[free]
-    found = spectrum(equations.gram[np.ix_(free, free)], (objective.high - objective.low)[free])
-    in_coordinates = independent_covariance(found)
-    covariance = in_coordinates * np.outer(slopes, slopes)
+    covariance = independent_covariance(found) * np.outer(slopes, slopes)
     keep = np.flatnonzero(~found.undetermined)
-    noise = _neighbour_noise(objective, solution, scaling)
+    noise, orders = _neighbour_noise(objective, solution, scaling), orders_of(objective.bins)
     return Fit(
         model=problem.model.name,
         optimizer="nlsq",
         estimates=_estimates(objective, solution, names, covariance, found.undetermined),
-        scaling=_bins(objective, scaling, noise, in_coordinates, free),
+        scaling=_bins(objective, here, noise),
         covariance=covariance[np.ix_(keep, keep)],
         covariance_names=tuple(names[k] for k in keep),
-        statistics=_statistics(solution, equations, scaling, noise, iterations, seconds),
+        statistics={
+            **_statistics(solution, equations, scaling, noise, seconds),
+            "bin_average": str(orders),
+            "bin_nodes": [orders.q, orders.phi],
+        },
         identifiability=_identifiability(found, names),
         verdict=solution.verdict,
-        message=_message(problem, solution),
+        message="; ".join(filter(None, (_message(problem, solution, scaling, objective), *doubts))),
+        provenance={"scaling": _designs(objective)},
         problem=problem,
     )
+
+
+class AtSolution(NamedTuple):
+    """Normal equations and scaling at a solution, weighted by the residual noise of every bin.
+
+    ``free`` (p,) marks the coordinates that are off their bounds, ``found`` is the spectrum over those.
+    """
+
+    equations: NormalEquations
+    scaling: SolvedScaling
+    free: np.ndarray
+    found: Spectrum
+
+
+def at_solution(objective: Objective, solution: Solution) -> AtSolution:
+    """What errors at a solution are made from."""
+    equations, scaling = objective.weighted(residual_noise(objective, solution)).solve(solution.x)
+    free = solution.active == 0
+    found = spectrum(equations.gram[np.ix_(free, free)], (objective.high - objective.low)[free])
+    return AtSolution(equations, scaling, free, found)
+
+
+def scaling_errors(here: AtSolution) -> tuple[np.ndarray, np.ndarray]:
+    """Standard errors of the contrasts and of the offsets, (bins,) each, parameters varying along.
+
+    NaN where there is none: the value is fixed, lies on a bound, or is undetermined, because S does not
+    vary over the bin or a direction in which the data say nothing moves it.
+    """
+    design, found = here.scaling.design, here.found
+    inner = spectrum(here.scaling.hessian, np.full(design.shape[1], np.inf))
+    inverse = independent_covariance(inner)
+    moved = design @ inverse @ here.scaling.coupling[:, here.free] @ (found.vectors / found.size[:, None])
+    along = moved**2 / np.maximum(found.eigenvalues, FLAT * len(found.size))
+    variance = np.einsum("bm,mn,bn->b", design, inverse, design) + along[:, ~found.flat].sum(axis=1)
+    lost = along[:, found.flat].sum(axis=1) > variance
+    lost |= design[:, inner.undetermined].any(axis=1) | ~design.any(axis=1)
+    contrast, offset = np.split(np.sqrt(np.where(lost, np.nan, variance)), 2)
+    return contrast, offset
+
+
+def _designs(objective: Objective) -> dict[str, str]:
+    """The scaling designs by name, and whether the fit chose them."""
+    problem = objective.problem
+    chosen = {"contrast": problem.contrast, "offset": problem.offset}
+    return {
+        which: f"{getattr(objective, which).name}{' (auto)' if choice == AUTO else ''}"
+        for which, choice in chosen.items()
+    }
 
 
 def residual_noise(objective: Objective, solution: Solution) -> np.ndarray:
@@ -90,30 +142,11 @@ def _estimates(
     return tuple(estimate(name) for name in problem.parameters)
 
 
-def _bins(
-    objective: Objective,
-    scaling: SolvedScaling,
-    noise: np.ndarray,
-    covariance: np.ndarray,
-    free: np.ndarray,
-) -> tuple[BinScaling, ...]:
-    inner = np.linalg.pinv(scaling.hessian, hermitian=True)
-    through = inner @ scaling.coupling[:, free]
-    joint = inner + through @ covariance @ through.T
-    error = np.sqrt(np.einsum("bm,mn,bn->b", scaling.design, joint, scaling.design))
-    contrast_error, offset_error = np.split(np.where(scaling.design.any(axis=1), error, np.nan), 2)
+def _bins(objective: Objective, here: AtSolution, noise: np.ndarray) -> tuple[BinScaling, ...]:
+    columns = (here.scaling.contrast, here.scaling.offset, *scaling_errors(here), noise)
     return tuple(
-        BinScaling(
-            one.q,
-            one.phi,
-            float(scaling.contrast[k]),
-            float(scaling.offset[k]),
-            float(contrast_error[k]),
-            float(offset_error[k]),
-            float(noise[k]),
-            int(one.pairs),
-        )
-        for k, one in enumerate(objective.bins)
+        BinScaling(one.q, one.phi, *map(float, row), int(one.pairs))
+        for one, *row in zip(objective.bins, *columns, strict=True)
     )
 
 
@@ -122,7 +155,6 @@ def _statistics(
     equations: NormalEquations,
     scaling: SolvedScaling,
     noise: np.ndarray,
-    iterations: int,
     seconds: float,
 ) -> dict[str, Any]:
     variables = int((solution.active == 0).sum()) + scaling.design.shape[1]
@@ -133,7 +165,7 @@ def _statistics(
         "cost": equations.cost,
         "reduced_chi2": float(np.sum(scaling.ssr / noise**2)) / max(equations.n_pairs - variables, 1),
         "noise": [float(value) for value in noise],
-        "iterations": iterations,
+        "iterations": solution.iterations,
         "seconds": seconds,
     }
 
@@ -147,10 +179,18 @@ def _identifiability(found: Spectrum, names: list[str]) -> dict[str, Any]:
     }
 
 
-def _message(problem: Problem, solution: Solution) -> str:
+def _message(problem: Problem, solution: Solution, scaling: SolvedScaling, objective: Objective) -> str:
+    """The solver's words, and what stands at a bound."""
     at_bounds = [
         f"{name} {_BOUND[int(side)]}"
         for name, side in zip(problem.varying, solution.active, strict=True)
         if side
     ]
+    for name, design, values in (
+        ("contrast", objective.contrast, scaling.contrast),
+        ("offset", objective.offset, scaling.offset),
+    ):
+        outside = int(np.sum((values <= design.low) | (values >= design.high)))
+        if design.matrix.size and outside:
+            at_bounds.append(f"{name} at its bound in {outside} of {len(values)} bins")
     return "; ".join(filter(None, [solution.message, *at_bounds]))

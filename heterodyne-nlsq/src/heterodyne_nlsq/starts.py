@@ -7,8 +7,8 @@ Points form a Latin hypercube over rates, exponents and fractions around the cru
 from __future__ import annotations
 
 import numpy as np
-from scipy.stats import qmc
 
+from heterodyne.data.bin import Bin
 from heterodyne.parameters import Parameter
 from heterodyne_nlsq.fringes import Crude, Flow, crude_estimates
 from heterodyne_nlsq.objective import Objective
@@ -28,8 +28,8 @@ def start_points(objective: Objective, count: int, seed: int) -> np.ndarray:
     given = objective.to_coordinates(problem.column("start"))
     if not problem.needs_start:
         return given[None]
-    crude = crude_estimates(objective.bins)
-    unit = qmc.LatinHypercube(len(given), rng=np.random.default_rng(seed)).random(max(count, 1))
+    crude = crude_estimates(tuple(one for one in objective.bins if isinstance(one, Bin)))
+    unit = latin_hypercube(max(count, 1), len(given), seed)
     duration = max(data.duration for data in problem.data)
     flows = crude.flows or (Flow(np.sqrt(crude.rate), 0.0, 0.0),)
     points = np.array(
@@ -37,6 +37,14 @@ def start_points(objective: Objective, count: int, seed: int) -> np.ndarray:
     )
     started = [name in problem.started for name in problem.varying]
     return np.clip(np.where(started, given, points), objective.low, objective.high)
+
+
+def latin_hypercube(points: int, dimensions: int, seed: int) -> np.ndarray:
+    """Points in the unit cube, (points, dimensions), one in each of ``points`` slices of every dimension."""
+    # scipy.stats.qmc has this too, and takes most of a second to import
+    rng = np.random.default_rng(seed)
+    slices = np.stack([rng.permutation(points) for _ in range(dimensions)], axis=1)
+    return (slices + rng.random(slices.shape)) / points
 
 
 def _point(objective: Objective, crude: Crude, flow: Flow, unit: np.ndarray, duration: float) -> np.ndarray:

@@ -23,6 +23,7 @@ Evaluate = Callable[[np.ndarray], NormalEquations]
 _ROUNDING = 1e-12  # relative error of a cost that is a difference of sums ten to a hundred times larger
 _ACCEPT, _POOR, _GOOD = 1e-4, 0.25, 0.75
 _PATIENCE = 3  # small steps in a row before a fit counts as standing still
+_DETERMINED = 1e-10  # eigenvalue of the scaled Gram matrix, over p, from which a direction is determined
 _FLAT = 1e-13  # eigenvalues of the scaled Gram matrix below this are rounding
 
 
@@ -30,9 +31,9 @@ _FLAT = 1e-13  # eigenvalues of the scaled Gram matrix below this are rounding
 class Tolerances:
     """When to stop: ``gtol`` is success; ``ftol`` and ``xtol`` end a fit that stands still without it."""
 
-    ftol: float = 1e-12
-    xtol: float = 1e-10
-    gtol: float = 1e-8
+    ftol: float = 1e-16
+    xtol: float = 1e-12
+    gtol: float = 1e-7
     max_iterations: int = 200
 
 
@@ -74,7 +75,7 @@ def minimise(
         if progress:
             progress(iteration, here.cost)
         active = active_bounds(x, here.gradient, low, high)
-        if here.cost <= floor or gradient_cosine(here, active) <= tolerances.gtol:
+        if here.cost <= floor or tangent_cosine(here, active) <= tolerances.gtol:
             return end("converged", "", iteration)
         if idle >= _PATIENCE:
             return end("stalled", "the cost no longer changes", iteration)
@@ -94,10 +95,23 @@ def minimise(
     return end("max iterations", f"not converged in {tolerances.max_iterations}", tolerances.max_iterations)
 
 
-def gradient_cosine(equations: NormalEquations, active: np.ndarray) -> float:
-    """The largest |cosine| between the residual and a Jacobian column that is free of its bound."""
-    size = _column_size(equations.gram) * np.sqrt(max(2.0 * equations.cost, np.finfo(float).tiny))
-    return float(np.max(np.abs(equations.gradient) / size * (active == 0), initial=0.0))
+def tangent_cosine(equations: NormalEquations, active: np.ndarray) -> float:
+    """The cosine between the residual and the tangent space, sqrt(gᵀ H⁻¹ g / 2 cost), 0 at a minimum.
+
+    Taken over coordinates that are free of their bounds and directions that are not flat. Times
+    sqrt(pairs / parameters) it is the relative offset of Bates & Watts, Technometrics 23 (1981) 179: the
+    distance from the minimum in standard errors.
+    """
+    free = active == 0
+    if not free.any():
+        return 0.0
+    gram, gradient = equations.gram[np.ix_(free, free)], equations.gradient[free]
+    size = _column_size(gram)
+    values, vectors = np.linalg.eigh(gram / np.outer(size, size))
+    determined = values > _DETERMINED * len(values)
+    along = vectors[:, determined].T @ (gradient / size)
+    square = float(np.sum(along**2 / values[determined]))
+    return float(np.sqrt(square / max(2.0 * equations.cost, np.finfo(float).tiny)))
 
 
 def active_bounds(x: np.ndarray, gradient: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
@@ -168,7 +182,7 @@ def _agreement(here: NormalEquations, there: NormalEquations, predicted: float, 
         return -1.0
     reduction, blur = here.cost - there.cost, _ROUNDING * here.cost
     if predicted <= blur and abs(reduction) <= blur:
-        return float(gradient_cosine(there, active) < gradient_cosine(here, active))
+        return float(tangent_cosine(there, active) < tangent_cosine(here, active))
     return reduction / predicted
 
 

@@ -14,13 +14,6 @@ def slots(t: np.ndarray, dt: float) -> np.ndarray:
     return np.rint((t - t[0]) / dt).astype(int)
 
 
-def usable_pairs(mask: np.ndarray) -> np.ndarray:
-    """True where both frames are usable and differ, shape (N, N); ``mask`` (N,) is True for usable frames."""
-    usable = np.logical_and.outer(mask, mask)
-    np.fill_diagonal(usable, False)
-    return usable
-
-
 def block_average(matrix: np.ndarray, usable: np.ndarray, block: np.ndarray) -> np.ndarray:
     """The mean over the usable pairs of each pair of blocks, shape (B, B), NaN where there are none.
 

@@ -2,13 +2,14 @@
 
 One row per bin: c2 | contrast · S + offset | (c2 - model) / σ over t1 and t2, then the averages over age
 of data and model against the lag τ. σ is the bin's noise per element. The diagonal, which no fit uses,
-and masked or dark frames stay blank and enter no average. Matrices of more than 400 frame periods are
-averaged over blocks of frames for display, and the row's title says so; a block's residual is the mean
-of its elements' residuals.
+and masked or dark frames stay blank and enter no average. Matrices of more than 400 frame periods, and those
+whose noise per element hides the contrast, are averaged over blocks of frames for display, and the row's
+title says so; a block's residual is the mean of its elements' residuals.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,16 +24,21 @@ from matplotlib.ticker import MaxNLocator
 from heterodyne.data.bin import read_bin
 from heterodyne.data.two_time import TwoTime
 from heterodyne.errors import DataError, HeterodyneError
+from heterodyne.finite_bins import fitted_nodes
 from heterodyne.io.atomic import replacing
+from heterodyne.kernels.meshgrid import averaged_matrix
 from heterodyne.model import Model
 from heterodyne.problem import Problem
 from heterodyne.result import BinScaling, Fit
-from heterodyne_viz.averages import block_average, lag_average, slots, usable_pairs
+from heterodyne_viz.averages import block_average, lag_average, slots
 
 ROWS_PER_FILE = 5
 """Bins in one file: five rows have the shape of an upright A4 page."""
 
 _MOST_BLOCKS = 400  # about the pixels across one image
+_LEAST_BLOCKS = 100  # noise is averaged away no further than this
+_NOISE = 0.4  # of the contrast: from here on a decay is hard to see
+_FEW_PAIRS = 0.1  # of the longest lags, whose means of few pairs must not set the scale
 _DPI = 150
 _WIDTH, _HEIGHT = 13.6, 3.75  # of a row; these and the next two lines in inches
 _LEFTS, _BOTTOM, _SIDE = (0.85, 3.5, 6.95, 10.95), 0.7, 2.45  # of the four panels, all square
@@ -103,7 +109,7 @@ def comparisons(fit: Fit, bins: Sequence[int] | None = None) -> Iterator[Compari
             raise DataError(f"the fit has no bin {number}; it has bins 0 to {len(places) - 1}")
     model = _problem(fit).model
     values = {name: fit.values[name] for name in model.parameters}
-    return (_comparison(model, values, *places[number]) for number in chosen)
+    return (_comparison(fit, model, values, *places[number]) for number in chosen)
 
 
 def _problem(fit: Fit) -> Problem:
@@ -133,16 +139,23 @@ def _bin_title(data: TwoTime, index: int) -> str:
 
 
 def _comparison(
-    model: Model, values: dict[str, float], data: TwoTime, index: int, scaling: BinScaling, title: str
+    fit: Fit,
+    model: Model,
+    values: dict[str, float],
+    data: TwoTime,
+    index: int,
+    scaling: BinScaling,
+    title: str,
 ) -> Comparison:
     slot = slots(data.t, data.dt)
-    width = -(-(int(slot[-1]) + 1) // _MOST_BLOCKS)
+    width = _block_width(int(slot[-1]) + 1, scaling)
     read = read_bin(data, index)
-    c2 = read.d[: data.n_frames, : data.n_frames] + read.reference
-    usable = usable_pairs(read.weight[: data.n_frames] > 0)
-    fitted = scaling.offset + scaling.contrast * model.correlation(
-        values, data.t, float(data.q[index]), float(data.phi[index])
-    )
+    weights = read.weights()[: data.n_frames, : data.n_frames]
+    usable = weights > 0
+    d = read.d[: data.n_frames, : data.n_frames]
+    c2 = read.reference + np.divide(d, weights, out=np.zeros_like(d), where=usable)
+    s = averaged_matrix(model, values, data.t, fitted_nodes(fit, data, index))
+    fitted = scaling.offset + scaling.contrast * s
     measured, modelled = (block_average(matrix, usable, slot // width) for matrix in (c2, fitted))
     first = float(data.t[0]) - 0.5 * data.dt
     last = first + len(measured) * width * data.dt
@@ -158,6 +171,13 @@ def _comparison(
         data_average=lag_average(c2, usable, slot)[1:],
         model_average=lag_average(fitted, usable, slot)[1:],
     )
+
+
+def _block_width(periods: int, scaling: BinScaling) -> int:
+    """Frames to average over for display: as many as the noise asks for, while the image stays fine."""
+    tolerated = _NOISE * abs(scaling.contrast)
+    quiet = math.ceil(scaling.noise / tolerated) if scaling.noise > tolerated > 0.0 else 1
+    return max(math.ceil(periods / _MOST_BLOCKS), min(quiet, periods // _LEAST_BLOCKS))
 
 
 def _draw(page: Figure, base: float, row: Comparison) -> None:
@@ -208,6 +228,10 @@ def _draw_average(axes: Axes, row: Comparison) -> None:
     axes.plot(row.lag, row.data_average, "o", markersize=4, markeredgewidth=0, color="0.5", label="data")
     axes.plot(row.lag, row.model_average, color="tab:red", linewidth=1.2, label="model")
     axes.set_xscale("log")
+    sure = row.lag <= (1.0 - _FEW_PAIRS) * row.lag[-1]
+    shown = np.concatenate([row.data_average[sure], row.model_average])
+    low, high = np.nanmin(shown), np.nanmax(shown)
+    axes.set_ylim(low - 0.05 * (high - low), high + 0.05 * (high - low))
     axes.legend(fontsize=_SMALL, frameon=False)
 
 

@@ -15,7 +15,9 @@ app = typer.Typer(no_args_is_help=True, help="Make and check configuration files
 
 @app.command("new")
 def new(
-    file: Annotated[Path | None, typer.Argument(help="File to write; printed if not given.")] = None,
+    file: Annotated[
+        Path | None, typer.Argument(metavar="FILE", help="File to write; printed if not given.")
+    ] = None,
     model: Annotated[str, typer.Option(metavar="NAME", help="Model variant.")] = "two-component",
     optimizer: Annotated[str, typer.Option(metavar="NAME", help="Optimizer.")] = "nlsq",
 ) -> None:
@@ -31,10 +33,11 @@ def new(
             stream.write(text)
     except FileExistsError as error:
         raise ConfigError(f"{file} exists already: choose another name") from error
+    print(f"wrote {file}")
 
 
 @app.command("check")
-def check(file: Annotated[Path, typer.Argument(help="Configuration in YAML.")]) -> None:
+def check(file: Annotated[Path, typer.Argument(metavar="FILE", help="Configuration in YAML.")]) -> None:
     """Check the keys, values and names in a configuration file; data files are not opened."""
     from heterodyne.config.files import read_config
     from heterodyne.config.schema import check_names

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from heterodyne_cli.output import refuse_existing
+from heterodyne_cli.output import extent, refuse_existing
 from heterodyne_cli.selection import Age, Dt, Frames, Loader, Phi, Q, given, load_selected
 
 
@@ -28,4 +28,4 @@ def convert(
     """
     refuse_existing(output, force)
     found = load_selected(data, given(q=q, phi=phi, frames=frames, dt=dt, age=age, loader=loader))
-    print(f"wrote {found.save(output)}: {found.n_bins} bins of {found.n_frames} frames")
+    print(f"wrote {found.save(output)}: {extent(found.n_bins, found.n_frames)}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from heterodyne.plugins.manager import manager, optimizer_record
-from heterodyne_cli.output import progress, table
+from heterodyne_cli.output import extent, progress, table
 
 if TYPE_CHECKING:
     from heterodyne.result import Estimate, Fit
@@ -29,12 +29,14 @@ def demo(output: Folder = Path("heterodyne-demo")) -> None:
     simulated = het.simulate()
     output.mkdir(parents=True, exist_ok=True)
     file = simulated.save(output / "run.h5")
-    print(f"simulated {simulated.n_bins} bins of {simulated.n_frames} frames: {file}")
+    print(f"simulated {extent(simulated.n_bins, simulated.n_frames)}: {file}")
     data = het.load(file)
+    truth = data.provenance["truth"]["params"]
     with progress() as say:
-        result = het.fit(data, optimizer=_OPTIMIZER, progress=say)
+        # f2 is a convention: only with that of the truth can f0 be compared with it
+        result = het.fit(data, optimizer=_OPTIMIZER, fix={"f2": truth["f2"]}, progress=say)
     figures = ["figures"] if "figures" in manager().listing("writer") else []
-    print(_comparison(result, data.provenance["truth"]["params"]))
+    print(_comparison(result, truth))
     for path in result.save(output, ["json", "npz", *figures]):
         print(f"wrote {path}")
     if not result.success:
@@ -44,8 +46,11 @@ def demo(output: Folder = Path("heterodyne-demo")) -> None:
 def _comparison(result: Fit, truth: dict[str, float]) -> str:
     """Truth beside fit, and their difference in standard errors."""
     rows = [_row(estimate, truth[estimate.name]) for estimate in result.estimates]
-    seconds = result.statistics["seconds"]
-    verdict = f"fitted {result.model} by {result.optimizer} in {seconds:.1f} s: {result.verdict}"
+    seconds, chi2 = result.statistics["seconds"], result.statistics["reduced_chi2"]
+    verdict = (
+        f"fitted {result.model} by {result.optimizer} in {seconds:.1f} s: "
+        f"{result.verdict}, reduced chi2 {chi2:.4g}"
+    )
     header = ("parameter", "unit", "truth", "fit", "standard error", "(fit - truth)/error", "status")
     return f"{verdict}\n\n{table(header, rows)}\n"
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _MODEL, _OUTPUT = "Model", "Output"
 _NOT_CONVERGED = 3
 
-Files = Annotated[list[str] | None, typer.Argument(metavar="DATA...", help="Files, fitted jointly.")]
+Files = Annotated[list[str] | None, typer.Argument(metavar="DATA", help="Files, fitted jointly.")]
 ConfigFile = Annotated[
     Path | None, typer.Option(metavar="FILE", help="Configuration in YAML; options here override it.")
 ]
@@ -55,9 +55,16 @@ Tie = Annotated[
 Design = Annotated[
     str | None,
     typer.Option(
-        metavar="individual|shared|fourier:M|VALUE",
-        help="One per bin (default), one per q, harmonics of phi per q, or held at a value.",
+        metavar="auto|individual|shared|fourier:M|VALUE",
+        help="One per bin, one per q, harmonics of phi per q, or held at a value; auto (default) takes one "
+        "per bin where every contrast is known to 20 %, else one per q.",
         rich_help_panel=_MODEL,
+    ),
+]
+SkipLags = Annotated[
+    int | None,
+    typer.Option(
+        metavar="M", help="Leave out the M lags next to the diagonal (default 0).", rich_help_panel=_MODEL
     ),
 ]
 Write = Annotated[
@@ -96,6 +103,7 @@ def fit(
     tie: Tie = None,
     contrast: Design = None,
     offset: Design = None,
+    skip_lags: SkipLags = None,
     write: Write = None,
     output: Output = None,
     json: Json = False,
@@ -107,11 +115,11 @@ def fit(
 
     Without -o the report is printed and nothing is written.
 
-    Exit status: 0 converged, 1 rejected, 3 not converged.
+    Exit status: 0 converged, 1 input rejected, 2 wrong command line, 3 not converged.
     """
     chosen = given(data=data, q=q, phi=phi, frames=frames, dt=dt, age=age, loader=loader)
     chosen |= given(model=model, optimizer=optimizer, fix=fix, start=start, bounds=bounds, tie=tie)
-    chosen |= given(contrast=contrast, offset=offset, write=write, output=output)
+    chosen |= given(contrast=contrast, offset=offset, skip_lags=skip_lags, write=write, output=output)
     settings = _settings(config, {**chosen, "options": dict(options)})
     with progress(quiet) as say:
         result = _fit(settings, context.obj.arguments, say)
@@ -130,7 +138,8 @@ def _fit(settings: FitConfig, arguments: tuple[str, ...], say: Callable[[str], N
     result = het.fit(
         [load_with(path, settings) for path in settings.data],
         **{name: config[name] for name in ("model", "optimizer", "options")},
-        **{name: getattr(settings, name) for name in ("fix", "start", "bounds", "tie", "contrast", "offset")},
+        **{name: getattr(settings, name) for name in ("fix", "start", "bounds", "tie")},
+        **{name: getattr(settings, name) for name in ("contrast", "offset", "skip_lags")},
         progress=say,
     )
     command = shlex.join(("heterodyne", *arguments))
@@ -141,7 +150,7 @@ def _settings(file: Path | None, chosen: Mapping[str, Any]) -> FitConfig:
     """File and command line joined, every name in them checked, and the folder that is to be written."""
     from heterodyne.config.files import read_config
     from heterodyne.config.schema import FitConfig, check_names, create_config
-    from heterodyne.io.writers import check_folder
+    from heterodyne.io.writers import check_folder, find_writers
 
     base = FitConfig() if file is None else read_config(file)
     settings = base.overridden(create_config(chosen, "command line"))
@@ -153,6 +162,8 @@ def _settings(file: Path | None, chosen: Mapping[str, Any]) -> FitConfig:
         )
     if settings.output is not None:
         check_folder(Path(settings.output))
+        for record in find_writers(settings.write):
+            record.resolve()  # one that cannot be loaded must not cost a fit
     elif settings.write and "write" in settings.model_fields_set:
         raise ConfigError("there is something to write but no folder for it: add -o DIR")
     return settings
@@ -166,7 +177,7 @@ def _show(result: Fit, written: list[Path], json: bool, quiet: bool) -> None:
     elif not quiet:
         print(result.report())
     if written and not quiet:
-        print("wrote", *written, file=sys.stderr)
+        print(*(f"wrote {path}" for path in written), sep="\n", file=sys.stderr)
     if not result.success:
         reason = f" ({result.message})" if result.message else ""
         warnings.warn(f"the fit did not converge: {result.verdict}{reason}", stacklevel=2)

@@ -52,7 +52,7 @@ def _summary(data: TwoTime) -> str:
         ("dt", f"{data.dt:g} s ({origin.get('dt_source', 'source unknown')})"),
         ("age", f"{data.age:g} s before the first frame ({origin.get('age_source', 'source unknown')})"),
         ("times", f"{data.t[0]:g} to {data.t[-1]:g} s"),
-        ("widths", f"dq {_extent(data.dq)} 1/Å, dphi {_extent(data.dphi)} degree"),
+        ("widths", f"dq {_extent(data.dq, ' 1/Å')}, dphi {_extent(data.dphi, ' degree')}"),
         ("in memory", f"{data.n_bins * data.n_frames**2 * 8 / 2**20:.1f} MiB in float64"),
     ]
     return "\n".join(f"{name:<10} {value}" for name, value in rows) + "\n"
@@ -73,15 +73,16 @@ def _listing(phi: np.ndarray) -> str:
     return ", ".join(words if len(words) <= _SHOWN else [*words[:half], "...", *words[-half:]])
 
 
-def _extent(values: np.ndarray | None) -> str:
+def _extent(values: np.ndarray, unit: str = "") -> str:
     """The values in words: one, from-to, or unknown."""
-    known = [] if values is None else [float(value) for value in values if not math.isnan(value)]
-    ends = list(dict.fromkeys(f"{end(known):.4g}" for end in (min, max))) if known else ["unknown"]
-    return " to ".join(ends)
+    known = [float(value) for value in values if not math.isnan(value)]
+    if not known:
+        return "unknown"
+    return " to ".join(dict.fromkeys(f"{end(known):.4g}" for end in (min, max))) + unit
 
 
 def _statistics(data: TwoTime, bin: int) -> dict[str, Any]:
-    """One matrix in numbers; the contrast estimate is c2 at the first lag less c2 at long lags."""
+    """One matrix in numbers; first - long is the contrast if the first lag shows no decay and no fringe."""
     import numpy as np
 
     from heterodyne.data.validation import checked
@@ -98,7 +99,7 @@ def _statistics(data: TwoTime, bin: int) -> dict[str, Any]:
         "diagonal": float(np.diag(kept).mean()),
         "first lag": float(first),
         "long lags": float(far),
-        "contrast estimate": float(first - far),
+        "first - long": float(first - far),
     }
 
 

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 
 def models(
-    name: Annotated[str | None, typer.Argument(help="Show the parameters of this one.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="Show the parameters of this one.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """List the model variants, or the parameters of one: unit, start value, bounds, prior."""

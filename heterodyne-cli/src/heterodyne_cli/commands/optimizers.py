@@ -13,7 +13,7 @@ from heterodyne_cli.selection import Json
 
 
 def optimizers(
-    name: Annotated[str | None, typer.Argument(help="Show the options of this one.")] = None,
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="Show the options of this one.")] = None,
     json: Json = False,
 ) -> None:
     """List the optimizers, or the options of one."""

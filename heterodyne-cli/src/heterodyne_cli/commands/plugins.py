@@ -32,7 +32,7 @@ def _offers(plugin: Plugin) -> str:
         kinds.setdefault(f"{kind}s", []).append(name)
     for name in _commands(plugin):
         kinds.setdefault("commands", []).append(name)
-    offered = "; ".join(f"{kind} {', '.join(names)}" for kind, names in kinds.items()) or "nothing"
+    offered = "; ".join(f"{kind} {', '.join(sorted(names))}" for kind, names in kinds.items()) or "nothing"
     return offered if plugin.error is None else f"broken: {plugin.error}"
 
 

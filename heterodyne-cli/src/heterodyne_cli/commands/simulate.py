@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from heterodyne.errors import ConfigError
-from heterodyne_cli.output import refuse_existing
+from heterodyne_cli.output import extent, refuse_existing
 from heterodyne_cli.selection import given
 
 
@@ -19,7 +19,9 @@ def simulate(
     ] = None,
     param: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME=V", help="Parameter; others take a named truth. Repeatable."),
+        typer.Option(
+            metavar="NAME=V", help="True value of a parameter; others keep the default truth. Repeatable."
+        ),
     ] = None,
     q: Annotated[
         list[float] | None,
@@ -49,7 +51,7 @@ def simulate(
     chosen = given(model=model, q=q, phi=phi, frames=frames, dt=dt, age=age)
     chosen |= given(contrast=contrast, offset=offset, noise=noise, seed=seed)
     data = het.simulate(params=_numbers("--param", param or []), **chosen)
-    print(f"wrote {data.save(output)}: {data.n_bins} bins of {data.n_frames} frames")
+    print(f"wrote {data.save(output)}: {extent(data.n_bins, data.n_frames)}")
 
 
 def _numbers(flag: str, texts: list[str]) -> dict[str, float]:

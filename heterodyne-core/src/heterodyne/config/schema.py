@@ -36,6 +36,14 @@ def as_number(value: Any) -> float:
     return number
 
 
+def as_whole(value: Any) -> int:
+    """A whole number, 0 or more, from a number or from text."""
+    number = as_number(value)
+    if number % 1 or number < 0:
+        raise ValueError(f"{value!r} is not a whole number, 0 or more")
+    return int(number)
+
+
 def as_range(value: Any) -> tuple[float, float]:
     """Two numbers, from ``LO:HI`` or a pair."""
     ends = value.split(":") if isinstance(value, str) else value
@@ -104,6 +112,7 @@ _RANGE = {"anyOf": [{"type": "array", "items": _NUMBER, "minItems": 2, "maxItems
 
 Number = Annotated[float, PlainValidator(as_number), WithJsonSchema(_NUMBER)]
 Wanted = Annotated[Any, PlainValidator(as_number_or_range), WithJsonSchema({"anyOf": [_NUMBER, _RANGE]})]
+Whole = Annotated[int, PlainValidator(as_whole), WithJsonSchema({"type": "integer", "minimum": 0})]
 Span = Annotated[Any, PlainValidator(as_range), WithJsonSchema(_RANGE)]
 Frames = Annotated[Any, PlainValidator(as_frames), WithJsonSchema(_RANGE)]
 Held = Annotated[Any, PlainValidator(_number_or_none), WithJsonSchema({"anyOf": [_NUMBER, {"type": "null"}]})]
@@ -148,8 +157,15 @@ class FitConfig(BaseModel):
     start: Annotated[dict[str, Number], Pairs] = Field(default={}, description="start values of parameters")
     bounds: Annotated[dict[str, Span], Pairs] = Field(default={}, description="bounds LO:HI of parameters")
     tie: Annotated[dict[str, str], Pairs] = Field(default={}, description="parameters equal to another one")
-    contrast: Design = Field(default="individual", description="individual, shared, fourier:M or a number")
-    offset: Design = Field(default="individual", description="individual, shared, fourier:M or a number")
+    contrast: Design = Field(
+        default="auto",
+        description="auto, individual, shared, fourier:M or a number; auto is decided by the fit",
+    )
+    offset: Design = Field(
+        default="auto",
+        description="auto, individual, shared, fourier:M or a number; auto follows the contrast",
+    )
+    skip_lags: Whole = Field(default=0, description="lags next to the diagonal to leave out, in frames")
     options: dict[str, Any] = Field(default={}, description="options of the optimizer")
     write: Annotated[tuple[str, ...], Names] = Field(
         default=("json", "npz"), description="what to write into the output folder"

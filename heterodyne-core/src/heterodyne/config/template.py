@@ -16,8 +16,8 @@ _EXAMPLES = {
     "data": ["run.h5"],
     "loader": "aps-u",
     "q": [0.01],
-    "phi": ["-10:10", "80:100"],
-    "frames": "1:1000",
+    "phi": ["-10:10", "40:50", "80:100"],
+    "frames": "1:200",
     "dt": 0.1,
     "age": 0.0,
     "output": "out",
@@ -81,12 +81,15 @@ def _parameters(model: str, table: ParameterTable) -> Iterator[str]:
     width = max(map(len, table))
     for name, row in table.items():
         fixed = "" if row.vary else ", fixed unless given a start or bounds"
-        yield f"# {name:<{width}}  {row.start:g}, {row.low:g}:{row.high:g}, {row.unit}{fixed}"
+        unit = "" if row.unit == "1" else f", {row.unit}"
+        yield f"# {name:<{width}}  {row.start:g}, {row.low:g}:{row.high:g}{unit}{fixed}"
 
 
 def _option_schema(option: Option) -> dict[str, Any]:
     word = {bool: "boolean", int: "integer", float: "number", str: "string"}[option.type]
     schema: dict[str, Any] = {"type": [word, "null"], "default": option.default, "description": option.help}
+    if option.low is not None:
+        schema["minimum"] = option.low
     return schema | ({"enum": [*option.choices, None]} if option.choices else {})
 
 

@@ -9,25 +9,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import NamedTuple
 
 import numpy as np
 
+from heterodyne.data.bin import Nodes, bin_nodes
 from heterodyne.errors import DataError
-from heterodyne.kernels.elementwise import correlation_pairs, precompute_shard_grid
-from heterodyne.kernels.meshgrid import correlation_matrix
+from heterodyne.kernels.elementwise import averaged_pairs, precompute_shard_grid
+from heterodyne.kernels.meshgrid import averaged_matrix
 from heterodyne.model import Model
 
 _FIRST_ORDER, _LAST_ORDER = 8, 128
 _TOLERANCE = 1e-10
-
-
-class Node(NamedTuple):
-    """One point of a quadrature over a sector: its weight (all add up to 1), q in Å⁻¹, phi in degrees."""
-
-    weight: float
-    q: float
-    phi: float
 
 
 def sector_correlation(
@@ -46,49 +38,28 @@ def sector_correlation(
     sector over which S varies too fast.
     """
     centre = model.correlation(params, t, q, phi)
-    spread_q = 0.0 if math.isnan(dq) else dq
-    spread_phi = dphi if model.uses_azimuth and not math.isnan(dphi) else 0.0
-    if spread_q == spread_phi == 0.0:
+    spread = dphi if model.uses_azimuth else math.nan
+    if not (dq > 0.0 or spread > 0.0):
         return centre
-    total = np.zeros_like(centre)
     values = model.parameters.complete(params)
-    for node in _sufficient_nodes(model, values, t, (q, spread_q), (phi, spread_phi)):
-        total += node.weight * np.asarray(correlation_matrix(model, values, t, node.q, node.phi))
-    return total
+    return averaged_matrix(model, values, t, _sufficient_nodes(model, values, t, (q, phi, dq, spread)))
 
 
 def _sufficient_nodes(
-    model: Model,
-    params: Mapping[str, float],
-    t: np.ndarray,
-    q: tuple[float, float],
-    phi: tuple[float, float],
-) -> list[Node]:
+    model: Model, params: Mapping[str, float], t: np.ndarray, sector: tuple[float, float, float, float]
+) -> Nodes:
     """As many nodes as the pairs of the first frame and of the last frame with all others need."""
     n = len(t)
     probe = precompute_shard_grid(t, np.repeat([0, n - 1], n), np.tile(np.arange(n), 2))
     coarse, order = np.full(2 * n, np.inf), _FIRST_ORDER
     while order <= _LAST_ORDER:
-        nodes = [
-            Node(w_q * w_phi, node_q, node_phi)
-            for w_q, node_q in _gauss_legendre(order, *q)
-            for w_phi, node_phi in _gauss_legendre(order, *phi)
-        ]
-        fine = np.zeros(2 * n)
-        for node in nodes:
-            fine += node.weight * np.asarray(correlation_pairs(model, params, probe, node.q, node.phi))
+        nodes = bin_nodes(*sector, order, order)
+        fine = averaged_pairs(model, params, probe, nodes)
         if np.max(np.abs(fine - coarse)) <= _TOLERANCE:
             return nodes
         coarse, order = fine, 2 * order
+    q, phi, dq, dphi = sector
     raise DataError(
-        f"S varies too fast over the bin q={q[0]:g} phi={phi[0]:g} to be averaged: "
-        f"make dq={q[1]:g} or dphi={phi[1]:g} smaller"
+        f"S varies too fast over the bin q={q:g} phi={phi:g} to be averaged: "
+        f"make dq={dq:g} or dphi={dphi:g} smaller"
     )
-
-
-def _gauss_legendre(order: int, centre: float, width: float) -> list[tuple[float, float]]:
-    """Weights that add up to 1 and nodes within ``width`` around ``centre``; one node where it is 0."""
-    if width == 0.0:
-        return [(1.0, centre)]
-    nodes, weights = np.polynomial.legendre.leggauss(order)
-    return [(0.5 * w, centre + 0.5 * width * x) for w, x in zip(weights, nodes, strict=True)]

@@ -58,7 +58,7 @@ def choose_frames(n_frames: int, selection: Selection) -> slice:
     first, last = selection.frames
     if not 1 <= first < last <= n_frames:
         raise DataError(
-            f"frames {first}:{last} select nothing usable; the file has frames 1:{n_frames}, first < last"
+            f"frames {first}:{last} cannot be selected; the file has frames 1:{n_frames}, and first < last"
         )
     return slice(first - 1, last)
 

@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike
 
 from heterodyne.data.sector import sector_correlation
 from heterodyne.data.two_time import TwoTime, check_times
+from heterodyne.data.validation import number, numbers
 from heterodyne.errors import DataError, ParameterError
 from heterodyne.model import Model, create_model
 
@@ -73,9 +74,10 @@ def simulate(
 
     Bins are all of ``q`` (Å⁻¹) × ``phi`` (degrees), q slowest; ``contrast``, ``offset`` and the full
     widths ``dq``, ``dphi`` are one number or one per bin, and S is averaged over a bin whose widths are
-    given (`sector_correlation`). Frame times are t_k = k dt + age, k from 1, or ``t`` in place of frames,
-    dt and age. Parameters that are not given take the values of `true_parameters`. The truth stands in
-    ``provenance["truth"]``; the same seed gives the same data, and every bin has its own noise.
+    given (`sector_correlation`), else it is that of a point, of width 0. Frame times are t_k = k dt + age,
+    k from 1, or ``t`` in place of frames, dt and age. Parameters that are not given take the values of
+    `true_parameters`. The truth stands in ``provenance["truth"]``; the same seed gives the same data, and
+    every bin has its own noise.
     Raises `PluginError`, `ParameterError` or `DataError` for a model, parameter or number that cannot be.
     """
     variant = create_model(model)
@@ -89,6 +91,8 @@ def simulate(
     for b, rng in enumerate(generators(seed, len(bin_q))):
         s = sector_correlation(variant, values, axis.t, bin_q[b], bin_phi[b], width_q[b], width_phi[b])
         c2[b] = bases[b] + heights[b] * s + noise * _symmetric_normal(rng, len(axis.t))
+        if not np.isfinite(c2[b]).all():
+            raise DataError(f"c2 of q={bin_q[b]:g} phi={bin_phi[b]:g} is not finite at these values")
     truth = {
         "model": model,
         "params": values,
@@ -105,31 +109,39 @@ def true_parameters(model: Model, params: Mapping[str, float] | None) -> dict[st
 
     Raises `ParameterError` for unknown names and for values that are not finite numbers.
     """
-    given = {name: _number(name, value) for name, value in (params or {}).items()}
+    given = {name: _number(name, value) for name, value in _mapping(params).items()}
     known = TRUTH if set(model.parameters) <= set(TRUTH) else model.parameters.starts()
     return model.parameters.complete({**{name: known[name] for name in model.parameters}, **given})
+
+
+def _mapping(params: object) -> Mapping[str, float]:
+    if params is not None and not isinstance(params, Mapping):
+        raise ParameterError(f"params must map parameter names to values, not be {params!r}")
+    return params or {}
 
 
 def frame_times(frames: int, dt: float, age: float, t: ArrayLike | None) -> FrameTimes:
     """t_k = k dt + age for k = 1..frames, or ``t`` with its median spacing; bad times raise `DataError`."""
     if t is not None:
-        times = np.atleast_1d(np.asarray(t, dtype=float))
+        times = np.atleast_1d(numbers("t", t))
         check_times(times)
         spacing = float(np.median(np.diff(times)))
         return FrameTimes(times, spacing, float(times[0]) - spacing)
     count = whole("frames", frames, 3)
-    if not (math.isfinite(dt) and dt > 0):
+    if not (math.isfinite(number("dt", dt)) and dt > 0):
         raise DataError(f"dt must be positive (in s), not {dt}")
-    times = np.arange(1, count + 1) * dt + age
+    times = np.arange(1, count + 1) * dt + number("age", age)
     check_times(times)
     return FrameTimes(times, float(dt), float(age))
 
 
 def bin_grid(q: float | Sequence[float], phi: float | Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
     """q and phi of every bin of the grid, q slowest; raises `DataError` for q ≤ 0 or an empty list."""
-    all_q, all_phi = np.atleast_1d(np.asarray(q, float)), np.atleast_1d(np.asarray(phi, float))
+    all_q, all_phi = np.atleast_1d(numbers("q", q)), np.atleast_1d(numbers("phi", phi))
     if all_q.ndim != 1 or all_phi.ndim != 1 or not len(all_q) or not len(all_phi):
         raise DataError("q and phi must each be a number or a list of at least one")
+    if np.isinf(all_phi).any():
+        raise DataError("phi must be finite (in degrees), or NaN for a ring")
     if not np.all(np.isfinite(all_q) & (all_q > 0)):
         raise DataError(f"q must be positive (in Å⁻¹), not {', '.join(f'{value:g}' for value in all_q)}")
     return np.repeat(all_q, len(all_phi)), np.tile(all_phi, len(all_q))
@@ -137,7 +149,7 @@ def bin_grid(q: float | Sequence[float], phi: float | Sequence[float]) -> tuple[
 
 def per_bin(name: str, given: float | Sequence[float], bins: np.ndarray) -> np.ndarray:
     """``given`` as one number per bin; another length raises `DataError`."""
-    values = np.asarray(given, dtype=float)
+    values = numbers(name, given)
     if values.ndim > 1 or values.size not in (1, len(bins)):
         raise DataError(f"{name} must be one number or one per bin ({len(bins)}), not {values.size}")
     return np.broadcast_to(values, bins.shape).copy()
@@ -151,7 +163,7 @@ def generators(seed: int, n_bins: int) -> list[np.random.Generator]:
 
 def whole(name: str, value: float, low: int) -> int:
     """``value`` as a whole number; anything else and numbers below ``low`` raise `DataError`."""
-    if not (math.isfinite(value) and value == int(value) and value >= low):
+    if not (math.isfinite(number(name, value)) and value == int(value) and value >= low):
         raise DataError(f"{name} must be a whole number, at least {low}, not {value}")
     return int(value)
 
@@ -177,13 +189,13 @@ def _check_signal(contrast: np.ndarray, offset: np.ndarray, noise: float) -> Non
         raise DataError(f"contrast must lie in 0..1, not {contrast[outside][0]:g}")
     if not np.all(np.isfinite(offset)):
         raise DataError(f"offset must be finite, not {offset[~np.isfinite(offset)][0]:g}")
-    if not (math.isfinite(noise) and noise >= 0):
+    if not (math.isfinite(number("noise", noise)) and noise >= 0):
         raise DataError(f"noise must be 0 or more, not {noise:g}")
 
 
 def _widths(name: str, given: float | Sequence[float] | None, bins: np.ndarray) -> np.ndarray:
-    """Full widths per bin, NaN where not given."""
-    widths = per_bin(name, math.nan if given is None else given, bins)
+    """Full widths per bin, 0 where not given: S at a point."""
+    widths = per_bin(name, 0.0 if given is None else given, bins)
     limit = 2.0 * bins if name == "dq" else np.full(len(bins), 360.0)
     wrong = (widths < 0) | (widths > limit)
     if np.any(wrong):

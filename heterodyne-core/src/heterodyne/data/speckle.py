@@ -82,7 +82,8 @@ def simulate_speckle(
         "friedel": friedel,
         "seed": int(seed),
     }
-    return TwoTime(c2, bin_q, bin_phi, *axis, provenance=simulated(truth))
+    point = np.zeros(len(bin_q))
+    return TwoTime(c2, bin_q, bin_phi, *axis, dq=point, dphi=point, provenance=simulated(truth))
 
 
 def intensities(

@@ -6,7 +6,8 @@ matrix would double it off the diagonal, so both strict halves are looked at bef
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Literal
 
 import numpy as np
 
@@ -15,6 +16,10 @@ from heterodyne.errors import DataError
 
 _BLOCK = 256  # rows and columns; a block and its transpose stay in cache
 _ASYMMETRY = 1e-5  # of values of order 1: sums of float32 taken in another order differ by less
+
+Half = Literal["upper", "lower", "full"]
+Read = Callable[[slice, slice], np.ndarray]
+"""Rows and columns to the values stored there."""
 
 
 def symmetric(matrix: np.ndarray) -> np.ndarray:
@@ -25,12 +30,24 @@ def symmetric(matrix: np.ndarray) -> np.ndarray:
     `DataError` if the matrix is not square or real, or if both halves hold values and disagree.
     """
     values = square(matrix)
-    if _empty_below(values):
-        return values if _empty_below(values.T) else _mirrored(values)
-    if _empty_below(values.T):
-        return _mirrored(values.T)
-    _check_symmetry(values)
-    return values
+    half = stored_half(lambda rows, columns: values[rows, columns], len(values))
+    if half == "full":
+        return values
+    return _mirrored(values if half == "upper" else values.T)
+
+
+def stored_half(read: Read, frames: int) -> Half:
+    """What is stored of a symmetric (frames, frames) matrix that ``read`` gives in parts.
+
+    A matrix with values on the diagonal alone is full. Raises `DataError` if both halves hold values and
+    disagree.
+    """
+    below = _empty_below(read, frames)
+    above = _empty_below(lambda rows, columns: read(columns, rows).T, frames)
+    if below == above:
+        _check_symmetry(read, frames)
+        return "full"
+    return "upper" if below else "lower"
 
 
 def _blocks(n: int) -> Iterator[tuple[slice, slice]]:
@@ -40,10 +57,10 @@ def _blocks(n: int) -> Iterator[tuple[slice, slice]]:
             yield slice(i, i + _BLOCK), slice(j, j + _BLOCK)
 
 
-def _empty_below(values: np.ndarray) -> bool:
-    for start in range(0, len(values), _BLOCK):
-        stop = start + _BLOCK
-        if values[start:stop, :start].any() or np.tril(values[start:stop, start:stop], -1).any():
+def _empty_below(read: Read, frames: int) -> bool:
+    for start in range(0, frames, _BLOCK):
+        rows = slice(start, start + _BLOCK)
+        if read(rows, slice(0, start)).any() or np.tril(read(rows, rows), -1).any():
             return False
     return True
 
@@ -56,9 +73,9 @@ def _mirrored(upper: np.ndarray) -> np.ndarray:
     return full
 
 
-def _check_symmetry(values: np.ndarray) -> None:
-    for rows, columns in _blocks(len(values)):
-        here, mirrored = values[rows, columns], values[columns, rows].T
+def _check_symmetry(read: Read, frames: int) -> None:
+    for rows, columns in _blocks(frames):
+        here, mirrored = read(rows, columns), read(columns, rows).T
         with np.errstate(invalid="ignore"):
             differ = np.abs(here - mirrored) > _ASYMMETRY * (1 + np.abs(here))
         # gaps (NaN, Inf) are for `heterodyne.data.validation` to name

@@ -11,7 +11,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from heterodyne.data.triangle import symmetric
-from heterodyne.data.validation import number, numbers
+from heterodyne.data.validation import number, numbers, pair_list, weights
+from heterodyne.data.windows import Windows, windows
 from heterodyne.errors import DataError
 
 
@@ -38,7 +39,10 @@ class TwoTime:
     ``c2[b]`` is the matrix of bin b, (frames, frames), symmetric; ``q`` in Å⁻¹ and ``phi`` in degrees
     (NaN for a ring) with full widths ``dq`` and ``dphi`` (NaN where unknown) are per bin; ``t`` in s is
     the age of every frame, ``dt`` the nominal spacing and ``age`` the time before the first stored
-    frame, t_k = k dt + age with k from 1. ``mask`` (bins, frames) is True for frames to use.
+    frame, t_k = k dt + age with k from 1. ``mask`` (bins, frames) is True for frames to use, ``bad_pairs``
+    (n, 3) lists single pairs to leave out, [bin, frame, frame] counted from 0, at which c2 may be NaN.
+    ``weight`` weighs squared residuals, relative to others of the same bin: per frame (bins, frames), a
+    pair having the product of its frames', or per pair (bins, frames, frames); None weighs all alike.
     ``provenance`` says where the numbers come from. Halves in memory are mirrored, as those of files are.
     """
 
@@ -52,6 +56,8 @@ class TwoTime:
     dphi: np.ndarray = field(default_factory=lambda: np.array(np.nan))
     mask: np.ndarray = field(default_factory=lambda: np.array(True))
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    bad_pairs: np.ndarray = field(default_factory=lambda: np.zeros((0, 3), dtype=np.int64))
+    weight: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         set_ = object.__setattr__
@@ -63,6 +69,9 @@ class TwoTime:
             set_(self, name, _spread(name, numbers(name, getattr(self, name)), self.q.shape))
         used = np.asarray(self.mask, dtype=bool)
         set_(self, "mask", _spread("mask", used, (len(self.q), len(self.t))))
+        set_(self, "bad_pairs", pair_list(self.bad_pairs, len(self.q), len(self.t)))
+        if self.weight is not None:
+            set_(self, "weight", weights(self.weight, len(self.q), len(self.t)))
         set_(self, "provenance", MappingProxyType(dict(self.provenance)))
         set_(self, "c2", _in_memory(self.c2))
         self._check()
@@ -97,6 +106,9 @@ class TwoTime:
         """Seconds from the first frame to the last."""
         return float(self.t[-1] - self.t[0])
 
+    def __repr__(self) -> str:
+        return f"<TwoTime: {self.n_bins} bins, {self.n_frames} frames, dt {self.dt:g} s>"
+
     def label(self, bin: int) -> str:
         """The bin in words: ``q=0.01 phi=45``."""
         phi = "ring" if np.isnan(self.phi[bin]) else f"phi={self.phi[bin]:.4g}"
@@ -110,6 +122,8 @@ class TwoTime:
         return replace(
             self,
             c2=_Chosen(self.c2, tuple(chosen)),
+            bad_pairs=renumbered(self.bad_pairs, chosen),
+            weight=None if self.weight is None else self.weight[chosen],
             **{name: getattr(self, name)[chosen] for name in ("q", "phi", "dq", "dphi", "mask")},
         )
 
@@ -119,6 +133,22 @@ class TwoTime:
         from heterodyne.io.writers.two_time import write_two_time
 
         return write_two_time(self, as_path(path))
+
+
+def renumbered(bad_pairs: np.ndarray, bins: Sequence[int] | np.ndarray) -> np.ndarray:
+    """The rows of these bins, numbered in the given order."""
+    rows = [_of_bin(k, bad_pairs[bad_pairs[:, 0] == index]) for k, index in enumerate(bins)]
+    return np.concatenate([np.zeros((0, 3), dtype=np.int64), *rows])
+
+
+def within(bad_pairs: np.ndarray, frames: slice) -> np.ndarray:
+    """The rows whose frames both lie in ``frames``, counted from its first."""
+    inside = (bad_pairs[:, 1:] >= frames.start) & (bad_pairs[:, 1:] < frames.stop)
+    return (bad_pairs - [0, frames.start, frames.start])[inside.all(axis=1)]
+
+
+def _of_bin(number: int, rows: np.ndarray) -> np.ndarray:
+    return np.column_stack([np.full(len(rows), number), rows[:, 1:]])
 
 
 def _spread(name: str, values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
@@ -150,3 +180,7 @@ class _Chosen:
 
     def __iter__(self) -> Iterator[np.ndarray]:
         return (self.matrices[index] for index in self.indices)
+
+    def windows(self, bin: int) -> Windows:
+        """How to read one of them in parts."""
+        return windows(self.matrices, self.indices[bin])

@@ -12,7 +12,10 @@ from heterodyne.errors import DataError
 FEWEST_FRAMES = 3
 """Two lags from one frame: fewer frames cannot tell contrast from offset."""
 
-_LARGEST = 1e50
+FEWEST_PAIRS = 3
+"""What 3 frames make."""
+
+LARGEST = 1e50
 """Sums of squares of larger values would overflow, and c2 is of order 1."""
 
 
@@ -38,19 +41,70 @@ def square(matrix: np.ndarray) -> np.ndarray:
         values = values.reshape([n for n in values.shape if n != 1] or [1])
     if values.ndim != 2 or values.shape[0] != values.shape[1]:
         raise DataError(f"a two-time matrix must be square, not of shape {np.shape(matrix)}")
-    if values.dtype.kind not in "fiu":
-        raise DataError(f"a two-time matrix must hold real numbers, not {values.dtype}")
+    kept_dtype(values.dtype)
     return values
 
 
-def checked(matrix: np.ndarray, mask: np.ndarray, where: str) -> tuple[np.ndarray, np.ndarray]:
+def kept_dtype(dtype: np.dtype) -> type[np.floating]:
+    """The native type for stored values: float32 for floats of at most 4 bytes, else float64.
+
+    Raises `DataError` for a type that is not real.
+    """
+    if dtype.kind not in "fiu":
+        raise DataError(f"a two-time matrix must hold real numbers, not {dtype}")
+    return np.float32 if dtype.kind == "f" and dtype.itemsize <= 4 else np.float64
+
+
+def pair_list(given: ArrayLike, bins: int, frames: int) -> np.ndarray:
+    """Single pairs to leave out as whole numbers (n, 3): rows [bin, i, j] with i < j, sorted, each once.
+
+    Pairs of a frame with itself are dropped, as the diagonal is never used. Raises `DataError` for what is
+    no list of such rows and for bins or frames that do not exist.
+    """
+    rows = np.asarray(given)
+    if not rows.size:
+        return np.zeros((0, 3), dtype=np.int64)
+    if rows.ndim != 2 or rows.shape[1] != 3 or rows.dtype.kind not in "iu":
+        raise DataError(
+            f"bad_pairs must be whole numbers in rows [bin, frame, frame], not {rows.dtype} of {rows.shape}"
+        )
+    for name, values, count in (("bin", rows[:, 0], bins), ("frame", rows[:, 1:], frames)):
+        if values.min() < 0 or values.max() >= count:
+            wrong = values.min() if values.min() < 0 else values.max()
+            raise DataError(f"bad_pairs names {name} {wrong}; counted from 0, there are {count}")
+    rows = np.unique(np.column_stack([rows[:, 0], np.sort(rows[:, 1:], axis=1)]), axis=0).astype(np.int64)
+    return rows[rows[:, 1] < rows[:, 2]]
+
+
+def weights(given: ArrayLike, bins: int, frames: int) -> np.ndarray:
+    """Weights as float64, per frame (bins, frames) or per pair (bins, frames, frames).
+
+    Raises `DataError` for other shapes, negative or infinite values, and pairs of unequal halves.
+    """
+    values = numbers("weight", given)
+    if values.shape not in ((bins, frames), (bins, frames, frames)):
+        raise DataError(
+            f"weight must have shape {(bins, frames)}, one per frame, or {(bins, frames, frames)}, "
+            f"one per pair, not {values.shape}"
+        )
+    if not np.all(np.isfinite(values) & (values >= 0)):
+        raise DataError("weight must hold finite numbers, 0 or more")
+    if values.ndim == 3 and not np.allclose(values, values.swapaxes(1, 2), rtol=1e-6, atol=0.0):
+        raise DataError("weight per pair must be symmetric: w(i, j) = w(j, i)")
+    return values
+
+
+def checked(
+    matrix: np.ndarray, mask: np.ndarray, where: str, left_out: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """The matrix as native float32 or float64, and the frames (frames,) to use: ``mask`` less the dark ones.
 
     A dark frame had no counts: its correlation with every other used frame is 0. (A zero on the diagonal
     alone says nothing, as some writers blank the diagonal.) Values of unused frames that are not finite
-    come back as 0, so that 0 · NaN cannot spread. ``where`` names file and bin in the messages. Raises
-    `DataError` if shape or dtype is wrong, a value between used frames is NaN or infinite, or fewer than
-    3 frames are left, the values between used frames are all the same, or too large to be squared.
+    come back as 0, so that 0 · NaN cannot spread, and so does whatever stands at the single pairs
+    ``left_out`` (n, 2). ``where`` names file and bin in the messages. Raises `DataError` if shape or dtype
+    is wrong, a value that is used is NaN or infinite, or fewer than 3 frames or 3 pairs are left, the
+    values used are all the same, or too large to be squared.
     """
     try:
         values = square(matrix)
@@ -58,32 +112,50 @@ def checked(matrix: np.ndarray, mask: np.ndarray, where: str) -> tuple[np.ndarra
         raise DataError(f"{where}: {error}") from None
     if len(values) != len(mask):
         raise DataError(f"{where}: the matrix has {len(values)} frames, its time axis {len(mask)}")
-    single = values.dtype.kind == "f" and values.dtype.itemsize <= 4
-    values = values.astype(np.float32 if single else np.float64, copy=False)
+    values = values.astype(kept_dtype(values.dtype), copy=False)
     use = np.array(mask, dtype=bool)
+    values = values if left_out is None else _filled(values, left_out, 0.0)
     sums = _row_sums(values, use)
     if not np.isfinite(sums).all():
         values = _without_unused_gaps(values, use, where)
         sums = _row_sums(values, use)
     use[_dark(values, use, sums)] = False
     if use.sum() < FEWEST_FRAMES:
-        raise DataError(
-            f"{where}: {use.sum()} of {len(use)} frames are neither masked nor dark (zero counts); "
-            f"at least {FEWEST_FRAMES} are needed"
-        )
-    _check_signal(values if use.all() else values[np.ix_(use, use)], where)
+        raise too_few_frames(where, use)
+    compared = values
+    if left_out is not None:
+        compared = _filled(values, left_out, _first_used(values, use, left_out, where))
+    _check_signal(compared if use.all() else compared[np.ix_(use, use)], where)
     return values, use
+
+
+def _filled(values: np.ndarray, pairs: np.ndarray, level: float) -> np.ndarray:
+    """A copy with ``level`` at these pairs."""
+    filled = values.copy()
+    first, second = pairs.T
+    filled[first, second] = filled[second, first] = level
+    return filled
+
+
+def _first_used(values: np.ndarray, use: np.ndarray, left_out: np.ndarray, where: str) -> float:
+    """The value at the first pair that is used; raises `DataError` if there are too few of them."""
+    used = np.triu(use & use[:, None], 1)
+    first, second = left_out.T
+    used[np.minimum(first, second), np.maximum(first, second)] = False
+    if (count := int(used.sum())) < FEWEST_PAIRS:
+        raise too_few_pairs(where, count)
+    return values.ravel()[used.argmax()]
 
 
 def _check_signal(used: np.ndarray, where: str) -> None:
     largest = float(max(used.max(), -used.min()))
-    if largest > _LARGEST:
-        raise DataError(f"{where}: c2 reaches {largest:g}: it is not normalised (c2 is 1 without correlation)")
+    if largest > LARGEST:
+        raise not_normalised(where, largest)
     level = used[0, 1]
     rounding = 4.0 * np.finfo(used.dtype).eps * abs(level)
     constant = np.ptp(used[0, 1:]) <= rounding and np.ptp(used[np.triu_indices(len(used), 1)]) <= rounding
     if constant:
-        raise DataError(f"{where}: c2 is {level:g} at every pair of frames: there is no correlation to fit")
+        raise constant_values(where, level)
 
 
 def _row_sums(values: np.ndarray, use: np.ndarray) -> np.ndarray:
@@ -98,12 +170,7 @@ def _without_unused_gaps(values: np.ndarray, use: np.ndarray, where: str) -> np.
     count = int(wrong.sum())
     if count:
         first, second = np.unravel_index(int(wrong.argmax()), wrong.shape)
-        kind = "NaN" if np.isnan(values[first, second]) else "infinite"
-        more = f" and at {count - 1} more places" if count > 1 else ""
-        raise DataError(
-            f"{where}: c2 is {kind} at frames ({first + 1}, {second + 1}) of those read{more}; "
-            "select frames without them or mask them"
-        )
+        raise gap(where, values[first, second], int(first), int(second), count)
     return np.where(gaps, values.dtype.type(0), values)
 
 
@@ -117,3 +184,36 @@ def _dark(values: np.ndarray, use: np.ndarray, sums: np.ndarray) -> list[int]:
             dark.append(int(frame))
         others[frame] = True
     return dark
+
+
+def gap(where: str, value: float, first: int, second: int, count: int) -> DataError:
+    """The error for a ``value`` that is not finite at frames (first, second), one of ``count`` such."""
+    kind = "NaN" if np.isnan(value) else "infinite"
+    more = f" and at {count - 1} more places" if count > 1 else ""
+    return DataError(
+        f"{where}: c2 is {kind} at frames ({first + 1}, {second + 1}) of those read{more}; "
+        "select frames without them, mask them, or list single ones in bad_pairs"
+    )
+
+
+def too_few_frames(where: str, use: np.ndarray) -> DataError:
+    """The error for fewer than `FEWEST_FRAMES` frames in use."""
+    return DataError(
+        f"{where}: {use.sum()} of {len(use)} frames are neither masked nor dark (zero counts); "
+        f"at least {FEWEST_FRAMES} are needed"
+    )
+
+
+def too_few_pairs(where: str, count: int) -> DataError:
+    """The error for fewer than `FEWEST_PAIRS` pairs in use."""
+    return DataError(f"{where}: {count} pairs of frames are left; at least {FEWEST_PAIRS} are needed")
+
+
+def not_normalised(where: str, largest: float) -> DataError:
+    """The error for values beyond `LARGEST`."""
+    return DataError(f"{where}: c2 reaches {largest:g}: it is not normalised (c2 is 1 without correlation)")
+
+
+def constant_values(where: str, level: float) -> DataError:
+    """The error for values that are all the same."""
+    return DataError(f"{where}: c2 is {level:g} at every pair of frames: there is no correlation to fit")

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import h5py
 import numpy as np
 
-from heterodyne.data.triangle import symmetric
+from heterodyne.data.triangle import Read, symmetric
+from heterodyne.data.windows import Windows, of_array
 from heterodyne.errors import DataError
 from heterodyne.io.hdf5 import dataset, opened
+
+_LARGEST_PART = 1024
+"""Rows and columns of the largest chunk for which reading parts of a matrix beats reading it whole."""
 
 
 @dataclass(frozen=True)
@@ -35,12 +40,8 @@ class FileMatrices:
         return len(self.places)
 
     def __getitem__(self, bin: int, /) -> np.ndarray:
-        place = self.places[bin]
-        where = f"{self.path}: {place.key}"
-        with opened(self.path) as file:
-            stored = dataset(file, place.key)
-            _check_sources(stored, where)
-            raw = _read(stored, _window(stored, place, self.frames, where), where)
+        with self._stored(bin) as (stored, where):
+            raw = _read(stored, _window(stored, self.places[bin], self.frames, self.frames, where), where)
         try:
             return symmetric(raw)
         except DataError as error:
@@ -48,6 +49,38 @@ class FileMatrices:
 
     def __iter__(self) -> Iterator[np.ndarray]:
         return (self[bin] for bin in range(len(self)))
+
+    def windows(self, bin: int) -> Windows:
+        """How to read one of them in parts; a matrix in one chunk is read whole."""
+        with self._stored(bin) as (stored, where):
+            whole = not _in_parts(stored)
+            frames = self.frames.stop - self.frames.start
+            return Windows(lambda: self._reader(bin, whole), frames, stored.dtype, where, whole)
+
+    @contextmanager
+    def _stored(self, bin: int) -> Iterator[tuple[h5py.Dataset, str]]:
+        """The dataset that holds the matrix, and its name in messages."""
+        place = self.places[bin]
+        where = f"{self.path}: {place.key}"
+        with opened(self.path) as file:
+            stored = dataset(file, place.key)
+            _check_sources(stored, where)
+            yield stored, where
+
+    @contextmanager
+    def _reader(self, bin: int, whole: bool) -> Iterator[Read]:
+        start = self.frames.start
+
+        def shifted(part: slice) -> slice:
+            return slice(start + part.start, min(start + part.stop, self.frames.stop))
+
+        def window(rows: slice, columns: slice) -> np.ndarray:
+            part = _window(stored, self.places[bin], shifted(rows), shifted(columns), where)
+            return _read(stored, part, where)
+
+        with self._stored(bin) as (stored, where):
+            every = slice(0, self.frames.stop - start)
+            yield of_array(window(every, every)) if whole else window
 
 
 def frame_count(file: h5py.File, places: tuple[Place, ...]) -> int:
@@ -68,14 +101,26 @@ def frame_count(file: h5py.File, places: tuple[Place, ...]) -> int:
     return next(iter(sizes))
 
 
-def _window(stored: h5py.Dataset, place: Place, frames: slice, where: str) -> tuple[int | slice, ...]:
-    """The part of the dataset that holds the wanted frames of this matrix; single axes are taken out."""
+def _window(
+    stored: h5py.Dataset, place: Place, rows: slice, columns: slice, where: str
+) -> tuple[int | slice, ...]:
+    """The part of the dataset that holds these frames of this matrix; single axes are taken out."""
     fixed = {axis: 0 for axis, n in enumerate(stored.shape) if n == 1 and stored.ndim > 2}
     if place.index is not None:
         fixed[place.axis] = place.index
     if stored.ndim - len(fixed) != 2:
         raise DataError(f"{where} must be one square matrix, not of shape {stored.shape}")
-    return tuple(fixed.get(axis, frames) for axis in range(stored.ndim))
+    sides = iter((rows, columns))
+    return tuple(fixed[axis] if axis in fixed else next(sides) for axis in range(stored.ndim))
+
+
+def _in_parts(stored: h5py.Dataset) -> bool:
+    """Whether a part of the matrix costs little more to read than its share of the file."""
+    if stored.is_virtual:
+        return False
+    return stored.chunks is None or (
+        np.prod(stored.chunks) <= _LARGEST_PART**2 and max(stored.chunks) <= _LARGEST_PART
+    )
 
 
 def _read(stored: h5py.Dataset, window: tuple[int | slice, ...], where: str) -> np.ndarray:

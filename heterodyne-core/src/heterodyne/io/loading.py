@@ -92,7 +92,7 @@ def _wanted(name: str, value: Any) -> tuple[float | Range, ...]:
 def _one(name: str, item: Any) -> float | Range:
     if isinstance(item, Real):
         value = float(item)
-        if not math.isfinite(value) or (name == "q" and value <= 0):
+        if (not 0 < value < math.inf) if name == "q" else math.isinf(value):  # a phi of NaN states a ring
             raise DataError(f"{name} = {value:g} cannot be selected: {_UNIT[name]}")
         return value
     if _is_range(item):

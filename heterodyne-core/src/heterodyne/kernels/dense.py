@@ -43,9 +43,11 @@ def _tile_sums(
 ) -> tuple[Array, Array, Array]:
     """Σ d X, ΣX and Σ X Xᵀ over the tiles (row block, column block), strictly above the diagonal."""
 
+    at = nodes.listed()
+
     def profiles(values: Array) -> Any:
         params = dict(zip(model.parameters, values, strict=True))
-        return jax.vmap(lambda q, phi: model.profiles(params, t, q, phi))(nodes.q, nodes.phi)
+        return jax.vmap(lambda q, phi: model.profiles(params, t, q, phi))(at.q, at.phi)
 
     # the parameter axis first, so that every leaf of a tangent has the shape of its profile
     rows = profiles(theta)
@@ -54,7 +56,7 @@ def _tile_sums(
     size = 1 + jacobian * len(theta)
 
     def mean(values: Array) -> Array:
-        return jnp.tensordot(nodes.weight, values, axes=1)
+        return jnp.tensordot(at.weight, values, axes=1)
 
     def add(sums: tuple[Array, Array, Array], tile: Array) -> tuple[tuple[Array, Array, Array], None]:
         i, j = tile[0] * BLOCK, tile[1] * BLOCK

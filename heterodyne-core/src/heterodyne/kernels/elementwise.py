@@ -15,6 +15,7 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from heterodyne.data.bin import Bin, Nodes
+from heterodyne.data.tiles import StreamedBin
 from heterodyne.errors import DataError
 from heterodyne.kernels._jax import jax, jnp
 
@@ -56,6 +57,29 @@ def correlation_pairs(
     return _pairs(model, params, grid.t, grid.first, grid.second, q, phi)
 
 
+def averaged_pairs(model: Model, params: Parameters, grid: ShardGrid, nodes: Nodes) -> np.ndarray:
+    """S averaged over the nodes of a bin at every pair of the grid, shape (pairs,)."""
+    total = np.zeros(len(grid))
+    for weight, q, phi in zip(*nodes.listed(), strict=True):
+        total += weight * np.asarray(correlation_pairs(model, params, grid, q, phi))
+    return total
+
+
+def pairs_at_points(
+    model: Model, params: Parameters, grid: ShardGrid, q: np.ndarray, phi: np.ndarray
+) -> np.ndarray:
+    """S at every pair of the grid for every point of a list of q and phi, shape (points, pairs)."""
+    return np.asarray(_points(model, params, grid.t, grid.first, grid.second, q, phi))
+
+
+@partial(jax.jit, static_argnames="model")
+def _points(
+    model: Model, params: Parameters, t: ArrayLike, first: Array, second: Array, q: Array, phi: Array
+) -> Array:
+    # one point at a time, so that only one set of profiles is in memory
+    return jax.lax.map(lambda at: _pairs(model, params, t, first, second, *at), (q, phi))
+
+
 @partial(jax.jit, static_argnames="model")
 def _pairs(
     model: Model,
@@ -72,7 +96,9 @@ def _pairs(
     return model.pair(left, right)
 
 
-def skipped_sums(model: Model, theta: np.ndarray, one: Bin, jacobian: bool) -> tuple[np.ndarray, np.ndarray]:
+def skipped_sums(
+    model: Model, theta: np.ndarray, one: Bin | StreamedBin, jacobian: bool
+) -> tuple[np.ndarray, np.ndarray]:
     """ΣX and Σ X Xᵀ over the pairs that a bin leaves out, weighted, to be taken away from sums over all.
 
     Their data are 0 in the bin, so Σ d X needs no correction.
@@ -96,10 +122,12 @@ def _listed_sums(
     second: Array,
     weight: Array,
 ) -> tuple[Array, Array]:
+    at = nodes.listed()
+
     def mean(values: Array) -> Any:
         params = dict(zip(model.parameters, values, strict=True))
-        each = jax.vmap(lambda q, phi: _pairs(model, params, t, first, second, q, phi))(nodes.q, nodes.phi)
-        return jnp.tensordot(nodes.weight, each, axes=1)
+        each = jax.vmap(lambda q, phi: _pairs(model, params, t, first, second, q, phi))(at.q, at.phi)
+        return jnp.tensordot(at.weight, each, axes=1)
 
     x = mean(theta)[None]
     if jacobian:

@@ -26,6 +26,7 @@ from jax import Array
 
 from heterodyne.data.bin import Bin, Nodes
 from heterodyne.kernels._jax import jax, jnp
+from heterodyne.kernels.bin_average import averaged_components
 from heterodyne.normal_equations import Sums
 
 if TYPE_CHECKING:
@@ -72,11 +73,11 @@ def transfer(b: Blocks) -> Array:
     return jnp.where(before, jnp.exp(-exponent), 0.0)
 
 
-def corner(b: Blocks) -> tuple[Array, Array]:
-    """The tiles on the diagonal: exp(-(Λ_k(j) - Λ_k(i))) for i < j, else 0, (nb, K, B, B), and the mask."""
-    upper = jnp.triu(jnp.ones((b.a.shape[-1],) * 2, dtype=bool), 1)
-    lag = jnp.where(upper, b.rise[..., None, :] - b.rise[..., :, None], 0.0)
-    return jnp.where(upper, jnp.exp(-lag), 0.0), upper
+def corner(rise: Array) -> Array:
+    """The tiles on the diagonal: exp(-(Λ_k(j) - Λ_k(i))) for i < j, else 0, (nb, K, B, B)."""
+    upper = jnp.triu(jnp.ones((rise.shape[-1],) * 2, dtype=bool), 1)
+    lag = jnp.where(upper, rise[..., None, :] - rise[..., :, None], 0.0)
+    return jnp.where(upper, jnp.exp(-lag), 0.0)
 
 
 @jax.custom_vjp
@@ -103,61 +104,61 @@ def _pull_back(residuals: tuple[Array, ...], cotangent: Array) -> tuple[Array | 
 tile_products.defvjp(_tile_products, _pull_back)
 
 
+@jax.custom_vjp
+def corner_products(d: Array, a: Array, rise: Array) -> Array:
+    """Σ_k Σ_{i<j} a_k(i) a_k(j) e^{-(rise_k(j) - rise_k(i))} d_ij over the tiles on the diagonal, (nb, B, B)."""
+    return _corner_products(d, a, rise)[0]
+
+
+def _corner_products(d: Array, a: Array, rise: Array) -> tuple[Array, tuple[Array, ...]]:
+    products = corner(rise) * d[:, None]
+    of_first = jnp.einsum("nkij,nkj->nki", products, a)
+    of_second = jnp.einsum("nkij,nki->nkj", products, a)
+    return jnp.sum(a * of_first), (of_first + of_second, a * (of_first - of_second))
+
+
+corner_products.defvjp(_corner_products, _pull_back)
+
+
 def with_data(b: Blocks, d: Array) -> Array:
     """⟨D, S⟩ over i < j."""
     blocks, _, size = b.a.shape
-    e, _ = corner(b)
-    rows = d.reshape(blocks, size, blocks, size)
-    diagonal = rows[jnp.arange(blocks), :, jnp.arange(blocks), :]
-    near = jnp.einsum("nki,nkij,nkj,nij->", b.a, e, b.a, diagonal)
-    return tile_products(d, *sides(b), transfer(b)) + near
+    tiles = d.reshape(blocks, size, blocks, size)[jnp.arange(blocks), :, jnp.arange(blocks), :]
+    return tile_products(d, *sides(b), transfer(b)) + corner_products(tiles, b.a, b.rise)
 
 
 def total(b: Blocks) -> Array:
     """ΣS over i < j."""
     left, right = sides(b)
-    e, _ = corner(b)
-    step, far = jnp.exp(-(b.span[:-1] + b.jump[1:])), jnp.exp(-b.jump[1:])
-    carried = _recursion(step, far * left.sum(-1)[:-1])
-    return jnp.sum(carried * right.sum(-1)[1:]) + jnp.einsum("nki,nkij,nkj->", b.a, e, b.a)
+    blocks, _, size = b.a.shape
+    far = jnp.einsum("ik,ijk,jk->", left.sum(-1), transfer(b), right.sum(-1))
+    return far + corner_products(jnp.ones((blocks, size, size)), b.a, b.rise)
 
 
 def square(b: Blocks) -> Array:
     """⟨S, S⟩ over i < j."""
     left, right = sides(b)
-    e, _ = corner(b)
-    step, far = jnp.exp(-(b.span[:-1] + b.jump[1:])), jnp.exp(-b.jump[1:])
-    pairs = far[:, :, None] * far[:, None, :] * jnp.einsum("nki,nli->nkl", left, left)[:-1]
-    carried = _recursion(step[:, :, None] * step[:, None, :], pairs)
-    near = jnp.einsum("nki,nkij,nkj->nij", b.a, e, b.a)
-    return jnp.sum(carried * jnp.einsum("nki,nli->nkl", right, right)[1:]) + jnp.sum(near * near)
+    t = transfer(b)
+    pairs = (jnp.einsum("nki,nli->nkl", side, side) for side in (left, right))
+    far = jnp.einsum("ikl,ijk,ijl,jkl->", next(pairs), t, t, next(pairs))
+    near = jax.lax.stop_gradient(jnp.einsum("nki,nkij,nkj->nij", b.a, corner(b.rise), b.a))
+    # 2 <S', S> - <S', S'> at S' = S has the value of <S, S> and its derivatives
+    return far + corner_products(2.0 * near, b.a, b.rise) - jnp.sum(near * near)
 
 
-def _recursion(factor: Array, term: Array) -> Array:
-    """x(J) = factor(J) x(J-1) + term(J), along the leading axis, from x = 0."""
-
-    def join(one: tuple[Array, Array], two: tuple[Array, Array]) -> tuple[Array, Array]:
-        return one[0] * two[0], two[0] * one[1] + two[1]
-
-    return jax.lax.associative_scan(join, (factor, term))[1]
-
-
-def gram_of_slopes(b: Blocks, slope: Blocks) -> Array:
-    """⟨∂_p S, ∂_q S⟩ over i < j, (P, P), from blocks and their tangents with a leading axis P."""
-    return _far_gram(b, slope) + _near_gram(b, slope)
-
-
-def _near_gram(b: Blocks, slope: Blocks) -> Array:
-    e, _ = corner(b)
+def near_sums(b: Blocks, slope: Blocks, weight: Array) -> tuple[Array, Array]:
+    """Σ w_i w_j X_ij and Σ X Xᵀ over the tiles on the diagonal, i < j; weight is (nb, B)."""
+    e = corner(b.rise)
     u, w = slope.a + b.a * slope.rise, slope.a - b.a * slope.rise
-    x = jnp.sum(
-        u[..., :, None] * (e * b.a[..., None, :]) + w[..., None, :] * (e * b.a[..., :, None]), axis=2
-    ).reshape(len(slope.a), -1)
-    return x @ x.T
+    row, column = e * b.a[..., None, :], e * b.a[..., :, None]
+    s = jnp.sum(b.a[..., :, None] * row, axis=1)
+    ds = jnp.sum(u[..., :, None] * row + w[..., None, :] * column, axis=2)
+    x = jnp.concatenate([s[None], ds]).reshape(1 + len(ds), -1)
+    return x @ (weight[:, :, None] * weight[:, None, :]).ravel(), x @ x.T
 
 
-def _far_gram(b: Blocks, slope: Blocks) -> Array:
-    """The tiles off the diagonal.
+def far_sums(b: Blocks, slope: Blocks, weight: Array) -> tuple[Array, Array]:
+    """Σ w_i w_j X_ij and Σ X Xᵀ over the tiles off the diagonal; weight is (nb, B).
 
     ∂S = Σ_k l'_k r_k + l_k r'_k with l referenced to the start of the next block. With L = (l, l'_1, ..,
     l'_P) stacked, A(J) = Σ_{I<J} L Lᵀ carried to the start of J; carrying over an exponent x maps l to
@@ -167,32 +168,39 @@ def _far_gram(b: Blocks, slope: Blocks) -> Array:
     p = len(slope.a)
     over = jnp.concatenate([b.span[:-1] + b.jump[1:], jnp.zeros((1, k))])
     slope_over = jnp.concatenate([slope.span[:, :-1] + slope.jump[:, 1:], jnp.zeros((p, 1, k))], axis=1)
-    fall = jnp.exp(b.rise - over[..., None])
-    sink = jnp.exp(-b.rise)
+    fall, sink = jnp.exp(b.rise - over[..., None]), jnp.exp(-b.rise)
     of_left = (slope.a + b.a * (slope.rise - slope_over[..., None])) * fall
     of_right = (slope.a - b.a * slope.rise) * sink
     left, right = (
         jnp.concatenate([value[None], of]).transpose(1, 2, 0, 3).reshape(blocks, k * (1 + p), size)
         for value, of in ((b.a * fall, of_left), (b.a * sink, of_right))
     )
-    sources = left @ left.transpose(0, 2, 1)
+    # a last column of weighted sums is carried along with the products
+    sources = left @ jnp.concatenate([left, weight[:, None, :]], axis=1).transpose(0, 2, 1)
 
     def advance(carry: Array, at: tuple[Array, Array, Array]) -> tuple[Array, Array]:
         factor, change, source = at
-        moved = _carry(_carry(carry, factor, change).T, factor, change)
-        return moved + source, carry
+        rows = _carry(carry, factor, change)
+        columns = _carry(rows[:, :-1].T, factor, change).T
+        return jnp.concatenate([columns, rows[:, -1:]], axis=1) + source, carry
 
     shift = slope_over.transpose(1, 2, 0)
     _, before = jax.lax.scan(advance, jnp.zeros_like(sources[0]), (jnp.exp(-over), shift, sources))
-    after = (right @ right.transpose(0, 2, 1)).reshape(blocks, k, 1 + p, k, 1 + p)
-    before = before.reshape(blocks, k, 1 + p, k, 1 + p)
-    crossed = jnp.einsum("nkpl,nklq->pq", before[:, :, 1:, :, 0], after[:, :, 0, :, 1:])
-    return (
-        jnp.einsum("nkplq,nkl->pq", before[:, :, 1:, :, 1:], after[:, :, 0, :, 0])
-        + jnp.einsum("nkl,nkplq->pq", before[:, :, 0, :, 0], after[:, :, 1:, :, 1:])
+    shape = (blocks, k, 1 + p, k, 1 + p)
+    after, products = (right @ right.transpose(0, 2, 1)).reshape(shape), before[..., :-1].reshape(shape)
+    crossed = jnp.einsum("nkpl,nklq->pq", products[..., 0], after[:, :, 0])
+    gram = (
+        jnp.einsum("nkplq,nkl->pq", products, after[:, :, 0, :, 0])
+        + jnp.einsum("nkl,nkplq->pq", products[:, :, 0, :, 0], after)
         + crossed
         + crossed.T
     )
+    sums = before[..., -1].reshape(blocks, k, 1 + p)
+    ends = jnp.einsum("nxi,ni->nx", right, weight).reshape(blocks, k, 1 + p)
+    sum_x = jnp.einsum("nkp,nk->p", sums, ends[..., 0]) + jnp.einsum("nk,nkp->p", sums[..., 0], ends)
+    # S is one term l r where ∂S is two
+    once = jnp.ones(1 + p).at[0].set(0.5)
+    return once * sum_x, once[:, None] * gram * once
 
 
 def _carry(matrix: Array, factor: Array, change: Array) -> Array:
@@ -221,7 +229,7 @@ class Rows(NamedTuple):
 
 def bin_sums(model: Model, theta: np.ndarray, one: Bin, jacobian: bool = True) -> Sums:
     """ΣX, Σ d X and Σ X Xᵀ of one bin, X = (S, ∂S), or S alone without ``jacobian``."""
-    evaluate = _sums if jacobian else _values
+    evaluate = _sums if jacobian else value_sums
     return Sums(*map(np.asarray, evaluate(model, theta, one.t, one.nodes, one.weight, one.d)))
 
 
@@ -233,22 +241,18 @@ def _sums(model: Model, theta: Array, t: Array, nodes: Nodes, weight: Array, d: 
 
 def data_sums(rows: Rows, slopes: Rows, d: Array) -> Array:
     """Σ d X, (1+P,)."""
-    return _with_slopes(lambda b: with_data(b, d), rows.cut(DATA_BLOCK), slopes.cut(DATA_BLOCK))
+    return with_slopes(lambda b: with_data(b, d), rows.cut(DATA_BLOCK), slopes.cut(DATA_BLOCK))
 
 
 def model_sums(rows: Rows, slopes: Rows, weight: Array) -> tuple[Array, Array]:
     """ΣX (1+P,) and Σ X Xᵀ (1+P, 1+P) over pairs weighted by the product of their frames' weights."""
-    once, twice = (
-        (rows.scaled(w).cut(MODEL_BLOCK), slopes.scaled(w).cut(MODEL_BLOCK))
-        for w in (weight, jnp.sqrt(weight))
-    )
-    squares = _with_slopes(square, *twice)
-    border = 0.5 * squares[1:]
-    gram = jnp.block([[squares[:1], border[None]], [border[:, None], gram_of_slopes(*twice)]])
-    return _with_slopes(total, *once), gram
+    root = jnp.sqrt(weight)
+    b, slope = rows.scaled(root).cut(MODEL_BLOCK), slopes.scaled(root).cut(MODEL_BLOCK)
+    near, far = (sums(b, slope, root.reshape(-1, MODEL_BLOCK)) for sums in (near_sums, far_sums))
+    return near[0] + far[0], near[1] + far[1]
 
 
-def _with_slopes(of: Callable[[Blocks], Array], b: Blocks, slope: Blocks) -> Array:
+def with_slopes(of: Callable[[Blocks], Array], b: Blocks, slope: Blocks) -> Array:
     """A sum and its derivatives, (1+P,), from one reverse pass and the tangents of the blocks."""
     value, back = jax.value_and_grad(of)(b)
     parameters = len(slope.a)
@@ -257,26 +261,29 @@ def _with_slopes(of: Callable[[Blocks], Array], b: Blocks, slope: Blocks) -> Arr
 
 
 @partial(jax.jit, static_argnames="model")
-def _values(model: Model, theta: Array, t: Array, nodes: Nodes, weight: Array, d: Array) -> tuple[Array, ...]:
+def value_sums(
+    model: Model, theta: Array, t: Array, nodes: Nodes, weight: Array, d: Array
+) -> tuple[Array, Array, Array]:
+    """Σ d S (1,), ΣS (1,) and Σ S² (1, 1) of one bin: all that a likelihood needs.
+
+    Reverse-mode derivatives in ``theta`` are exact and take no second read of the data.
+    """
     rows = averaged(model, theta, t, nodes)
-    values = (
-        with_data(rows.cut(DATA_BLOCK), d),
-        total(rows.scaled(weight).cut(MODEL_BLOCK)),
-        square(rows.scaled(jnp.sqrt(weight)).cut(MODEL_BLOCK)),
-    )
-    return values[0][None], values[1][None], values[2][None, None]
+    cross = with_data(rows.cut(DATA_BLOCK), d)
+    once = total(rows.scaled(weight).cut(MODEL_BLOCK))
+    twice = square(rows.scaled(jnp.sqrt(weight)).cut(MODEL_BLOCK))
+    return cross[None], once[None], twice[None, None]
 
 
 def components(model: Model, theta: Array, t: Array, nodes: Nodes) -> tuple[Rows, Rows]:
     """The components of S averaged over the bin's nodes, and their derivatives."""
-    slopes = jax.jacfwd(lambda values: averaged(model, values, t, nodes))(theta)
-    return averaged(model, theta, t, nodes), Rows(*(jnp.moveaxis(x, -1, 0) for x in slopes))
+
+    def along(direction: Array) -> tuple[Rows, Rows]:
+        return jax.jvp(lambda values: averaged(model, values, t, nodes), (theta,), (direction,))
+
+    return jax.vmap(along, out_axes=(None, 0))(jnp.eye(len(theta)))
 
 
 def averaged(model: Model, theta: Array, t: Array, nodes: Nodes) -> Rows:
-    """The components at every node, amplitudes times the square root of its weight."""
-    assert model.components is not None
-    params = dict(zip(model.parameters, theta, strict=True))
-    a, exponent = jax.vmap(lambda q, phi: model.components(params, t, q, phi))(nodes.q, nodes.phi)
-    a = a * jnp.sqrt(nodes.weight)[:, None, None]
-    return Rows(a.reshape(-1, len(t)), exponent.reshape(-1, len(t)))
+    """The components averaged over the bin's nodes."""
+    return Rows(*averaged_components(model, dict(zip(model.parameters, theta, strict=True)), t, nodes))

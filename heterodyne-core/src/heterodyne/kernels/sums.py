@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from heterodyne.data.bin import Bin
-from heterodyne.kernels import dense, structured
+from heterodyne.data.tiles import StreamedBin
+from heterodyne.kernels import dense, streamed, structured
 from heterodyne.kernels.elementwise import skipped_sums
 from heterodyne.normal_equations import PairSums, Sums
 
@@ -17,18 +18,20 @@ if TYPE_CHECKING:
     from heterodyne.model import Model
 
 
-def pair_sums(model: Model, theta: np.ndarray, bins: tuple[Bin, ...], jacobian: bool = True) -> PairSums:
+def pair_sums(
+    model: Model, theta: np.ndarray, bins: tuple[Bin, ...] | tuple[StreamedBin, ...], jacobian: bool = True
+) -> PairSums:
     """The sums of all bins at the parameters ``theta`` (P,), in the order of the model's table.
 
     Without ``jacobian`` X is S alone, which is enough for the cost. Bins run side by side on the cores:
-    compiled code releases the interpreter.
+    compiled code releases the interpreter. Streamed bins follow one another, as each reads its file.
     """
 
-    def of(one: Bin) -> Sums:
+    def of(one: Bin | StreamedBin) -> Sums:
         return bin_sums(model, theta, one, jacobian)
 
-    if len(bins) == 1:
-        rows = [of(bins[0])]
+    if len(bins) == 1 or isinstance(bins[0], StreamedBin):
+        rows = [of(one) for one in bins]
     else:
         with ThreadPoolExecutor(min(len(bins), os.cpu_count() or 1)) as pool:
             rows = list(pool.map(of, bins))
@@ -36,10 +39,14 @@ def pair_sums(model: Model, theta: np.ndarray, bins: tuple[Bin, ...], jacobian: 
     return PairSums(*data, **{name: np.stack([getattr(r, name) for r in rows]) for name in Sums._fields})
 
 
-def bin_sums(model: Model, theta: np.ndarray, one: Bin, jacobian: bool) -> Sums:
+def bin_sums(model: Model, theta: np.ndarray, one: Bin | StreamedBin, jacobian: bool) -> Sums:
     """The sums of one bin: structured where S is separable and weights are per frame, else dense."""
-    evaluator = dense if model.components is None or one.pair_weight is not None else structured
-    sums = evaluator.bin_sums(model, theta, one, jacobian)
+    if isinstance(one, StreamedBin):
+        sums = streamed.bin_sums(model, theta, one, jacobian)
+    elif model.components is None or one.pair_weight is not None:
+        sums = dense.bin_sums(model, theta, one, jacobian)
+    else:
+        sums = structured.bin_sums(model, theta, one, jacobian)
     if not len(one.skipped):
         return sums
     total, gram = skipped_sums(model, theta, one, jacobian)

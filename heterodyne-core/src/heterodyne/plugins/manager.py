@@ -95,7 +95,7 @@ class Manager:
         for implementation in self.hooks.hook.heterodyne_commands.get_hookimpls():
             try:
                 implementation.function(app)
-            except Exception as error:  # a stranger's code: it must not take the program along
+            except (Exception, SystemExit) as error:  # a stranger's code: it must not take the program along
                 plugin = next(p for p in self.plugins if p.name == implementation.plugin_name)
                 failed.append(_broken(plugin, error))
         return tuple(failed)
@@ -146,14 +146,14 @@ def _register(hooks: pluggy.PluginManager, point: EntryPoint) -> tuple[Plugin, l
         hooks.register(point.load(), name=point.name)
         hooks.check_pending()
         offered = list(_offers(hooks, point.name))
-    except Exception as error:  # a stranger's code: it must not take the program along
+    except (Exception, SystemExit) as error:  # a stranger's code: it must not take the program along
         if hooks.has_plugin(point.name):
             hooks.unregister(name=point.name)
         return _broken(plugin, error), []
     return replace(plugin, offers=tuple((kind, record.name) for kind, record in offered)), offered
 
 
-def _broken(plugin: Plugin, error: Exception) -> Plugin:
+def _broken(plugin: Plugin, error: BaseException) -> Plugin:
     reason = " ".join(f"{type(error).__name__}: {error}".split())  # pluggy's messages have many lines
     warnings.warn(
         f"plugin {plugin.name!r} of {plugin.distribution} {plugin.version} is broken: {reason}",

@@ -20,13 +20,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Option:
-    """One option of an optimizer: the source of its command-line flag, configuration key and check."""
+    """One option of an optimizer: the source of its command-line flag, configuration key and check.
+
+    ``choices`` are the words that it may be, ``low`` is the least number.
+    """
 
     name: str
     type: type
     default: Any
     help: str
     choices: tuple[str, ...] = ()
+    low: float | None = None
 
     def convert(self, value: Any) -> Any:
         """``value`` as this option's type; raises `ConfigError` where it does not fit."""
@@ -37,6 +41,8 @@ class Option:
         except (TypeError, ValueError, OverflowError):
             wanted = self.type.__name__
             raise ConfigError(f"option {self.name!r} must be {wanted}, not {value!r}") from None
+        if self.low is not None and converted < self.low:
+            raise ConfigError(f"option {self.name!r} must be at least {self.low:g}, not {value!r}")
         if self.choices and converted not in self.choices:
             raise ConfigError(unknown(f"value of option {self.name!r}", str(value), self.choices))
         return converted
@@ -81,8 +87,9 @@ class Record:
         try:
             found = importlib.import_module(module)
             return getattr(found, attribute) if attribute else found
-        except (ImportError, AttributeError) as error:
-            raise PluginError(f"{self.name!r} cannot be loaded from {self.target}: {error}") from error
+        except Exception as error:  # a stranger's module may raise anything
+            reason = f"{type(error).__name__}: {error}"
+            raise PluginError(f"{self.name!r} cannot be loaded from {self.target}: {reason}") from error
 
 
 @dataclass(frozen=True)

@@ -25,11 +25,17 @@ def components(p: Parameters, t: Array, q: ArrayLike, phi: ArrayLike) -> Compone
     x, one = p["x"], jnp.ones_like(t)
     reference = trapezoid_cumsum(6.0 * q**2 * p["D_ref"] * one, t)
     sample = trapezoid_cumsum(6.0 * q**2 * p["D_sample"] * one, t)
-    phase = trapezoid_cumsum(q * jnp.cos(jnp.deg2rad(jnp.subtract(phi, p["phi0"]))) * p["v"] * one, t)
+    turned = phase(p, t, q, phi)
     fringe = jnp.sqrt(2.0 * x * (1.0 - x) + _TINY)
-    amplitudes = ((1.0 - x) * one, x * one, fringe * jnp.cos(phase), fringe * jnp.sin(phase))
+    amplitudes = ((1.0 - x) * one, x * one, fringe * jnp.cos(turned), fringe * jnp.sin(turned))
     mean = 0.5 * (reference + sample)
     return jnp.stack(amplitudes), jnp.stack((reference, sample, mean, mean))
+
+
+def phase(p: Parameters, t: Array, q: ArrayLike, phi: ArrayLike) -> Array:
+    """The fringe's phase q cos(φ - φ0) v (t - t_1), (N,) in rad."""
+    projection = jnp.cos(jnp.deg2rad(jnp.subtract(phi, p["phi0"])))
+    return trapezoid_cumsum(q * projection * p["v"] * jnp.ones_like(t), t)
 
 
 def one_time_correlation(p: Parameters, lag: ArrayLike, q: ArrayLike, phi: ArrayLike) -> Array:
@@ -40,4 +46,6 @@ def one_time_correlation(p: Parameters, lag: ArrayLike, q: ArrayLike, phi: Array
     return values.reshape(jnp.shape(lag))
 
 
-MODEL = separable("equilibrium", REGISTRY.select(("D_ref", "D_sample", "v", "x", "phi0")), components)
+MODEL = separable(
+    "equilibrium", REGISTRY.select(("D_ref", "D_sample", "v", "x", "phi0")), components, phase=phase
+)

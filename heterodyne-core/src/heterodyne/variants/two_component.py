@@ -78,6 +78,11 @@ def pair(left: Profiles, right: Profiles) -> Array:
     )
 
 
+def phase(p: Parameters, t: Array, q: ArrayLike, phi: ArrayLike) -> Array:
+    """The fringe's phase q cos(φ - φ0) ∫v, (N,) in rad."""
+    return profiles(p, t, q, phi).phase
+
+
 def components(p: Parameters, t: Array, q: ArrayLike, phi: ArrayLike) -> Components:
     """(a, Λ), both (4, N): reference, sample, and the fringe's cosine and sine."""
     rows = profiles(p, t, q, phi)
@@ -87,4 +92,4 @@ def components(p: Parameters, t: Array, q: ArrayLike, phi: ArrayLike) -> Compone
     return jnp.stack(amplitudes), jnp.stack((rows.decay_reference, rows.decay_sample, mean, mean))
 
 
-MODEL = Model("two-component", REGISTRY.select(NAMES), profiles, pair, components)
+MODEL = Model("two-component", REGISTRY.select(NAMES), profiles, pair, components, phase=phase)

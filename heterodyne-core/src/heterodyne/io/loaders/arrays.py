@@ -1,7 +1,8 @@
 """NumPy arrays: .npz with c2[bin, frame, frame], q, phi, dt and optional age; .npy with those given.
 
 What a file does not hold is taken from the selection, whose q and phi are then statements: one value for
-all bins or one per bin. Pickled objects are never read.
+all bins or one per bin. An .npz may also hold bad_pairs and weight, as `TwoTime` has them. Pickled objects
+are never read.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import warnings
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
@@ -18,12 +19,13 @@ import numpy as np
 
 from heterodyne.data.selection import Selection, choose_bins, choose_frames
 from heterodyne.data.triangle import symmetric
-from heterodyne.data.two_time import TwoTime
-from heterodyne.data.validation import numbers
+from heterodyne.data.two_time import TwoTime, renumbered, within
+from heterodyne.data.validation import numbers, pair_list, weights
+from heterodyne.data.windows import Windows, of_array, of_whole
 from heterodyne.errors import DataError
 from heterodyne.io.times import frame_times, settled
 
-_KEYS = ("c2", "q", "phi", "dt", "age")
+_KEYS = ("c2", "q", "phi", "dt", "age", "bad_pairs", "weight")
 _PIECE = 2**20  # bytes
 
 
@@ -50,6 +52,16 @@ class ArrayMatrices:
     def __iter__(self) -> Iterator[np.ndarray]:
         return (self[bin] for bin in range(len(self)))
 
+    def windows(self, bin: int) -> Windows:
+        """How to read one of them: in parts from an .npy file, whole from an archive."""
+        if _is_npz(self.path):
+            return of_whole(self, bin)
+        index = self.bins[bin]
+        with _reading(self.path):
+            matrix = _mapped(self.path)[index][self.frames, self.frames]
+        where = f"{self.path}, bin {index + 1}"
+        return Windows(lambda: nullcontext(of_array(matrix)), len(matrix), matrix.dtype, where)
+
 
 def sniff(path: Path) -> float:
     """0.9 for a name in .npz or .npy, else 0."""
@@ -65,9 +77,8 @@ def load(path: Path, selection: Selection) -> TwoTime:
     missing = [name for name in ("q", "phi") if name not in stored and not getattr(selection, name)]
     missing += ["dt"] if "dt" not in stored and selection.dt is None else []
     if missing:
-        raise DataError(
-            f"{path} does not say {', '.join(missing)}: give {'it' if len(missing) == 1 else 'them'}"
-        )
+        flags, words = (", ".join(form.format(name) for name in missing) for form in ("--{}", "{}="))
+        raise DataError(f"{path} does not say {', '.join(missing)}: give {flags} (in Python {words})")
     q, phi = (_per_bin(path, name, stored.get(name), selection, shape[0]) for name in ("q", "phi"))
     choice = replace(selection, **{name: () for name in ("q", "phi") if name not in stored})
     chosen = choose_bins(q, phi, choice)
@@ -77,6 +88,7 @@ def load(path: Path, selection: Selection) -> TwoTime:
     age_source = "age in the file" if "age" in stored else "age is not in the file, taken as 0"
     age, age_source = settled("age", selection.age, stated_age, age_source, "age" in stored)
     t, first_age = frame_times(dt, age, frames)
+    bad_pairs, weight = _pairs_and_weight(path, stored, *shape[:2])
     return TwoTime(
         c2=ArrayMatrices(path, tuple(int(bin) for bin in chosen), frames),
         q=q[chosen],
@@ -84,6 +96,8 @@ def load(path: Path, selection: Selection) -> TwoTime:
         t=t,
         dt=dt,
         age=first_age,
+        bad_pairs=within(renumbered(bad_pairs, chosen), frames),
+        weight=None if weight is None else weight[(chosen, *[frames] * (weight.ndim - 1))],
         provenance={
             **{f"{name}_source": "the file" if name in stored else "given" for name in ("q", "phi")},
             "dt_source": dt_source,
@@ -91,6 +105,17 @@ def load(path: Path, selection: Selection) -> TwoTime:
             "frames": [frames.start + 1, frames.stop],
         },
     )
+
+
+def _pairs_and_weight(
+    path: Path, stored: dict[str, np.ndarray], bins: int, frames: int
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """The bad pairs and the weights of the whole file."""
+    try:
+        pairs = pair_list(stored.get("bad_pairs", ()), bins, frames)
+        return pairs, weights(stored["weight"], bins, frames) if "weight" in stored else None
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from None
 
 
 def _is_npz(path: Path) -> bool:
@@ -123,7 +148,12 @@ def _npz_fields(path: Path) -> tuple[tuple[int, ...], dict[str, np.ndarray]]:
             raise DataError(f"{path} has no array c2; it has {', '.join(archive.files) or 'none'}")
         if unused := sorted(set(archive.files) - set(_KEYS)):
             warnings.warn(f"{path}: not used: {', '.join(unused)} (used: {', '.join(_KEYS)})", stacklevel=2)
-        stored = {name: numbers(f"{path}: {name}", archive[name].reshape(-1)) for name in _KEYS[1:] if name in archive.files}
+        stored = {
+            name: numbers(f"{path}: {name}", archive[name].reshape(-1))
+            for name in ("q", "phi", "dt", "age")
+            if name in archive.files
+        }
+        stored |= {name: archive[name] for name in ("bad_pairs", "weight") if name in archive.files}
     with _c2_stream(path) as stream:
         shape, _, _ = _header(stream)
     return (1, *shape) if len(shape) == 2 else shape, stored

@@ -10,7 +10,8 @@ import h5py
 import numpy as np
 
 from heterodyne.data.selection import Selection, choose_bins, choose_frames
-from heterodyne.data.two_time import TwoTime
+from heterodyne.data.two_time import TwoTime, renumbered, within
+from heterodyne.data.validation import pair_list
 from heterodyne.errors import DataError
 from heterodyne.io.hdf5 import dataset, declared_unit, member, number, numbered, numbers, opened, text
 from heterodyne.io.lazy import FileMatrices, Place, frame_count
@@ -46,6 +47,7 @@ def load(path: Path, selection: Selection) -> TwoTime:
         places = tuple(places[bin] for bin in chosen)
         frames = choose_frames(frame_count(file, places), selection)
         mask = dataset(file, f"{OWN}/mask")[()][chosen][:, frames]
+        bad_pairs, weight = _bad_pairs(file, len(q)), _weight(file, chosen, frames)
         provenance = _provenance(file)
         dt, dt_source = _settled(file, "dt", selection.dt, provenance)
         age, age_source = _settled(file, "age", selection.age, provenance)
@@ -60,6 +62,8 @@ def load(path: Path, selection: Selection) -> TwoTime:
         dq=dq[chosen],
         dphi=dphi[chosen],
         mask=mask,
+        bad_pairs=within(renumbered(bad_pairs, chosen), frames),
+        weight=weight,
         provenance={
             **provenance,
             "dt_source": dt_source,
@@ -67,6 +71,26 @@ def load(path: Path, selection: Selection) -> TwoTime:
             "frames": [frames.start + 1, frames.stop],
         },
     )
+
+
+def _bad_pairs(file: h5py.File, bins: int) -> np.ndarray:
+    """Rows [bin, frame, frame] of the whole file; none where the file has no such list."""
+    key = f"{OWN}/bad_pairs"
+    if key not in file:
+        return pair_list((), bins, 0)
+    try:
+        return pair_list(dataset(file, key)[()], bins, len(numbers(file, f"{OWN}/t")))
+    except DataError as error:
+        raise DataError(f"{file.filename}: {error}") from None
+
+
+def _weight(file: h5py.File, chosen: np.ndarray, frames: slice) -> np.ndarray | None:
+    """The weights of the chosen bins and frames, per frame or per pair; None where the file has none."""
+    key = f"{OWN}/weight"
+    if key not in file:
+        return None
+    stored = dataset(file, key)
+    return np.stack([stored[(int(bin), *[frames] * (stored.ndim - 1))] for bin in chosen])
 
 
 def _schema(file: h5py.File) -> str:

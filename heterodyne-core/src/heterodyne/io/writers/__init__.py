@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
 
-from heterodyne.errors import HeterodyneError
+from heterodyne.errors import HeterodyneError, PluginError
 from heterodyne.plugins.manager import manager
 
 if TYPE_CHECKING:
@@ -20,14 +20,27 @@ def write_fit(fit: Fit, folder: Path, write: Iterable[str]) -> list[Path]:
     """Let the named writers write into ``folder``, which is made if need be; returns the paths written.
 
     Raises `PluginError` for an unknown writer before anything is written, and `HeterodyneError` where
-    the folder cannot be written.
+    the folder cannot be written. A writer that fails does not keep the others from writing; then
+    `PluginError` names it.
     """
-    writers = [record.resolve() for record in find_writers(write)]
+    writers = {record.name: record.resolve() for record in find_writers(write)}
+    written: list[Path] = []
+    failed: list[str] = []
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        return [path for writer in writers for path in writer(fit, folder)]
+        for name, writer in writers.items():
+            try:
+                written += writer(fit, folder)
+            except (OSError, HeterodyneError):
+                raise
+            except Exception as error:  # a stranger's code: it must not cost the other outputs
+                failed.append(f"{name!r} ({type(error).__name__}: {error})")
     except OSError as error:
         raise HeterodyneError(f"cannot write to {folder}: {error.strerror or error}") from error
+    if failed:
+        listing = ", ".join(map(str, written)) or "nothing"
+        raise PluginError(f"writer {', '.join(failed)} failed; written: {listing}")
+    return written
 
 
 def find_writers(names: Iterable[str]) -> list[Record]:

@@ -1,8 +1,8 @@
 """The project's own two-time file: an NXxpcs tree, upper halves in tiles, and the group /entry/heterodyne.
 
 NXxpcs readers find the matrices (storage mode data_exchange_keys) with their q and phi lists;
-/entry/heterodyne holds what NXxpcs has no place for: frame times, age, bin widths, mask, truth of simulated
-data, provenance.
+/entry/heterodyne holds what NXxpcs has no place for: frame times, age, bin widths, mask, pairs to leave
+out and weights where there are any, truth of simulated data, provenance.
 """
 
 from __future__ import annotations
@@ -81,6 +81,10 @@ def _write_own(entry: h5py.Group, data: TwoTime) -> None:
     _field(group, "dq", data.dq, "1/angstrom")
     _field(group, "dphi", data.dphi, "degree")
     group.create_dataset("mask", data=data.mask, **_PACKED)
+    if len(data.bad_pairs):
+        group["bad_pairs"] = data.bad_pairs
+    if data.weight is not None:
+        group.create_dataset("weight", data=data.weight, **_PACKED)
     origin = dict(data.provenance)
     if "truth" in origin:
         group["truth"] = _json(origin.pop("truth"))

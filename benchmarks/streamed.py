@@ -1,0 +1,199 @@
+"""Memory and time of a streamed fit of one large bin, from an instrument-like file and from our own.
+
+The data are simulated by row blocks: c2 of `static-reference` plus noise in float32, the upper half of
+N × N frames. The instrument-like file holds it as one compressed chunk, as detectors' software writes it;
+ours in tiles. For each file a fresh process fits it, and prints its peak resident memory, the time of one
+iteration with the tiles kept in memory and with every tile read again, and the time to read the file once.
+
+    python benchmarks/streamed.py [--frames 16384] [--folder FOLDER] [--compression gzip]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+import heterodyne as het
+from heterodyne.data.simulation import true_parameters
+from heterodyne.data.tiles import stream_bin
+from heterodyne.data.two_time import TwoTime
+from heterodyne.io.lazy import FileMatrices, Place
+from heterodyne.kernels import streamed
+from heterodyne.kernels.meshgrid import correlation_tile
+
+MODEL = "static-reference"
+Q, PHI, DT, CONTRAST, NOISE = 0.01, 20.0, 0.1, 0.15, 0.02
+TRUTH = true_parameters(
+    het.create_model(MODEL),
+    {
+        "D0_sample": 40.0,
+        "alpha_sample": 0.1,
+        "D_offset_sample": 5.0,
+        "v0": 30.0,
+        "v_offset": 1.0,
+        "f1": -1e-4,
+    },
+)
+BAND = 512
+GIB = 2.0**30
+
+
+def bands(frames: int) -> Iterator[tuple[int, np.ndarray]]:
+    """First row and the values from the diagonal on of every band of rows."""
+    rng, model = np.random.default_rng(0), het.create_model(MODEL)
+    t = np.arange(1, frames + 1) * DT
+    for first in range(0, frames, BAND):
+        parts = [
+            correlation_tile(model, TRUTH, t, Q, PHI, first, second, BAND, BAND)
+            for second in range(first, frames, BAND)
+        ]
+        s = np.concatenate([np.asarray(part, dtype=np.float32) for part in parts], axis=1)
+        s = (
+            1.0
+            + np.float32(CONTRAST) * s
+            + np.float32(NOISE) * rng.standard_normal(s.shape, dtype=np.float32)
+        )
+        yield first, s
+
+
+def write_plain(path: Path, frames: int) -> None:
+    """The upper half, uncompressed, zeros below: what both files are made from."""
+    with h5py.File(path, "w") as file:
+        stored = file.create_dataset("c2", (frames, frames), np.float32)
+        for first, values in bands(frames):
+            values[:, :BAND] = np.triu(values[:, :BAND])
+            stored[first : first + BAND, first:] = values
+
+
+def write_instrument(path: Path, plain: Path, compression: str) -> None:
+    """One matrix as one compressed chunk in the tree of APS-U results."""
+    with h5py.File(plain) as source, h5py.File(path, "w") as file:
+        upper = source["c2"][()]
+        file.create_dataset(
+            "xpcs/twotime/correlation_map/c2_00001", data=upper, chunks=upper.shape, compression=compression
+        )
+        file["xpcs/twotime/processed_bins"] = np.array([1])
+        qmap = file.create_group("xpcs/qmap")
+        qmap["map_names"], qmap["map_units"] = np.array([b"q", b"phi"]), np.array([b"1/A", b"deg"])
+        qmap["dynamic_num_pts"], qmap["dynamic_index_mapping"] = np.array([1, 1]), np.array([0])
+        qmap["dynamic_v_list_dim0"], qmap["dynamic_v_list_dim1"] = np.array([Q]), np.array([PHI])
+        file["entry/instrument/detector_1/frame_time"] = DT
+        file["entry/instrument/detector_1/count_time"] = 0.9 * DT
+
+
+def write_own(path: Path, plain: Path, frames: int) -> None:
+    """The same data in our own file."""
+    matrices = FileMatrices(plain, (Place("c2"),), slice(0, frames))
+    t = np.arange(1, frames + 1) * DT
+    TwoTime(matrices, np.array([Q]), np.array([PHI]), t, DT).save(path)
+
+
+def measure(path: Path) -> dict[str, float | str]:
+    """Fit the file in this process, without start values: peak memory, times, and how far from the truth."""
+    data = het.load(path)
+    began = time.perf_counter()
+    # one azimuth cannot tell the flow's direction
+    result = het.fit(data, model=MODEL, fix={"phi0": TRUTH["phi0"]}, options={"strategy": "streamed"})
+    seconds = time.perf_counter() - began
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / GIB
+    off = [
+        abs(result.values[name] - TRUTH[name]) / error for name, error in result.errors.items() if error > 0
+    ]
+    return {
+        "peak": peak,
+        "fit": seconds,
+        "iterations": result.statistics["iterations"],
+        "verdict": result.verdict,
+        "off": max(off),
+        **pass_times(data),
+    }
+
+
+def pass_times(data: TwoTime) -> dict[str, float]:
+    """Seconds to read every tile once, and for the sums of one iteration with tiles read anew and kept."""
+    theta, model = np.array(list(TRUTH.values())), het.create_model(MODEL)
+    anew, kept = (stream_bin(data, 0, 0, room) for room in (0.0, 8.0 * data.n_frames**2))
+    return {
+        "read": median_seconds(lambda: deque(anew.tiles.read(anew.tiles.places()), maxlen=0)),
+        "anew": median_seconds(lambda: streamed.bin_sums(model, theta, anew)),
+        "kept": median_seconds(lambda: streamed.bin_sums(model, theta, kept)),
+    }
+
+
+def median_seconds(work: Callable[[], object]) -> float:
+    """The median time of 5 calls after one that is not counted."""
+    times = []
+    for _ in range(6):
+        began = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - began)
+    return float(np.median(times[1:]))
+
+
+def main() -> None:
+    """Write the files, measure each in a process of its own, print the table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--frames", type=int, default=16384)
+    parser.add_argument(
+        "--folder", type=Path, help="where the files go; by default one that is removed again"
+    )
+    parser.add_argument("--compression", default="gzip", choices=["gzip", "lzf"])
+    parser.add_argument("--measure", type=Path, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.measure:
+        print(json.dumps(measure(given.measure)))
+        return
+    with tempfile.TemporaryDirectory(dir=given.folder) as folder:
+        rows = compare(Path(folder), given.frames, given.compression)
+    print(
+        f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, {given.frames} frames, float32"
+    )
+    print(
+        "| file | size/GB | peak/GiB | fit/s | iterations | verdict | worst error/σ | read once/s | iteration, "
+        "read anew/s | iteration, kept/s |"
+    )
+    print("|---" * 10 + "|")
+    for row in rows:
+        print(
+            f"| {row['file']} | {row['size']:.2f} | {row['peak']:.2f} | {row['fit']:.1f} | {row['iterations']} | "
+            f"{row['verdict']} | {row['off']:.1f} | {row['read']:.2f} | {row['anew']:.2f} | {row['kept']:.2f} |"
+        )
+
+
+def compare(folder: Path, frames: int, compression: str) -> list[dict[str, Any]]:
+    """The measurements of the instrument-like file and of ours."""
+    plain = folder / "plain.h5"
+    write_plain(plain, frames)
+    files = {f"one chunk, {compression}": folder / "instrument.h5", "ours": folder / "own.h5"}
+    instrument, own = files.values()
+    write_instrument(instrument, plain, compression)
+    write_own(own, plain, frames)
+    plain.unlink()
+    rows = []
+    for name, path in files.items():
+        found = subprocess.run(
+            [sys.executable, __file__, "--measure", str(path)], check=True, capture_output=True, text=True
+        )
+        size = path.stat().st_size / 1e9
+        rows.append({"file": name, "size": size, **json.loads(found.stdout.splitlines()[-1])})
+    return rows
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,119 @@
+"""Robust covariance: standard errors that know which elements of c2 share frames.
+
+Elements of c2 that share a frame, or frames within a correlation time, are correlated; σ² (JᵀJ)⁻¹ takes them for
+independent and comes out several times too small. The sandwich V = H⁻¹ M H⁻¹ uses instead
+
+    M = Σ over clusters of (A - B),   F_i = Σ_j s_ij,   K_ii' = max(0, 1 - |i - i'|/b),
+    A = Σ_ii' K_ii' F_i F_i'ᵀ,        B = ½ Σ K_ii' K_jj' s_ij s_i'j'ᵀ over all ordered i, j, i', j',
+
+with the scores s_ij = s_ji = residual · ∂model / σ² of the pairs, s_ii = 0. B takes away what A counts twice;
+with b = 1, A - B is the dyadic estimator of Fafchamps & Gubert, J. Dev. Econ. 83 (2007) 326. Kernel: Newey & West,
+Econometrica 55 (1987) 703. A cluster is a set of bins with the same speckle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import numpy as np
+from scipy.signal import oaconvolve
+from scipy.special import stdtrit
+
+_LONGEST = 0.2  # of the frames: a longer bandwidth leaves too few independent stretches
+_FACTOR = 4.0  # bandwidth in integrated correlation times of the scores
+_FREEDOM = 1.5  # degrees of freedom per stretch of one bandwidth
+_GRAIN = 16  # the kernel is resolved by this many steps per bandwidth
+
+Rows = Callable[[int], np.ndarray]
+"""Scores of a band of rows from this frame on, (p, rows, N); 0 on the diagonal."""
+
+
+def quantile(dof: float, level: float = 0.95) -> float:
+    """The half width, in standard errors, of the interval of this coverage: Student's t."""
+    return float(stdtrit(dof, 0.5 * (1.0 + level)))
+
+
+def degrees_of_freedom(frames: int, bandwidth: int) -> float:
+    """ν = 1.5 N/b."""
+    return _FREEDOM * frames / bandwidth
+
+
+def sandwich(hessian: np.ndarray, meat: np.ndarray) -> np.ndarray:
+    """H⁻¹ M H⁻¹, never below H⁻¹ in any direction.
+
+    A - B need not be positive: in coordinates in which H is 1, eigenvalues of M below 1 are raised to 1.
+    """
+    values, vectors = np.linalg.eigh(hessian)
+    root = vectors / np.sqrt(values)
+    inner, directions = np.linalg.eigh(root.T @ meat @ root)
+    half = root @ directions * np.sqrt(np.maximum(inner, 1.0))
+    return half @ half.T
+
+
+def frame_scores(rows: Rows, frames: int, band: int) -> np.ndarray:
+    """F_i = Σ_j s_ij, (p, N)."""
+    return np.concatenate([rows(first).sum(axis=2) for first in range(0, frames, band)], axis=1)[:, :frames]
+
+
+def meat(rows: Rows, frames: np.ndarray, bandwidth: int, band: int) -> np.ndarray:
+    """A - B of one cluster, (p, p), from its scores and their frame sums F (p, N).
+
+    A kernel that reaches over b of N frames sees (1 - b/N) of the variance, which is made up for. For B the
+    scores are summed over squares of b/16 frames, over which the kernel hardly changes.
+    """
+    n = frames.shape[1]
+    a = frames @ bartlett(frames, bandwidth).T
+    grain = max(bandwidth // _GRAIN, 1)
+    s = coarse_scores(rows, n, band, grain)
+    smoothed = bartlett(bartlett(s, bandwidth, grain), bandwidth, grain, axis=1)
+    b = 0.5 * np.einsum("pij,qij->pq", s, smoothed, optimize=True)
+    found = (a - b) / (1.0 - bandwidth / n)
+    return 0.5 * (found + found.T)
+
+
+def coarse_scores(rows: Rows, frames: int, band: int, grain: int) -> np.ndarray:
+    """The scores summed over squares of ``grain`` frames, (p, n, n)."""
+    n = -(-frames // grain)
+    edges = np.arange(n) * grain
+    total: np.ndarray | None = None
+    for first in range(0, frames, band):
+        part = rows(first)[:, : frames - first, :frames]
+        columns = np.add.reduceat(part, edges, axis=2) if grain > 1 else part
+        total = np.zeros((len(part), n, n)) if total is None else total
+        np.add.at(total, (slice(None), np.arange(first, first + part.shape[1]) // grain), columns)
+    assert total is not None
+    return total
+
+
+def bartlett(x: np.ndarray, bandwidth: int, grain: int = 1, axis: int = -1) -> np.ndarray:
+    """Σ_i' max(0, 1 - |i - i'| grain/b) x_i' along an axis."""
+    size = x.shape[axis]
+    reach = min(-(-bandwidth // grain), size)
+    half = 1.0 - grain / bandwidth * np.arange(reach)
+    kernel = np.concatenate([half[:0:-1], half])
+    return oaconvolve(x, kernel.reshape([-1 if k == axis % x.ndim else 1 for k in range(x.ndim)]), "same", axes=axis)
+
+
+def bandwidth_of(frames: Iterable[np.ndarray], fewest: int) -> int:
+    """The bandwidth for the frame scores (p, N) of all clusters: 4 of their mean integrated correlation times.
+
+    At least ``fewest`` (the frames in which S falls to 1/e), at most a fifth of the frames.
+    """
+    all_frames = list(frames)
+    longest = max(int(_LONGEST * min(one.shape[1] for one in all_frames)), 1)
+    wanted = _FACTOR * float(np.mean([correlation_time(one) for one in all_frames]))
+    return int(np.clip(round(wanted), min(fewest, longest), longest))
+
+
+def correlation_time(frames: np.ndarray) -> float:
+    """1 + 2 Σ ρ(k) of the whitened frame scores (p, N), summed to the first window of 5 times itself."""
+    n = frames.shape[1]
+    values, vectors = np.linalg.eigh(frames @ frames.T / n)
+    keep = values > 1e-12 * values[-1]
+    white = (vectors[:, keep] / np.sqrt(values[keep])).T @ frames
+    time = 1.0
+    for lag in range(1, n // 2):
+        time += 2.0 * float(np.mean(np.sum(white[:, lag:] * white[:, :-lag], axis=1)) / n)
+        if lag >= 5.0 * time:
+            break
+    return max(time, 1.0)

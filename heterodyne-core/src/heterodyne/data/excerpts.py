@@ -1,0 +1,72 @@
+"""Excerpts of a streamed bin as bins in memory: short windows at all ages, and every k-th frame of the whole.
+
+Windows show fast decays and fringes, the thinned matrix slow ones and long lags. No value is averaged: an
+excerpt is the same c2 at fewer pairs of frames.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from heterodyne.data.bin import Bin, read_bin
+from heterodyne.data.tiles import StreamedBin
+from heterodyne.data.two_time import TwoTime
+from heterodyne.errors import DataError
+
+_WINDOWS, _WINDOW = 4, 512
+_THINNED = 1024  # frames of the thinned matrix at most; one without more is not thinned
+
+
+class Excerpts(NamedTuple):
+    """Windows of consecutive frames, and the thinned matrix; empty where all their frames are masked."""
+
+    windows: tuple[Bin, ...]
+    thinned: tuple[Bin, ...]
+
+
+def excerpts(one: StreamedBin) -> Excerpts:
+    """The excerpts of one bin, in one pass over its tiles."""
+    frames = one.tiles.source.frames
+    starts = np.linspace(0, max(frames - _WINDOW, 0), _WINDOWS if frames > _THINNED else 1).astype(int)
+    wanted = [np.arange(start, min(start + _WINDOW, frames)) for start in starts]
+    wanted.append(np.arange(0, frames, -(-frames // _THINNED)))
+    found = [_bin(one, kept, c2) for kept, c2 in zip(wanted, _submatrices(one, wanted), strict=True)]
+    windows, thinned = (
+        tuple(part for part in parts if part is not None) for parts in (found[:-1], found[-1:])
+    )
+    return Excerpts(windows, thinned)
+
+
+def _submatrices(one: StreamedBin, wanted: list[np.ndarray]) -> list[np.ndarray]:
+    """c2 between the frames of each list, upper half, in one pass over the tiles; NaN for pairs left out."""
+    size = one.tiles.size
+    found = [np.zeros((len(frames), len(frames))) for frames in wanted]
+    inside = [[np.flatnonzero(frames // size == k) for k in range(one.tiles.blocks)] for frames in wanted]
+    places = [(i, j) for i, j in one.tiles.places() if any(len(at[i]) and len(at[j]) for at in inside)]
+    for (i, j), tile in one.tiles.read(places):
+        for frames, at, c2 in zip(wanted, inside, found, strict=True):
+            c2[np.ix_(at[i], at[j])] = tile[np.ix_(frames[at[i]] - i * size, frames[at[j]] - j * size)]
+    return [np.triu(c2) for c2 in found]
+
+
+def _bin(one: StreamedBin, frames: np.ndarray, c2: np.ndarray) -> Bin | None:
+    weight = one.weight[frames]
+    bad = np.argwhere(np.triu(np.isnan(c2), 1) & (weight > 0) & (weight[:, None] > 0))
+    try:
+        data = TwoTime(
+            c2[None],
+            np.array([one.q]),
+            np.array([one.phi]),
+            one.t[frames],
+            float(one.t[frames[1]] - one.t[frames[0]]),
+            dq=np.array(one.dq),
+            dphi=np.array(one.dphi),
+            mask=weight > 0,
+            bad_pairs=np.insert(bad, 0, 0, axis=1),
+            weight=weight[None],
+        )
+        return read_bin(data, 0)
+    except DataError:
+        return None

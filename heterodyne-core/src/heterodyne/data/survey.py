@@ -1,0 +1,144 @@
+"""What one pass over the tiles of a matrix tells: gaps, dark frames, the range of c2 and its moments.
+
+The checks and messages are those of `heterodyne.data.validation`, which needs the whole matrix in memory.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from heterodyne.data.validation import (
+    FEWEST_FRAMES,
+    FEWEST_PAIRS,
+    LARGEST,
+    constant_values,
+    gap,
+    not_normalised,
+    too_few_frames,
+    too_few_pairs,
+)
+
+
+@dataclass(eq=False)
+class Survey:
+    """Sums over the used pairs of all tiles added so far, weighted by the product of their frames' weights.
+
+    ``weight`` (N,) is 0 for masked frames; ``where`` names file and bin. ``seen`` marks frames with a value
+    other than 0. Sums are of c2 less ``level``, the mean of the first values met, so that squares keep
+    their digits. Values of exactly 0 are summed apart, ``zeros`` being their number and ``zero_weight``
+    their ΣW: whether they belong to dark frames is known only at the end.
+    """
+
+    weight: np.ndarray
+    where: str
+    single: bool = True
+    seen: np.ndarray = field(init=False)
+    level: float = math.nan
+    total: float = 0.0
+    square: float = 0.0
+    low: float = math.inf
+    high: float = -math.inf
+    zeros: int = 0
+    zero_weight: float = 0.0
+    gaps: int = 0
+    first_gap: tuple[int, int, float] | None = None
+
+    def __post_init__(self) -> None:
+        self.seen = np.zeros(len(self.weight), dtype=bool)
+
+    def add(self, tile: np.ndarray, rows: slice, columns: slice, keep: np.ndarray | None) -> None:
+        """Add the values at ``rows`` × ``columns``, of which those in ``keep`` count (None: all)."""
+        self.single &= tile.dtype == np.float32
+        of_rows, of_columns = self.weight[rows], self.weight[columns]
+        pairs = (of_rows[:, None] > 0) & (of_columns > 0)
+        pairs = pairs if keep is None else pairs & keep
+        values = tile.astype(float)
+        if not np.isfinite(values.sum()):
+            self._note_gaps(values, pairs, rows, columns)
+            values[~np.isfinite(values)] = 0.0
+        pairs = np.triu(pairs, 1) if rows == columns else pairs
+        present = pairs & (values != 0.0)
+        self.seen[rows] |= present.any(axis=1)
+        self.seen[columns] |= present.any(axis=0)
+        count = np.count_nonzero(present)
+        if count < np.count_nonzero(pairs):
+            absent = pairs & ~present
+            self.zeros += int(np.count_nonzero(absent))
+            self.zero_weight += float(of_rows @ absent @ of_columns)
+        if count:
+            self._add_moments(values, present, of_rows, of_columns)
+
+    def _add_moments(self, values: np.ndarray, present: np.ndarray, *weights: np.ndarray) -> None:
+        if math.isnan(self.level):
+            self.level = float(values[present].mean())
+        of_rows, of_columns = weights
+        d = np.multiply(values - self.level, present)
+        self.low, self.high = min(self.low, float(d.min())), max(self.high, float(d.max()))
+        self.total += float(of_rows @ d @ of_columns)
+        with np.errstate(over="ignore"):
+            self.square += float(of_rows @ np.square(d, out=d) @ of_columns)
+
+    def _note_gaps(self, values: np.ndarray, pairs: np.ndarray, rows: slice, columns: slice) -> None:
+        wrong = pairs & ~np.isfinite(values)
+        on_diagonal = 0
+        if rows == columns:
+            wrong = np.triu(wrong)
+            on_diagonal = np.count_nonzero(np.diag(wrong))
+        if not wrong.any():
+            return
+        i, j = np.unravel_index(int(wrong.argmax()), wrong.shape)
+        place = (rows.start + int(i), columns.start + int(j), float(values[i, j]))
+        self.first_gap = place if self.first_gap is None else min(self.first_gap, place)
+        self.gaps += int(2 * np.count_nonzero(wrong) - on_diagonal)
+
+    def used_frames(self) -> np.ndarray:
+        """Which frames are neither masked nor dark (N,).
+
+        Raises `DataError` if a value between frames that are not masked was not finite, or too few are left.
+        """
+        if self.first_gap is not None:
+            first, second, value = self.first_gap
+            raise gap(self.where, value, first, second, self.gaps)
+        used = self.seen & (self.weight > 0)
+        if used.sum() < FEWEST_FRAMES:
+            raise too_few_frames(self.where, used)
+        return used
+
+    def moments(self, used: np.ndarray, left_out: np.ndarray) -> tuple[float, float, float]:
+        """ΣW, the weighted mean of c2 and ΣW(c2 - mean)² over the pairs of ``used`` frames.
+
+        ``left_out`` (m, 2) are the pairs that were never kept. Raises `DataError` if there are too few
+        pairs, or their values are all the same or too large.
+        """
+        pairs, weight = _pair_sums(self.weight * used, left_out)
+        if pairs < FEWEST_PAIRS:
+            raise too_few_pairs(self.where, pairs)
+        every_pair, every_weight = _pair_sums(self.weight, left_out)
+        total, square, low, high = self.total, self.square, self.low, self.high
+        if self.zeros > every_pair - pairs:  # some lie between frames that are not dark
+            zero_weight = self.zero_weight - (every_weight - weight)
+            total, square = total - zero_weight * self.level, square + zero_weight * self.level**2
+            low, high = min(low, -self.level), max(high, -self.level)
+        self._check_range(low, high)
+        mean = total / weight
+        return weight, self.level + mean, square - mean * total
+
+    def _check_range(self, low: float, high: float) -> None:
+        largest = max(self.level + high, -self.level - low)
+        if largest > LARGEST:
+            raise not_normalised(self.where, largest)
+        rounding = 4.0 * np.finfo(np.float32 if self.single else np.float64).eps
+        if high - low <= rounding * abs(self.level):
+            raise constant_values(self.where, self.level)
+
+
+def _pair_sums(weight: np.ndarray, left_out: np.ndarray) -> tuple[int, float]:
+    """The number of pairs of frames that have a weight, and their ΣW."""
+    first, second = left_out.T
+    count = int(np.count_nonzero(weight))
+    products = weight[first] * weight[second]
+    total = 0.5 * (weight.sum() ** 2 - weight @ weight) - products.sum()
+    return count * (count - 1) // 2 - int(np.count_nonzero(products)), float(total)

@@ -1,0 +1,61 @@
+"""The persistent compilation cache: what one process compiled, the next one loads."""
+
+from __future__ import annotations
+
+import os
+import platform
+from hashlib import sha256
+from pathlib import Path
+
+SHORTEST = 0.05
+"""Seconds of compilation from which a result is kept."""
+
+
+def cache_folder() -> Path | None:
+    """Where compiled code is kept: ``heterodyne`` in the user's cache folder, None if switched off.
+
+    HETERODYNE_CACHE names another folder, or is empty to keep nothing. Every kind of processor has a folder
+    of its own in it: code for one may not run on another that shares the home.
+    """
+    chosen = os.environ.get("HETERODYNE_CACHE")
+    if chosen is not None:
+        return Path(chosen) / _processor() if chosen else None
+    root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(root) / "heterodyne" / _processor()
+
+
+def keep_compiled_code() -> Path | None:
+    """Switch JAX's persistent compilation cache on; returns its folder, or None where there is none.
+
+    A cache that the user configured for JAX stays as it is. A folder that cannot be written is no error:
+    compilation then takes its second or two every time.
+    """
+    from heterodyne.kernels._jax import jax
+
+    if jax.config.jax_compilation_cache_dir:
+        return Path(jax.config.jax_compilation_cache_dir)
+    folder = cache_folder()
+    if folder is None or not _writable(folder):
+        return None
+    jax.config.update("jax_compilation_cache_dir", str(folder))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", SHORTEST)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+    return folder
+
+
+def _processor() -> str:
+    """A name for this kind of processor and what it can execute."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = [platform.processor()]
+    features = [line for line in lines if line.startswith(("model name", "flags", "Features"))][:2] or lines[:1]
+    return f"{platform.machine()}-{sha256(''.join(features).encode()).hexdigest()[:12]}"
+
+
+def _writable(folder: Path) -> bool:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return False
+    return os.access(folder, os.W_OK)

@@ -1,0 +1,136 @@
+"""The structured evaluator for a matrix that is read tile by tile: one pass over the data.
+
+The blocks of `heterodyne.kernels.structured` are whole tiles here. An off-diagonal tile D_IJ enters through
+
+    u = l(I) D_IJ,    v = r(J) D_IJᵀ,    Σ d S = Σ_k T_k(I, J) u_k · r_k(J),
+
+and u and v, summed over the tiles of a column or a row, are the gradient in r and l as well. A tile on the
+diagonal is a small bin of its own. Tiles that T has let fall to 0 are not read.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+from jax import Array
+
+from heterodyne.data.bin import Nodes
+from heterodyne.data.tiles import StreamedBin
+from heterodyne.kernels._jax import jax, jnp
+from heterodyne.kernels.structured import (
+    DATA_BLOCK,
+    MODEL_BLOCK,
+    Blocks,
+    Rows,
+    averaged,
+    components,
+    data_sums,
+    model_sums,
+    sides,
+    square,
+    total,
+    transfer,
+    with_data,
+    with_slopes,
+)
+from heterodyne.normal_equations import Sums
+
+if TYPE_CHECKING:
+    from heterodyne.model import Model
+
+
+def bin_sums(model: Model, theta: np.ndarray, one: StreamedBin, jacobian: bool = True) -> Sums:
+    """ΣX, Σ d X and Σ X Xᵀ of one bin, X = (S, ∂S), or S alone without ``jacobian``."""
+    evaluate = _with_jacobian if jacobian else _values
+    rows, slopes, of_model, gram = evaluate(model, theta, one.t, one.nodes, one.weight)
+    return Sums(data_products(one, rows, slopes), np.asarray(of_model), np.asarray(gram))
+
+
+@partial(jax.jit, static_argnames="model")
+def _with_jacobian(
+    model: Model, theta: Array, t: Array, nodes: Nodes, weight: Array
+) -> tuple[Rows, Rows, Array, Array]:
+    rows, slopes = components(model, theta, t, nodes)
+    return rows, slopes, *model_sums(rows, slopes, weight)
+
+
+@partial(jax.jit, static_argnames="model")
+def _values(
+    model: Model, theta: Array, t: Array, nodes: Nodes, weight: Array
+) -> tuple[Rows, None, Array, Array]:
+    rows = averaged(model, theta, t, nodes)
+    once = total(rows.scaled(weight).cut(MODEL_BLOCK))
+    twice = square(rows.scaled(jnp.sqrt(weight)).cut(MODEL_BLOCK))
+    return rows, None, once[None], twice[None, None]
+
+
+def data_products(one: StreamedBin, rows: Rows, slopes: Rows | None) -> np.ndarray:
+    """Σ d X, (1+P,), in one pass over the tiles; (1,) without ``slopes``."""
+    size, blocks = one.tiles.size, one.tiles.blocks
+    left, right, t = (np.asarray(x) for x in _factors(rows, size))
+    of_left, of_right, of_t = np.zeros_like(left), np.zeros_like(right), np.zeros_like(t)
+    weight = one.weight.reshape(blocks, size)
+    near = np.zeros(1 if slopes is None else 1 + len(slopes.a))
+    places = [(i, j) for i, j in one.tiles.places() if i == j or t[i, j].any()]
+    for (i, j), tile in one.tiles.read(places):
+        if i == j:
+            here = slice(i * size, (i + 1) * size)
+            near += np.asarray(
+                _near(tile, one.reference, weight[i], *(_part(x, here) for x in (rows, slopes)))
+            )
+        else:
+            u, v, of_t[i, j] = _far(tile, one.reference, weight[i], weight[j], left[i], right[j], t[i, j])
+            of_right[j] += u
+            of_left[i] += v
+    near[0] += np.vdot(of_right, right)
+    if slopes is not None:
+        near[1:] += _along_slopes(rows, slopes, of_left, of_right, of_t)
+    return near
+
+
+@partial(jax.jit, static_argnames="size")
+def _factors(rows: Rows, size: int) -> tuple[Array, Array, Array]:
+    b = rows.cut(size)
+    return *sides(b), transfer(b)
+
+
+def _part(rows: Rows | None, frames: slice) -> Rows | None:
+    return None if rows is None else Rows(rows.a[..., frames], rows.exponent[..., frames])
+
+
+def _centred(tile: Array, reference: Array, of_rows: Array, of_columns: Array) -> Array:
+    """W (c2 - reference) in float64, 0 for pairs that are not used, whatever stands there."""
+    d = jnp.where(jnp.isfinite(tile), tile.astype(float) - reference, 0.0)
+    return d * (of_rows[:, None] * of_columns)
+
+
+@jax.jit
+def _far(
+    tile: Array, reference: Array, of_rows: Array, of_columns: Array, left: Array, right: Array, t: Array
+) -> tuple[Array, Array, Array]:
+    """T u, T v and u · r of a tile off the diagonal."""
+    d = _centred(tile, reference, of_rows, of_columns)
+    u, v = left @ d, right @ d.T
+    return t[:, None] * u, t[:, None] * v, jnp.where(t > 0, jnp.sum(u * right, axis=-1), 0.0)
+
+
+@jax.jit
+def _near(tile: Array, reference: Array, weight: Array, rows: Rows, slopes: Rows | None) -> Array:
+    """Σ d X of a tile on the diagonal."""
+    upper = jnp.triu(_centred(tile, reference, weight, weight), 1)
+    d = upper + upper.T
+    return with_data(rows.cut(DATA_BLOCK), d)[None] if slopes is None else data_sums(rows, slopes, d)
+
+
+@jax.jit
+def _along_slopes(rows: Rows, slopes: Rows, of_left: Array, of_right: Array, of_t: Array) -> Array:
+    """The derivatives of what the tiles off the diagonal add, (P,), from its gradient in l, r and T."""
+    size = of_left.shape[-1]
+
+    def linear(b: Blocks) -> Array:
+        left, right = sides(b)
+        return jnp.vdot(of_left, left) + jnp.vdot(of_right, right) + jnp.vdot(of_t, transfer(b))
+
+    return with_slopes(linear, rows.cut(size), slopes.cut(size))[1:]
