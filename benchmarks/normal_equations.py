@@ -84,13 +84,17 @@ def compile_seconds(frames: int = 1024) -> float:
 
 def main() -> None:
     """Print the table and the exponent with which the structured time grows."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--frames", type=int, nargs="+", default=[256, 512, 1024, 2048, 4096])
     parser.add_argument("--bins", type=int, nargs="+", default=[1, 3, 12])
     parser.add_argument("--dense-up-to", type=int, default=1024)
     wanted = parser.parse_args()
     print(f"{platform.platform()}, {os.cpu_count()} cores, jax {jax.__version__}, numpy {np.__version__}")
-    print(f"first evaluation at N = 1024, compilation included: {compile_seconds():.2f} s more than the second")
+    print(
+        f"first evaluation at N = 1024, compilation included: {compile_seconds():.2f} s more than the second"
+    )
     print(f"{'N':>6} {'bins':>4} {'(a) ms':>8} {'(b) ms':>8} {'(b)/(a)':>8} {'(v) ms':>8} {'(v)/(a)':>8} "
           f"{'(c) ms':>9} {'(c)/(b)':>8} {'peak GiB':>8}")  # fmt: skip
     grown: dict[int, list[tuple[int, float]]] = {}
@@ -100,7 +104,11 @@ def main() -> None:
                 continue
             t = row(frames, n_bins, frames <= wanted.dense_up_to)
             grown.setdefault(n_bins, []).append((frames, t["structured"]))
-            slow = f"{t['dense']:9.1f} {t['dense'] / t['structured']:8.1f}" if "dense" in t else f"{'-':>9} {'-':>8}"
+            slow = (
+                f"{t['dense']:9.1f} {t['dense'] / t['structured']:8.1f}"
+                if "dense" in t
+                else f"{'-':>9} {'-':>8}"
+            )
             peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
             print(f"{frames:6d} {n_bins:4d} {t['read']:8.2f} {t['structured']:8.2f} {t['structured'] / t['read']:8.1f} "
                   f"{t['gradient']:8.2f} {t['gradient'] / t['read']:8.1f} {slow} {peak:8.2f}", flush=True)  # fmt: skip

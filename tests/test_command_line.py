@@ -88,6 +88,15 @@ def test_the_command_line_overrides_the_configuration(heterodyne, run_file):
     assert document["verdict"] == "converged"
 
 
+def test_skipped_lags_and_the_settled_designs_stand_in_the_result(heterodyne, run_file):
+    document = json.loads(heterodyne("fit", run_file, *FREE, "--skip-lags", "5", "--json").out)
+    kept = document["provenance"]["data"][0]["n_frames"] - 5
+    assert {row["n_pairs"] for row in document["bins"]} == {kept * (kept - 1) // 2}
+    assert document["provenance"]["config"]["skip_lags"] == document["provenance"]["skip_lags"] == 5
+    assert document["provenance"]["config"]["contrast"] == "auto"
+    assert document["provenance"]["scaling"]["contrast"].endswith(" (auto)")
+
+
 def test_too_few_iterations_have_status_3_and_are_written(heterodyne, run_file):
     start = ("--start", "D0=50", "--start", "alpha=0.9")
     done = heterodyne("fit", run_file, *FREE, *start, "--max-iterations", "1", "-o", "out")

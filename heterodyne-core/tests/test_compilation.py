@@ -15,9 +15,15 @@ model.correlation({}, [0.1, 0.2, 0.3], 0.01, 0.0)
 
 
 def run(**environment):
-    clean = {k: v for k, v in os.environ.items() if k not in ("HETERODYNE_CACHE", "JAX_COMPILATION_CACHE_DIR")}
+    clean = {
+        k: v for k, v in os.environ.items() if k not in ("HETERODYNE_CACHE", "JAX_COMPILATION_CACHE_DIR")
+    }
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM], env={**clean, **environment}, capture_output=True, text=True, check=True
+        [sys.executable, "-c", PROGRAM],
+        env={**clean, **environment},
+        capture_output=True,
+        text=True,
+        check=True,
     )
     return done.stdout.strip()
 

@@ -54,7 +54,7 @@ def test_everything_that_fit_and_load_accept_has_a_key():
 def test_defaults_are_those_of_fit():
     defaults = {name: p.default for name, p in signature(fit).parameters.items()}
     config = FitConfig()
-    for name in ("model", "optimizer", "contrast", "offset"):
+    for name in ("model", "optimizer", "contrast", "offset", "skip_lags"):
         assert getattr(config, name) == defaults[name]
 
 
@@ -226,3 +226,14 @@ def test_empty_names_and_false_tags_are_rejected(tmp_path, text):
 def test_an_option_takes_whole_finite_numbers_from_its_least(kind, value):
     with pytest.raises(ConfigError, match="option 'n' must be"):
         Option("n", kind, 1, "a number", low=0).convert(value)
+
+
+@pytest.mark.parametrize(("given", "found"), [(3, 3), ("12", 12), (0.0, 0)])
+def test_lags_to_skip_are_a_whole_number(given, found):
+    assert create_config({"skip_lags": given}, "here").skip_lags == found
+
+
+@pytest.mark.parametrize("given", [-1, 1.5, "many", True])
+def test_other_lags_to_skip_are_named(given):
+    with pytest.raises(ConfigError, match=r"here: skip_lags: .* is not a"):
+        create_config({"skip_lags": given}, "here")

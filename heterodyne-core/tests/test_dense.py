@@ -7,8 +7,8 @@ import pytest
 from heterodyne.data.bin import read_bins
 from heterodyne.data.simulation import simulate
 from heterodyne.data.two_time import TwoTime
-from heterodyne.kernels.sums import pair_sums
 from heterodyne.kernels.meshgrid import correlation_matrix
+from heterodyne.kernels.sums import pair_sums
 from heterodyne.model import create_model
 
 MODELS = ("two-component", "static-reference", "no-flow", "equilibrium", "static")

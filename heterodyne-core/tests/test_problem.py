@@ -1,10 +1,12 @@
 """Choices that make a problem, and the choices that are refused."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from heterodyne.data.simulation import simulate
-from heterodyne.errors import DataError, ParameterError
+from heterodyne.errors import ConfigError, DataError, ParameterError
 from heterodyne.io.loading import load
 from heterodyne.model import create_model
 from heterodyne.problem import create_problem
@@ -137,3 +139,18 @@ def test_the_same_frames_of_a_bin_count_once(tmp_path):
 def test_too_few_pairs_of_frames_are_rejected():
     with pytest.raises(DataError, match="3 pairs of frames cannot determine 5 numbers"):
         create_problem(simulate("static", frames=3, phi=0.0), create_model("static"))
+
+
+def test_pairs_that_are_left_out_do_not_count_for_what_can_be_fitted():
+    few = simulate("static", phi=0.0, frames=8)
+    static = create_model("static")
+    create_problem(few, static, skip_lags=4)  # 6 pairs for 3 parameters, a contrast and an offset
+    with pytest.raises(DataError, match="5 pairs of frames cannot determine 5 numbers"):
+        create_problem(replace(few, bad_pairs=[[0, 0, 7]]), static, skip_lags=4)
+
+
+@pytest.mark.parametrize("lags", [-1, 17, 2.0, True])
+def test_lags_that_cannot_be_skipped_are_refused(lags):
+    with pytest.raises(ConfigError, match="skip_lags"):
+        problem(skip_lags=lags)
+    assert problem(skip_lags=10).skip_lags == 10

@@ -21,7 +21,7 @@ def fit(data, **options):
 
 
 def deviations(found):
-    return np.array([(found.values[name] - TRUTH[name]) / found.errors[name] for name in FREE])
+    return np.array([(found.values[name] - TRUTH[name]) / found.errors_independent[name] for name in FREE])
 
 
 @pytest.fixture(scope="module")

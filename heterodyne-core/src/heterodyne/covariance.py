@@ -14,18 +14,20 @@ Econometrica 55 (1987) 703. A cluster is a set of bins with the same speckle.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 
 import numpy as np
 from scipy.signal import oaconvolve
 from scipy.special import stdtrit
 
+from heterodyne.identifiability import Spectrum
+from heterodyne.kernels.scores import ScorePart
+
 _LONGEST = 0.2  # of the frames: a longer bandwidth leaves too few independent stretches
 _FACTOR = 4.0  # bandwidth in integrated correlation times of the scores
 _FREEDOM = 1.5  # degrees of freedom per stretch of one bandwidth
-_GRAIN = 16  # the kernel is resolved by this many steps per bandwidth
-
-Rows = Callable[[int], np.ndarray]
-"""Scores of a band of rows from this frame on, (p, rows, N); 0 on the diagonal."""
+_GRAIN = 16  # squares per bandwidth in B
+_MEMORY = 5e8  # bytes for the scores on squares
 
 
 def quantile(dof: float, level: float = 0.95) -> float:
@@ -50,39 +52,80 @@ def sandwich(hessian: np.ndarray, meat: np.ndarray) -> np.ndarray:
     return half @ half.T
 
 
-def frame_scores(rows: Rows, frames: int, band: int) -> np.ndarray:
+def robust_covariance(found: Spectrum, meat: np.ndarray) -> np.ndarray:
+    """The sandwich over all directions but flat ones, (p, p), in the coordinates of the spectrum."""
+    keep = ~found.flat
+    basis = found.vectors[:, keep] / found.size[:, None]
+    return basis @ sandwich(np.diag(found.eigenvalues[keep]), basis.T @ meat @ basis) @ basis.T
+
+
+def frame_scores(parts: Iterable[ScorePart], frames: int) -> np.ndarray:
     """F_i = Σ_j s_ij, (p, N)."""
-    return np.concatenate([rows(first).sum(axis=2) for first in range(0, frames, band)], axis=1)[:, :frames]
+    return _accumulated(parts, frames, lambda size: np.zeros((size, frames)), _add_to_frames)
 
 
-def meat(rows: Rows, frames: np.ndarray, bandwidth: int, band: int) -> np.ndarray:
-    """A - B of one cluster, (p, p), from its scores and their frame sums F (p, N).
+def coarse_scores(parts: Iterable[ScorePart], frames: int, grain: int) -> np.ndarray:
+    """The scores, both orders of every pair, summed over squares of ``grain`` frames, (p, n, n)."""
+    n = -(-frames // grain)
+    return _accumulated(
+        parts, frames, lambda size: np.zeros((size, n, n)), partial(_add_to_squares, grain=grain)
+    )
 
-    A kernel that reaches over b of N frames sees (1 - b/N) of the variance, which is made up for. For B the
-    scores are summed over squares of b/16 frames, over which the kernel hardly changes.
+
+def _accumulated(
+    parts: Iterable[ScorePart],
+    frames: int,
+    empty: Callable[[int], np.ndarray],
+    add: Callable[[np.ndarray, ScorePart], None],
+) -> np.ndarray:
+    total: np.ndarray | None = None
+    for first, second, scores in parts:
+        inside = scores[:, : max(frames - first, 0), : max(frames - second, 0)]
+        total = empty(len(scores)) if total is None else total
+        if inside.size:
+            add(total, ScorePart(first, second, inside))
+    assert total is not None
+    return total
+
+
+def _add_to_frames(total: np.ndarray, part: ScorePart) -> None:
+    _, rows, columns = part.scores.shape
+    total[:, part.first : part.first + rows] += part.scores.sum(axis=2)
+    total[:, part.second : part.second + columns] += part.scores.sum(axis=1)
+
+
+def _add_to_squares(total: np.ndarray, part: ScorePart, grain: int) -> None:
+    _, rows, columns = part.scores.shape
+    i = (part.first + np.arange(rows)) // grain
+    j = (part.second + np.arange(columns)) // grain
+    summed = part.scores
+    for axis, place in ((1, i), (2, j)):
+        if grain > 1:
+            summed = np.add.reduceat(summed, np.unique(place, return_index=True)[1], axis=axis)
+    i, j = np.unique(i), np.unique(j)
+    total[:, i[0] : i[-1] + 1, j[0] : j[-1] + 1] += summed
+    total[:, j[0] : j[-1] + 1, i[0] : i[-1] + 1] += summed.transpose(0, 2, 1)
+
+
+def meat(frames: np.ndarray, coarse: np.ndarray, bandwidth: int, grain: int) -> np.ndarray:
+    """A - B of one cluster, (p, p), from its frame scores F (p, N) and its scores on squares of ``grain``.
+
+    A kernel that reaches over b of N frames sees (1 - b/N) of the variance, which is made up for.
     """
-    n = frames.shape[1]
     a = frames @ bartlett(frames, bandwidth).T
-    grain = max(bandwidth // _GRAIN, 1)
-    s = coarse_scores(rows, n, band, grain)
-    smoothed = bartlett(bartlett(s, bandwidth, grain), bandwidth, grain, axis=1)
-    b = 0.5 * np.einsum("pij,qij->pq", s, smoothed, optimize=True)
-    found = (a - b) / (1.0 - bandwidth / n)
+    smoothed = bartlett(bartlett(coarse, bandwidth, grain), bandwidth, grain, axis=1)
+    b = 0.5 * np.einsum("pij,qij->pq", coarse, smoothed, optimize=True)
+    found = (a - b) / (1.0 - bandwidth / frames.shape[1])
     return 0.5 * (found + found.T)
 
 
-def coarse_scores(rows: Rows, frames: int, band: int, grain: int) -> np.ndarray:
-    """The scores summed over squares of ``grain`` frames, (p, n, n)."""
-    n = -(-frames // grain)
-    edges = np.arange(n) * grain
-    total: np.ndarray | None = None
-    for first in range(0, frames, band):
-        part = rows(first)[:, : frames - first, :frames]
-        columns = np.add.reduceat(part, edges, axis=2) if grain > 1 else part
-        total = np.zeros((len(part), n, n)) if total is None else total
-        np.add.at(total, (slice(None), np.arange(first, first + part.shape[1]) // grain), columns)
-    assert total is not None
-    return total
+def grain_of(frames: int, bandwidth: int, parameters: int) -> int:
+    """Frames per square for B: over b/16 the kernel hardly changes; coarser where memory asks for it.
+
+    B is of the order b/N of A, so that in long series a coarse B does no harm.
+    """
+    affordable = int(np.sqrt(_MEMORY / (8.0 * parameters)))
+    return max(bandwidth // _GRAIN, -(-frames // affordable), 1)
 
 
 def bartlett(x: np.ndarray, bandwidth: int, grain: int = 1, axis: int = -1) -> np.ndarray:
@@ -91,7 +134,9 @@ def bartlett(x: np.ndarray, bandwidth: int, grain: int = 1, axis: int = -1) -> n
     reach = min(-(-bandwidth // grain), size)
     half = 1.0 - grain / bandwidth * np.arange(reach)
     kernel = np.concatenate([half[:0:-1], half])
-    return oaconvolve(x, kernel.reshape([-1 if k == axis % x.ndim else 1 for k in range(x.ndim)]), "same", axes=axis)
+    return oaconvolve(
+        x, kernel.reshape([-1 if k == axis % x.ndim else 1 for k in range(x.ndim)]), "same", axes=axis
+    )
 
 
 def bandwidth_of(frames: Iterable[np.ndarray], fewest: int) -> int:
@@ -109,7 +154,11 @@ def correlation_time(frames: np.ndarray) -> float:
     """1 + 2 Σ ρ(k) of the whitened frame scores (p, N), summed to the first window of 5 times itself."""
     n = frames.shape[1]
     values, vectors = np.linalg.eigh(frames @ frames.T / n)
-    keep = values > 1e-12 * values[-1]
+    keep = values > 1e-12 * max(values[-1], np.finfo(float).tiny)
+    if not keep.any():
+        return 1.0
+    if not keep.any():  # no parameter acts on these frames
+        return 1.0
     white = (vectors[:, keep] / np.sqrt(values[keep])).T @ frames
     time = 1.0
     for lag in range(1, n // 2):

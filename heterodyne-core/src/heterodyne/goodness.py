@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from heterodyne.data.bin import PADDING, Bin
+from heterodyne.data.bin import Bin
+from heterodyne.data.parts import upper_parts
 from heterodyne.data.tiles import StreamedBin
 from heterodyne.kernels.meshgrid import averaged_tile
 
@@ -26,7 +26,7 @@ def neighbour_noise(
     compared.
     """
     square, count = 0.0, 0
-    for first, second, c2, weights in _parts(one):
+    for first, second, c2, weights in upper_parts(one):
         s = averaged_tile(model, params, one.t, one.nodes, first, second, *c2.shape)
         more_square, more_count = _neighbour_sums(c2 - offset - contrast * s, weights)
         square, count = square + more_square, count + more_count
@@ -38,27 +38,6 @@ def _neighbour_sums(residual: np.ndarray, weights: np.ndarray) -> tuple[float, i
     product = weights[:, 1:] * weights[:, :-1]
     both = product > 0
     harmonic = np.divide(product, weights[:, 1:] + weights[:, :-1], out=product, where=both)
-    terms = np.where(both, np.diff(residual, axis=1) ** 2 * harmonic, 0.0)
+    with np.errstate(invalid="ignore"):  # values that are not used may be NaN or infinite
+        terms = np.where(both, np.diff(residual, axis=1) ** 2 * harmonic, 0.0)
     return float(terms.sum()), int(np.count_nonzero(both))
-
-
-def _parts(one: Bin | StreamedBin) -> Iterator[tuple[int, int, np.ndarray, np.ndarray]]:
-    """First row, first column, c2 and W of parts that cover the upper triangle; W is 0 outside of it."""
-    if isinstance(one, StreamedBin):
-        size = one.tiles.size
-        for (i, j), tile in one.tiles.read(one.tiles.places()):
-            first, second = i * size, j * size
-            weights = np.outer(one.weight[first : first + size], one.weight[second : second + size])
-            weights[np.isnan(tile)] = 0.0
-            yield first, second, tile, np.triu(weights, 1) if i == j else weights
-        return
-    for first in range(0, len(one.d), PADDING):
-        rows = slice(first, first + PADDING)
-        weights = np.triu(one.weights(rows), first + 1)
-        d = one.d[rows]
-        yield (
-            first,
-            0,
-            one.reference + np.divide(d, weights, out=np.zeros_like(d), where=weights > 0),
-            weights,
-        )

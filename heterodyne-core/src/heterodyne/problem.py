@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
-from numbers import Integral, Real
+from numbers import Real
 from types import MappingProxyType
 from typing import Any
 
@@ -216,7 +216,7 @@ def _pair_count(data: TwoTime, skip_lags: int) -> int:
 
 
 def _check_lags(skip_lags: object, sets: tuple[TwoTime, ...]) -> None:
-    if not isinstance(skip_lags, Integral) or isinstance(skip_lags, bool) or skip_lags < 0:
+    if not isinstance(skip_lags, int | np.integer) or isinstance(skip_lags, bool) or skip_lags < 0:
         raise ConfigError(f"skip_lags must be a whole number of frames, 0 or more, not {skip_lags!r}")
     fewest = min(data.n_frames for data in sets)
     if skip_lags and skip_lags >= fewest - 3:

@@ -56,10 +56,13 @@ class Objective:
         """∂(value)/∂u of every varying parameter."""
         return np.where(self.log, self.to_values(u), 1.0)
 
+    def theta(self, u: np.ndarray) -> np.ndarray:
+        """All parameters of the model at u, in the order of its table."""
+        return np.array(list(self.problem.expand(self.to_values(u)).values()))
+
     def sums(self, u: np.ndarray, jacobian: bool = True) -> PairSums:
         """The sums over all pairs at u."""
-        theta = np.array(list(self.problem.expand(self.to_values(u)).values()))
-        return pair_sums(self.problem.model, theta, self.bins, jacobian)
+        return pair_sums(self.problem.model, self.theta(u), self.bins, jacobian)
 
     def solve(self, u: np.ndarray) -> tuple[NormalEquations, SolvedScaling]:
         """The normal equations at u and the scaling that solves them."""

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from heterodyne.covariance import robust_covariance
 from heterodyne.finite_bins import orders_of
 from heterodyne.goodness import neighbour_noise
 from heterodyne.identifiability import FLAT, Spectrum, independent_covariance, spectrum
@@ -14,37 +15,88 @@ from heterodyne.problem import Problem
 from heterodyne.result import BinScaling, Estimate, Fit
 from heterodyne.scaling import AUTO
 from heterodyne_nlsq.objective import Objective
+from heterodyne_nlsq.robust import robust_meat
 from heterodyne_nlsq.trust_region import Solution
 
 _BOUND = {-1: "at low", 1: "at high"}
+_COMMON = 2.0  # ratio of errors from which bins are said to share noise
 
 
-def create_fit(objective: Objective, solution: Solution, seconds: float, doubts: tuple[str, ...] = ()) -> Fit:
-    """The result at a solution, errors for independent elements of c2; ``doubts`` join the message."""
+def create_fit(
+    objective: Objective,
+    solution: Solution,
+    seconds: float,
+    robust: bool = True,
+    doubts: tuple[str, ...] = (),
+) -> Fit:
+    """The result at a solution; ``doubts`` join the message.
+
+    Errors are robust, or take all elements of c2 for independent where ``robust`` is not wanted.
+    """
     problem, here = objective.problem, at_solution(objective, solution)
-    equations, scaling, free, found = here
-    names = [name for name, is_free in zip(problem.varying, free, strict=True) if is_free]
-    slopes = objective.slopes(solution.x)[free]
-    covariance = independent_covariance(found) * np.outer(slopes, slopes)
-    keep = np.flatnonzero(~found.undetermined)
-    noise, orders = _neighbour_noise(objective, solution, scaling), orders_of(objective.bins)
+    errors = _errors(objective, solution, here, robust)
+    names = [name for name, is_free in zip(problem.varying, here.free, strict=True) if is_free]
+    slopes = objective.slopes(solution.x)[here.free]
+    covariance = errors.covariance * np.outer(slopes, slopes)
+    keep = np.flatnonzero(~errors.undetermined)
+    noise, orders = _neighbour_noise(objective, solution, here.scaling), orders_of(objective.bins)
+    doubts = (*errors.doubts, *doubts)
     return Fit(
         model=problem.model.name,
         optimizer="nlsq",
-        estimates=_estimates(objective, solution, names, covariance, found.undetermined),
+        estimates=_estimates(objective, solution, names, errors),
         scaling=_bins(objective, here, noise),
         covariance=covariance[np.ix_(keep, keep)],
         covariance_names=tuple(names[k] for k in keep),
         statistics={
-            **_statistics(solution, equations, scaling, noise, seconds),
+            **_statistics(solution, here.equations, here.scaling, noise, seconds),
+            **errors.statistics,
             "bin_average": str(orders),
             "bin_nodes": [orders.q, orders.phi],
         },
-        identifiability=_identifiability(found, names),
+        identifiability=_identifiability(here.found, names, errors.undetermined),
         verdict=solution.verdict,
-        message="; ".join(filter(None, (_message(problem, solution, scaling, objective), *doubts))),
+        message="; ".join(filter(None, (_message(problem, solution, here.scaling, objective), *doubts))),
         provenance={"scaling": _designs(objective)},
         problem=problem,
+    )
+
+
+class _Errors(NamedTuple):
+    """Covariances over the free coordinates (p, p), which of those are undetermined, and what to say."""
+
+    covariance: np.ndarray
+    independent: np.ndarray
+    undetermined: np.ndarray
+    statistics: dict[str, Any]
+    doubts: tuple[str, ...]
+
+
+def _errors(objective: Objective, solution: Solution, here: AtSolution, robust: bool) -> _Errors:
+    independent = independent_covariance(here.found)
+    if not robust or not here.free.any():
+        return _Errors(independent, independent, here.found.undetermined, {"errors": "independent"}, ())
+    weighted = objective.weighted(residual_noise(objective, solution))
+    meat = robust_meat(weighted, solution.x, here.free)
+    covariance = robust_covariance(here.found, meat.matrix)
+    width = (objective.high - objective.low)[here.free]
+    undetermined = here.found.undetermined | (2.0 * np.sqrt(np.diag(covariance)) > width)
+    statistics = {"errors": "robust", "bandwidth": meat.bandwidth, "dof": meat.dof}
+    if meat.shared is None:
+        return _Errors(covariance, independent, undetermined, statistics, ())
+    shared = robust_covariance(here.found, meat.shared)
+    together, apart = (np.diag(matrix)[~undetermined] for matrix in (shared, covariance))
+    ratio = float(np.sqrt(np.max(together / apart, initial=0.0)))
+    doubt = (
+        f"errors would be up to {ratio:.1f} times larger with the bins taken for correlated: "
+        "look for noise that they share (beam, drift)"
+    )
+    return _Errors(
+        covariance,
+        independent,
+        undetermined,
+        {**statistics, "common_noise_ratio": ratio},
+        (doubt,) if ratio > _COMMON else (),
     )
 
 
@@ -113,16 +165,15 @@ def _neighbour_noise(objective: Objective, solution: Solution, scaling: SolvedSc
 
 
 def _estimates(
-    objective: Objective,
-    solution: Solution,
-    names: list[str],
-    covariance: np.ndarray,
-    undetermined: np.ndarray,
+    objective: Objective, solution: Solution, names: list[str], errors: _Errors
 ) -> tuple[Estimate, ...]:
     problem = objective.problem
     values = problem.expand(objective.to_values(solution.x))
-    errors = dict(zip(names, np.where(undetermined, np.nan, np.sqrt(np.diag(covariance))), strict=True))
-    lost = {name for name, is_lost in zip(names, undetermined, strict=True) if is_lost}
+    slopes = dict(zip(problem.varying, objective.slopes(solution.x), strict=True))
+    both = np.sqrt([np.diag(errors.covariance), np.diag(errors.independent)])
+    columns = np.where(errors.undetermined, np.nan, both).T
+    known = {name: slopes[name] * row for name, row in zip(names, columns, strict=True)}
+    lost = {name for name, is_lost in zip(names, errors.undetermined, strict=True) if is_lost}
     active = dict(zip(problem.varying, solution.active, strict=True))
 
     def status(name: str) -> str:
@@ -133,20 +184,27 @@ def _estimates(
         return _BOUND.get(int(active[name]), "undetermined" if name in lost else "determined")
 
     def estimate(name: str) -> Estimate:
-        row, error = problem.parameters[name], float(errors.get(name, np.nan))
-        start, vary = float(row.start), name in active
-        return Estimate(
-            name, values[name], error, error, row.unit, row.low, row.high, start, vary, status(name)
-        )
+        row, (error, independent) = problem.parameters[name], known.get(name, (np.nan, np.nan))
+        place = (row.unit, row.low, row.high, float(row.start), name in active, status(name))
+        return Estimate(name, values[name], float(error), float(independent), *place)
 
     return tuple(estimate(name) for name in problem.parameters)
 
 
 def _bins(objective: Objective, here: AtSolution, noise: np.ndarray) -> tuple[BinScaling, ...]:
-    columns = (here.scaling.contrast, here.scaling.offset, *scaling_errors(here), noise)
+    contrast_error, offset_error = scaling_errors(here)
     return tuple(
-        BinScaling(one.q, one.phi, *map(float, row), int(one.pairs))
-        for one, *row in zip(objective.bins, *columns, strict=True)
+        BinScaling(
+            one.q,
+            one.phi,
+            float(here.scaling.contrast[k]),
+            float(here.scaling.offset[k]),
+            float(contrast_error[k]),
+            float(offset_error[k]),
+            float(noise[k]),
+            int(one.pairs),
+        )
+        for k, one in enumerate(objective.bins)
     )
 
 
@@ -170,12 +228,12 @@ def _statistics(
     }
 
 
-def _identifiability(found: Spectrum, names: list[str]) -> dict[str, Any]:
+def _identifiability(found: Spectrum, names: list[str], undetermined: np.ndarray) -> dict[str, Any]:
     return {
         "names": names,
         "rank": found.rank,
         "eigenvalues": [float(value) for value in found.eigenvalues],
-        "undetermined": [name for name, lost in zip(names, found.undetermined, strict=True) if lost],
+        "undetermined": [name for name, lost in zip(names, undetermined, strict=True) if lost],
     }
 
 

@@ -28,6 +28,13 @@ OPTIONS = (
     ),
     Option("memory", float, 0.0, "GiB that data may take in memory, 0: half of what is free", low=0.0),
     Option("bin_average", bool, True, "average S over the widths of bins that have them"),
+    Option(
+        "errors",
+        str,
+        "robust",
+        "standard errors: robust against shared frames, or as if all elements were independent",
+        ("robust", "independent"),
+    ),
     Option("starts", int, 64, "points to try where start values are missing", low=1),
     Option("polish", int, 3, "how many of the best points are fitted to the end", low=1),
     Option("seed", int, 0, "seed of the points to try", low=0),

@@ -1,4 +1,4 @@
-"""The choice ``auto`` of contrast and offset: one per bin where the data tell every contrast, else one per q."""
+"""``auto`` of contrast and offset: one per bin where the data tell every contrast, else one per q."""
 
 from __future__ import annotations
 

@@ -91,3 +91,34 @@ def _around_prior(row: Parameter, u: float, duration: float) -> float:
         return 0.5 * (row.low + row.high) + 0.45 * u * (row.high - row.low)
     width = row.prior.width / (duration if row.prior.per_duration else 1.0)
     return row.prior.location + 0.5 * u * width
+
+
+def exchanged(objective: Objective, u: np.ndarray) -> np.ndarray | None:
+    """The point with reference and sample exchanged and f → 1 - f, None where the model has no two of them.
+
+    Exact for a constant fraction, and for any other the place where the second-best minimum is found.
+    f1 is chosen so that 1 - f changes as it should in the middle of the data.
+    """
+    problem = objective.problem
+    values = problem.expand(objective.to_values(u))
+    pairs = [(name, name.replace("_ref", "_sample")) for name in values if name.endswith("_ref")]
+    if not pairs or not all(two in values for _, two in pairs):
+        return None
+    swapped = dict(values)
+    for one, two in pairs:
+        swapped[one], swapped[two] = values[two], values[one]
+    if "x" in values:
+        swapped["x"] = 1.0 - values["x"]
+    if "f0" in values:
+        swapped |= _exchanged_fraction(values, float(np.mean([data.t.mean() for data in problem.data])))
+    point = np.array([swapped[name] for name in problem.varying])
+    point = np.clip(point, problem.column("low"), problem.column("high"))
+    return objective.to_coordinates(point)
+
+
+def _exchanged_fraction(values: dict[str, float], middle: float) -> dict[str, float]:
+    """f0, f1 and f3 of 1 - f at the middle time: an exponential of the same value and slope, f3 = 0."""
+    growth = values["f0"] * np.exp(np.clip(values["f1"] * (middle - values["f2"]), -50.0, 50.0))
+    other = float(np.clip(1.0 - growth - values["f3"], 0.02, 0.98))
+    f1 = -values["f1"] * growth / other
+    return {"f0": float(other * np.exp(-f1 * (middle - values["f2"]))), "f1": f1, "f3": 0.0}

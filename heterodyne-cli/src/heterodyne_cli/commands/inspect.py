@@ -85,12 +85,19 @@ def _statistics(data: TwoTime, bin: int) -> dict[str, Any]:
     """One matrix in numbers; first - long is the contrast if the first lag shows no decay and no fringe."""
     import numpy as np
 
+    from heterodyne.data.bin import given_weights, left_out_pairs
     from heterodyne.data.validation import checked
 
     raw = data.c2[bin]
-    c2, used = checked(raw, np.asarray(data.mask)[bin], f"bin {bin + 1} ({data.label(bin)})")
-    kept = c2[np.ix_(used, used)].astype(float)
-    first, far = np.diag(kept, 1).mean(), kept[np.triu_indices(len(kept), (3 * len(kept)) // 4)].mean()
+    weight, of_pairs = given_weights(data, bin)
+    left_out = left_out_pairs(data, bin, 0, of_pairs)
+    mask, where = data.mask[bin] & (weight > 0), f"bin {bin + 1} ({data.label(bin)})"
+    c2, used = checked(raw, mask, where, left_out if len(left_out) else None)
+    c2 = c2.astype(float)
+    c2[tuple(left_out.T)] = np.nan
+    kept = c2[np.ix_(used, used)]
+    first = np.nanmean(np.diag(kept, 1))
+    far = np.nanmean(kept[np.triu_indices(len(kept), (3 * len(kept)) // 4)])
     return {
         "q": float(data.q[bin]),
         "phi": float(data.phi[bin]),

@@ -20,7 +20,7 @@ _THINNED = 1024  # frames of the thinned matrix at most; one without more is not
 
 
 class Excerpts(NamedTuple):
-    """Windows of consecutive frames, and the thinned matrix; empty where all their frames are masked."""
+    """Windows of consecutive used frames, and the thinned matrix; without those that hold nothing to fit."""
 
     windows: tuple[Bin, ...]
     thinned: tuple[Bin, ...]
@@ -28,10 +28,9 @@ class Excerpts(NamedTuple):
 
 def excerpts(one: StreamedBin) -> Excerpts:
     """The excerpts of one bin, in one pass over its tiles."""
-    frames = one.tiles.source.frames
-    starts = np.linspace(0, max(frames - _WINDOW, 0), _WINDOWS if frames > _THINNED else 1).astype(int)
-    wanted = [np.arange(start, min(start + _WINDOW, frames)) for start in starts]
-    wanted.append(np.arange(0, frames, -(-frames // _THINNED)))
+    used = np.flatnonzero(one.weight)
+    starts = np.linspace(0, max(len(used) - _WINDOW, 0), _WINDOWS if len(used) > _THINNED else 1).astype(int)
+    wanted = [used[start : start + _WINDOW] for start in starts] + [used[:: -(-len(used) // _THINNED)]]
     found = [_bin(one, kept, c2) for kept, c2 in zip(wanted, _submatrices(one, wanted), strict=True)]
     windows, thinned = (
         tuple(part for part in parts if part is not None) for parts in (found[:-1], found[-1:])
@@ -52,8 +51,8 @@ def _submatrices(one: StreamedBin, wanted: list[np.ndarray]) -> list[np.ndarray]
 
 
 def _bin(one: StreamedBin, frames: np.ndarray, c2: np.ndarray) -> Bin | None:
-    weight = one.weight[frames]
-    bad = np.argwhere(np.triu(np.isnan(c2), 1) & (weight > 0) & (weight[:, None] > 0))
+    """The excerpt as a bin, None if its values are all the same or too few."""
+    bad = np.argwhere(np.triu(np.isnan(c2), 1))
     try:
         data = TwoTime(
             c2[None],
@@ -63,9 +62,8 @@ def _bin(one: StreamedBin, frames: np.ndarray, c2: np.ndarray) -> Bin | None:
             float(one.t[frames[1]] - one.t[frames[0]]),
             dq=np.array(one.dq),
             dphi=np.array(one.dphi),
-            mask=weight > 0,
             bad_pairs=np.insert(bad, 0, 0, axis=1),
-            weight=weight[None],
+            weight=one.weight[None, frames],
         )
         return read_bin(data, 0)
     except DataError:

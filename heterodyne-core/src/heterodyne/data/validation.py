@@ -192,7 +192,7 @@ def gap(where: str, value: float, first: int, second: int, count: int) -> DataEr
     more = f" and at {count - 1} more places" if count > 1 else ""
     return DataError(
         f"{where}: c2 is {kind} at frames ({first + 1}, {second + 1}) of those read{more}; "
-        "select frames without them, mask them, or list single ones in bad_pairs"
+        "select frames without them, mask them, or list single ones in bad_pairs, counted from 0"
     )
 
 

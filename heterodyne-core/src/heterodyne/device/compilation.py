@@ -32,8 +32,8 @@ def keep_compiled_code() -> Path | None:
     """
     from heterodyne.kernels._jax import jax
 
-    if jax.config.jax_compilation_cache_dir:
-        return Path(jax.config.jax_compilation_cache_dir)
+    if configured := jax.config.values.get("jax_compilation_cache_dir"):
+        return Path(configured)
     folder = cache_folder()
     if folder is None or not _writable(folder):
         return None
@@ -49,7 +49,9 @@ def _processor() -> str:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
         lines = [platform.processor()]
-    features = [line for line in lines if line.startswith(("model name", "flags", "Features"))][:2] or lines[:1]
+    features = [line for line in lines if line.startswith(("model name", "flags", "Features"))][:2] or lines[
+        :1
+    ]
     return f"{platform.machine()}-{sha256(''.join(features).encode()).hexdigest()[:12]}"
 
 

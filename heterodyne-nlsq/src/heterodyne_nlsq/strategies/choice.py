@@ -41,7 +41,7 @@ def choose(problem: Problem, strategy: str, memory: float) -> Choice:
     if strategy == "streamed" and obstacle:
         raise ConfigError(f"strategy streamed: {obstacle} in memory; use direct or auto")
     fits = needed <= allowed
-    words = f"{size} need {needed / _GIB:.2g} GiB in memory, {allowed / _GIB:.3g} GiB allowed"
+    words = f"{size} {needed / _GIB:.2g} GiB in memory, {allowed / _GIB:.3g} GiB allowed"
     if strategy in ("direct", "streamed"):
         return Choice(strategy, strategy == "streamed", f"asked for; {words}", allowed)
     streamed = not fits and not obstacle and max(one.n_frames for one in problem.data) > TILE
@@ -75,7 +75,8 @@ def _by_pair(data: object) -> bool:
 def _size(problem: Problem) -> str:
     count, frames = sum(one.n_bins for one in problem.data), {one.n_frames for one in problem.data}
     upto = "up to " if len(frames) > 1 else ""
-    return f"{count} {'matrix' if count == 1 else 'matrices'} of {upto}{max(frames)}²"
+    matrices, need = ("matrix", "needs") if count == 1 else ("matrices", "need")
+    return f"{count} {matrices} of {upto}{max(frames)}² {need}"
 
 
 def _obstacle(problem: Problem) -> str:

@@ -18,14 +18,16 @@ def on_excerpts(objective: Objective) -> tuple[Objective, ...]:
     """The objective on windows of its streamed bins, on the thinned bins, and on both together.
 
     Windows tell fast fringes, which the thinned bins alias; these tell what is slow. All parts of one bin
-    share its contrast and offset. Raises `DataError` if no part holds frames that can be used.
+    share its contrast and offset. Raises `DataError` if no part holds anything to fit.
     """
     found = [excerpts(one) for one in objective.bins if isinstance(one, StreamedBin)]
     windows, thinned = ([parts[k] for parts in found] for k in (0, 1))
     both = [parts.windows + parts.thinned for parts in found]
     made = tuple(_on(objective, parts) for parts in (windows, thinned, both) if any(parts))
     if not made:
-        raise DataError("too many frames are masked to find a start in parts of the data: give start values")
+        raise DataError(
+            "c2 is constant in every part of the data in which a start is sought: give start values"
+        )
     return made
 
 

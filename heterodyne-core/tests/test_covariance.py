@@ -1,0 +1,143 @@
+"""The sandwich's parts against their definitions, element by element."""
+
+import numpy as np
+import pytest
+
+from heterodyne.covariance import (
+    bandwidth_of,
+    bartlett,
+    coarse_scores,
+    correlation_time,
+    frame_scores,
+    grain_of,
+    meat,
+    quantile,
+    robust_covariance,
+    sandwich,
+)
+from heterodyne.data.bin import read_bins
+from heterodyne.data.simulation import simulate
+from heterodyne.identifiability import spectrum
+from heterodyne.kernels.scores import Linear, ScorePart, score_parts
+from heterodyne.model import create_model
+
+N, P = 40, 3
+
+
+def kernel(bandwidth, n=N):
+    return np.maximum(0.0, 1.0 - np.abs(np.subtract.outer(np.arange(n), np.arange(n))) / bandwidth)
+
+
+def random_scores(seed=0):
+    """Symmetric scores (P, N, N) with an empty diagonal, and their upper triangle in parts."""
+    s = np.random.default_rng(seed).normal(size=(P, N, N))
+    s = np.triu(s, 1)
+    parts = [ScorePart(first, 0, s[:, first : first + 16]) for first in range(0, N, 16)]
+    return s + s.transpose(0, 2, 1), parts
+
+
+@pytest.mark.parametrize("bandwidth", [1, 2, 7, 40])
+def test_bartlett_is_a_product_with_the_kernel(bandwidth):
+    s, _ = random_scores()
+    np.testing.assert_allclose(bartlett(s, bandwidth), s @ kernel(bandwidth), atol=1e-12)
+    np.testing.assert_allclose(bartlett(s, bandwidth, axis=1), kernel(bandwidth) @ s, atol=1e-12)
+
+
+@pytest.mark.parametrize("bandwidth", [1, 3, 8])
+def test_the_meat_is_the_double_sum_less_what_it_counts_twice(bandwidth):
+    s, parts = random_scores()
+    frames = frame_scores(parts, N)
+    np.testing.assert_allclose(frames, s.sum(axis=2), atol=1e-12)
+    k = kernel(bandwidth)
+    a = frames @ k @ frames.T
+    b = 0.5 * np.einsum("pij,qkl,ik,jl->pq", s, s, k, k, optimize=True)
+    found = meat(frames, coarse_scores(parts, N, 1), bandwidth, 1)
+    np.testing.assert_allclose(found, (a - b) / (1 - bandwidth / N), rtol=1e-9)
+
+
+def test_with_a_bandwidth_of_one_pairs_that_share_a_frame_count_once():
+    s, parts = random_scores(1)
+    frames = frame_scores(parts, N)
+    pairs = [(i, j) for i in range(N) for j in range(i + 1, N)]
+    total = np.zeros((P, P))
+    for i, j in pairs:
+        sharing = sum(s[:, k, m] for k, m in pairs if {i, j} & {k, m})
+        total += np.outer(s[:, i, j], sharing)
+    found = meat(frames, coarse_scores(parts, N, 1), 1, 1) * (1 - 1 / N)
+    np.testing.assert_allclose(found, 0.5 * (total + total.T), rtol=1e-9)
+
+
+def test_coarse_scores_are_sums_over_squares():
+    s, parts = random_scores(2)
+    coarse = coarse_scores(parts, N, 6)
+    padded = np.zeros((P, 42, 42))
+    padded[:, :N, :N] = s
+    np.testing.assert_allclose(coarse, padded.reshape(P, 7, 6, 7, 6).sum(axis=(2, 4)), atol=1e-12)
+
+
+def test_squares_stay_small_and_fine_enough():
+    assert grain_of(300, 10, 13) == 1
+    assert grain_of(300, 60, 13) == 3
+    assert 8.0 * 13 * (16384 / grain_of(16384, 60, 13)) ** 2 <= 5e8
+
+
+def test_the_sandwich_never_falls_below_the_independent_covariance():
+    rng = np.random.default_rng(3)
+    root = rng.normal(size=(5, 4))
+    hessian = root.T @ root
+    inverse = np.linalg.inv(hessian)
+    np.testing.assert_allclose(sandwich(hessian, 4.0 * hessian), 4.0 * inverse, rtol=1e-9)
+    np.testing.assert_allclose(sandwich(hessian, -hessian), inverse, rtol=1e-9)
+    gained = sandwich(hessian, hessian + np.outer(root[0], root[0])) - inverse
+    assert np.linalg.eigvalsh(gained).min() > -1e-12
+
+
+def test_flat_directions_stay_out_of_the_sandwich():
+    hessian, meat_ = np.diag([4.0, 0.0, 1.0]), np.diag([8.0, 5.0, 3.0])
+    found = spectrum(hessian, np.full(3, 1e9))
+    np.testing.assert_allclose(np.diag(robust_covariance(found, meat_)), [0.5, 0.0, 3.0], atol=1e-12)
+
+
+@pytest.mark.parametrize("time", [1.0, 4.0, 10.0])
+def test_the_correlation_time_of_an_autoregression(time):
+    rho = (time - 1.0) / (time + 1.0)
+    rng = np.random.default_rng(4)
+    x = np.zeros((3, 20000))
+    noise = rng.normal(size=x.shape)
+    for i in range(1, x.shape[1]):
+        x[:, i] = rho * x[:, i - 1] + noise[:, i]
+    assert correlation_time(x) == pytest.approx(time, rel=0.1)
+    assert bandwidth_of([x], 1) == pytest.approx(4.0 * time, rel=0.15)
+    assert bandwidth_of([x[:, :100]], 90) == 20
+
+
+def test_scores_that_are_all_zero_have_no_memory():
+    assert correlation_time(np.zeros((2, 50))) == 1.0
+
+
+def test_the_quantile_is_students():
+    assert quantile(9.0) == pytest.approx(2.2621571628)
+    assert quantile(1e9) == pytest.approx(1.9599639845)
+
+
+def test_scores_are_residual_times_derivative():
+    data = simulate(model="static", params={"D0": 3e3, "alpha": 0.1, "D_offset": 0.0}, phi=[0.0], frames=50)
+    one, model = read_bins((data,))[0], create_model("static")
+    theta = np.array([2.5e3, 0.2, 10.0])
+    slopes = np.array([[0.3, 2.0, 0.0, 0.0], [-0.1, 0.0, 0.5, 1e-4]])
+    linear = Linear(0.14, 1.01, slopes, np.array([0.02, -0.03]), 0.05)
+    found = np.concatenate([part.scores for part in score_parts(model, theta, one, linear)], axis=1)
+    s = model.correlation(dict(zip(model.parameters, theta, strict=True)), data.t, data.q[0])
+    steps = 1e-4 * theta
+    ds = [
+        (
+            model.correlation(dict(zip(model.parameters, theta + step, strict=True)), data.t, data.q[0])
+            - model.correlation(dict(zip(model.parameters, theta - step, strict=True)), data.t, data.q[0])
+        )
+        / (2.0 * step.sum())
+        for step in np.diag(steps)
+    ]
+    derivative = np.tensordot(slopes, np.array([s, *ds]), axes=1) + linear.shift[:, None, None]
+    expected = np.triu(derivative * (data.c2[0] - 1.01 - 0.14 * s) / 0.05**2, 1)
+    np.testing.assert_allclose(found[:, :50, :50], expected, atol=1e-4 * np.abs(expected).max())
+    assert not found[:, :, 50:].any()

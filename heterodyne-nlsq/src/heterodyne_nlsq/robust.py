@@ -1,0 +1,139 @@
+"""Robust errors of a solution: clusters of bins, bandwidth, and the sandwich of `heterodyne.covariance`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from heterodyne.covariance import (
+    bandwidth_of,
+    coarse_scores,
+    degrees_of_freedom,
+    frame_scores,
+    grain_of,
+    meat,
+)
+from heterodyne.kernels.meshgrid import averaged_tile
+from heterodyne.kernels.scores import Linear, ScorePart, score_parts
+from heterodyne.normal_equations import SolvedScaling
+from heterodyne.scaling import ring_of
+from heterodyne_nlsq.objective import Objective
+
+_SAME_AZIMUTH = 0.5  # degrees, for bins whose width is 0 or unknown
+
+
+@dataclass(frozen=True, eq=False)
+class Meat:
+    """M over the free coordinates (p, p), the bandwidth in frames, and the degrees of freedom.
+
+    ``shared`` is M with all bins of one length as one cluster, None where that is the same.
+    """
+
+    matrix: np.ndarray
+    bandwidth: int
+    dof: float
+    shared: np.ndarray | None
+
+
+def robust_meat(objective: Objective, u: np.ndarray, free: np.ndarray) -> Meat:
+    """The meat of the sandwich at ``u`` over the coordinates that are ``free`` of their bounds."""
+    scaling = objective.solve(u)[1]
+    linear = _linear(objective, scaling, u, free)
+    clusters = speckle_clusters(objective)
+    frames = {members: _frames(objective, u, linear, members) for members in clusters}
+    bandwidth = bandwidth_of(frames.values(), _decay_frames(objective, u))
+
+    def of(members: tuple[int, ...]) -> np.ndarray:
+        scores = frames.get(members)
+        scores = _frames(objective, u, linear, members) if scores is None else scores
+        grain = grain_of(scores.shape[1], bandwidth, len(scores))
+        parts = _parts(objective, u, linear, members)
+        return meat(scores, coarse_scores(parts, scores.shape[1], grain), bandwidth, grain)
+
+    lengths = _by_length(objective)
+    matrix = np.sum([of(members) for members in clusters], axis=0)
+    shared = None if lengths == clusters else np.sum([of(members) for members in lengths], axis=0)
+    shortest = min(scores.shape[1] for scores in frames.values())
+    return Meat(matrix, bandwidth, degrees_of_freedom(shortest, bandwidth), shared)
+
+
+def speckle_clusters(objective: Objective) -> list[tuple[int, ...]]:
+    """Bins that hold the same speckle: of one file, one q (5 %), and φ equal modulo 180° (half a bin).
+
+    Bins at φ and φ + 180° are Friedel mates: their fields are conjugate and their intensities equal.
+    """
+    owner = np.repeat(
+        np.arange(len(objective.problem.data)), [data.n_bins for data in objective.problem.data]
+    )
+    ring = ring_of(np.array([one.q for one in objective.bins]))
+    clusters: list[list[int]] = []
+    for index, one in enumerate(objective.bins):
+        tolerance = max(0.5 * np.nan_to_num(one.dphi), _SAME_AZIMUTH)
+        for members in clusters:
+            first = members[0]
+            turned = abs((one.phi - objective.bins[first].phi + 90.0) % 180.0 - 90.0)
+            rings = np.isnan(one.phi) and np.isnan(objective.bins[first].phi)
+            same = owner[first] == owner[index] and ring[first] == ring[index]
+            if same and (rings or turned < tolerance):
+                members.append(index)
+                break
+        else:
+            clusters.append([index])
+    return [tuple(members) for members in clusters]
+
+
+def _by_length(objective: Objective) -> list[tuple[int, ...]]:
+    lengths = [len(one.weight) for one in objective.bins]
+    return [tuple(k for k, n in enumerate(lengths) if n == length) for length in sorted(set(lengths))]
+
+
+def _linear(
+    objective: Objective, scaling: SolvedScaling, u: np.ndarray, free: np.ndarray
+) -> tuple[Linear, ...]:
+    """Every bin's model, linear in the free coordinates, less the projection on the scaling design."""
+    columns = (objective.problem.selection_matrix() * objective.slopes(u))[:, free]
+    projection = np.linalg.pinv(scaling.hessian, hermitian=True) @ scaling.coupling[:, free]
+    of_contrast, of_offset = np.split(scaling.design @ projection, 2)
+    return tuple(
+        Linear(
+            float(scaling.contrast[b]),
+            float(scaling.offset[b]),
+            np.concatenate([-of_contrast[b][:, None], scaling.contrast[b] * columns.T], axis=1),
+            -of_offset[b],
+            float(objective.sigma[b]),
+        )
+        for b in range(len(objective.bins))
+    )
+
+
+def _parts(
+    objective: Objective, u: np.ndarray, linear: tuple[Linear, ...], members: tuple[int, ...]
+) -> Iterator[ScorePart]:
+    """The scores of all bins of a cluster; those of one pair add up in whatever sums them."""
+    theta = objective.theta(u)
+    for index in members:
+        yield from score_parts(objective.problem.model, theta, objective.bins[index], linear[index])
+
+
+def _frames(
+    objective: Objective, u: np.ndarray, linear: tuple[Linear, ...], members: tuple[int, ...]
+) -> np.ndarray:
+    used = np.max([np.flatnonzero(objective.bins[index].weight)[-1] for index in members]) + 1
+    return frame_scores(_parts(objective, u, linear, members), int(used))
+
+
+def _decay_frames(objective: Objective, u: np.ndarray) -> int:
+    """The frames in which S falls to 1/e after the middle frame, the most over the bins."""
+    params = objective.problem.expand(objective.to_values(u))
+    longest = 1
+    for one in objective.bins:
+        last = int(np.flatnonzero(one.weight)[-1])
+        middle = last // 2
+        s = averaged_tile(
+            objective.problem.model, params, one.t, one.nodes, middle, middle, 1, last - middle + 1
+        )[0]
+        below = np.flatnonzero(s < 1.0 / np.e)
+        longest = max(longest, int(below[0]) if len(below) else len(s))
+    return longest
