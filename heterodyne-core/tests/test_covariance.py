@@ -6,14 +6,12 @@ import pytest
 from heterodyne.covariance import (
     bandwidth_of,
     bartlett,
-    coarse_scores,
     correlation_time,
-    frame_scores,
     grain_of,
-    meat,
     quantile,
     robust_covariance,
     sandwich,
+    summed_scores,
 )
 from heterodyne.data.bin import read_bins
 from heterodyne.data.simulation import simulate
@@ -38,47 +36,48 @@ def random_scores(seed=0):
 
 @pytest.mark.parametrize("bandwidth", [1, 2, 7, 40])
 def test_bartlett_is_a_product_with_the_kernel(bandwidth):
-    s, _ = random_scores()
-    np.testing.assert_allclose(bartlett(s, bandwidth), s @ kernel(bandwidth), atol=1e-12)
-    np.testing.assert_allclose(bartlett(s, bandwidth, axis=1), kernel(bandwidth) @ s, atol=1e-12)
+    x = np.random.default_rng(0).normal(size=(P, N))
+    np.testing.assert_allclose(bartlett(x, bandwidth), x @ kernel(bandwidth), atol=1e-12)
 
 
 @pytest.mark.parametrize("bandwidth", [1, 3, 8])
 def test_the_meat_is_the_double_sum_less_what_it_counts_twice(bandwidth):
     s, parts = random_scores()
-    frames = frame_scores(parts, N)
-    np.testing.assert_allclose(frames, s.sum(axis=2), atol=1e-12)
+    sums = summed_scores(parts, N, 1)
+    np.testing.assert_allclose(sums.frames, s.sum(axis=2), atol=1e-12)
     k = kernel(bandwidth)
-    a = frames @ k @ frames.T
+    a = sums.frames @ k @ sums.frames.T
     b = 0.5 * np.einsum("pij,qkl,ik,jl->pq", s, s, k, k, optimize=True)
-    found = meat(frames, coarse_scores(parts, N, 1), bandwidth, 1)
-    np.testing.assert_allclose(found, (a - b) / (1 - bandwidth / N), rtol=1e-9)
+    np.testing.assert_allclose(sums.meat(bandwidth), (a - b) / (1 - bandwidth / N), rtol=1e-9)
 
 
 def test_with_a_bandwidth_of_one_pairs_that_share_a_frame_count_once():
     s, parts = random_scores(1)
-    frames = frame_scores(parts, N)
     pairs = [(i, j) for i in range(N) for j in range(i + 1, N)]
     total = np.zeros((P, P))
     for i, j in pairs:
         sharing = sum(s[:, k, m] for k, m in pairs if {i, j} & {k, m})
         total += np.outer(s[:, i, j], sharing)
-    found = meat(frames, coarse_scores(parts, N, 1), 1, 1) * (1 - 1 / N)
+    found = summed_scores(parts, N, 1).meat(1) * (1 - 1 / N)
     np.testing.assert_allclose(found, 0.5 * (total + total.T), rtol=1e-9)
 
 
-def test_coarse_scores_are_sums_over_squares():
+def test_scores_on_squares_are_sums_over_squares():
     s, parts = random_scores(2)
-    coarse = coarse_scores(parts, N, 6)
     padded = np.zeros((P, 42, 42))
     padded[:, :N, :N] = s
-    np.testing.assert_allclose(coarse, padded.reshape(P, 7, 6, 7, 6).sum(axis=(2, 4)), atol=1e-12)
+    squares = summed_scores(parts, N, 6).squares
+    np.testing.assert_allclose(squares, padded.reshape(P, 7, 6, 7, 6).sum(axis=(2, 4)), atol=1e-12)
 
 
-def test_squares_stay_small_and_fine_enough():
-    assert grain_of(300, 10, 13) == 1
-    assert grain_of(300, 60, 13) == 3
-    assert 8.0 * 13 * (16384 / grain_of(16384, 60, 13)) ** 2 <= 5e8
+def test_squares_change_the_meat_of_a_long_series_little():
+    rng = np.random.default_rng(5)
+    s = np.triu(rng.normal(size=(2, 400, 400)), 1)
+    parts = [ScorePart(0, 0, s)]
+    fine, coarse = (summed_scores(parts, 400, grain).meat(30) for grain in (1, 3))
+    np.testing.assert_allclose(np.diag(coarse), np.diag(fine), rtol=0.03)
+    assert grain_of(300) == 1
+    assert grain_of(16384) == 43
 
 
 def test_the_sandwich_never_falls_below_the_independent_covariance():

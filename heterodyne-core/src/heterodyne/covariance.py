@@ -13,8 +13,8 @@ Econometrica 55 (1987) 703. A cluster is a set of bins with the same speckle.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from functools import partial
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.signal import oaconvolve
@@ -26,8 +26,7 @@ from heterodyne.kernels.scores import ScorePart
 _LONGEST = 0.2  # of the frames: a longer bandwidth leaves too few independent stretches
 _FACTOR = 4.0  # bandwidth in integrated correlation times of the scores
 _FREEDOM = 1.5  # degrees of freedom per stretch of one bandwidth
-_GRAIN = 16  # squares per bandwidth in B
-_MEMORY = 5e8  # bytes for the scores on squares
+_SQUARES = 384  # along a side, in B
 
 
 def quantile(dof: float, level: float = 0.95) -> float:
@@ -59,31 +58,43 @@ def robust_covariance(found: Spectrum, meat: np.ndarray) -> np.ndarray:
     return basis @ sandwich(np.diag(found.eigenvalues[keep]), basis.T @ meat @ basis) @ basis.T
 
 
-def frame_scores(parts: Iterable[ScorePart], frames: int) -> np.ndarray:
-    """F_i = Σ_j s_ij, (p, N)."""
-    return _accumulated(parts, frames, lambda size: np.zeros((size, frames)), _add_to_frames)
+@dataclass(frozen=True, eq=False)
+class ClusterScores:
+    """Sums of a cluster's scores: ``frames`` F_i = Σ_j s_ij (p, N), and ``squares`` (p, n, n), the scores of
+    both orders of every pair summed over squares of ``grain`` frames."""
+
+    frames: np.ndarray
+    squares: np.ndarray
+    grain: int
+
+    def __add__(self, other: ClusterScores) -> ClusterScores:
+        return ClusterScores(self.frames + other.frames, self.squares + other.squares, self.grain)
+
+    def meat(self, bandwidth: int) -> np.ndarray:
+        """A - B, (p, p).
+
+        A kernel that reaches over b of N frames sees (1 - b/N) of the variance, which is made up for.
+        """
+        a = self.frames @ bartlett(self.frames, bandwidth).T
+        lag = self.grain * np.abs(np.subtract.outer(*(np.arange(self.squares.shape[1]),) * 2))
+        kernel = np.maximum(0.0, 1.0 - lag / bandwidth)
+        b = 0.5 * np.einsum("pij,qij->pq", self.squares, kernel @ self.squares @ kernel, optimize=True)
+        found = (a - b) / (1.0 - bandwidth / self.frames.shape[1])
+        return 0.5 * (found + found.T)
 
 
-def coarse_scores(parts: Iterable[ScorePart], frames: int, grain: int) -> np.ndarray:
-    """The scores, both orders of every pair, summed over squares of ``grain`` frames, (p, n, n)."""
+def summed_scores(parts: Iterable[ScorePart], frames: int, grain: int) -> ClusterScores:
+    """The sums of these scores, in one pass over them."""
     n = -(-frames // grain)
-    return _accumulated(
-        parts, frames, lambda size: np.zeros((size, n, n)), partial(_add_to_squares, grain=grain)
-    )
-
-
-def _accumulated(
-    parts: Iterable[ScorePart],
-    frames: int,
-    empty: Callable[[int], np.ndarray],
-    add: Callable[[np.ndarray, ScorePart], None],
-) -> np.ndarray:
-    total: np.ndarray | None = None
+    total: ClusterScores | None = None
     for first, second, scores in parts:
+        if total is None:
+            p = len(scores)
+            total = ClusterScores(np.zeros((p, frames)), np.zeros((p, n, n)), grain)
         inside = scores[:, : max(frames - first, 0), : max(frames - second, 0)]
-        total = empty(len(scores)) if total is None else total
         if inside.size:
-            add(total, ScorePart(first, second, inside))
+            _add_to_frames(total.frames, ScorePart(first, second, inside))
+            _add_to_squares(total.squares, ScorePart(first, second, inside), grain)
     assert total is not None
     return total
 
@@ -99,48 +110,30 @@ def _add_to_squares(total: np.ndarray, part: ScorePart, grain: int) -> None:
     i = (part.first + np.arange(rows)) // grain
     j = (part.second + np.arange(columns)) // grain
     summed = part.scores
-    for axis, place in ((1, i), (2, j)):
-        if grain > 1:
+    if grain > 1:
+        for axis, place in ((1, i), (2, j)):
             summed = np.add.reduceat(summed, np.unique(place, return_index=True)[1], axis=axis)
-    i, j = np.unique(i), np.unique(j)
     total[:, i[0] : i[-1] + 1, j[0] : j[-1] + 1] += summed
     total[:, j[0] : j[-1] + 1, i[0] : i[-1] + 1] += summed.transpose(0, 2, 1)
 
 
-def meat(frames: np.ndarray, coarse: np.ndarray, bandwidth: int, grain: int) -> np.ndarray:
-    """A - B of one cluster, (p, p), from its frame scores F (p, N) and its scores on squares of ``grain``.
+def grain_of(frames: int) -> int:
+    """Frames per square for B, so that there are at most 384 squares along a side.
 
-    A kernel that reaches over b of N frames sees (1 - b/N) of the variance, which is made up for.
+    B is of the order b/N of A: in series so long that the squares are not small beside the bandwidth, it
+    hardly counts.
     """
-    a = frames @ bartlett(frames, bandwidth).T
-    smoothed = bartlett(bartlett(coarse, bandwidth, grain), bandwidth, grain, axis=1)
-    b = 0.5 * np.einsum("pij,qij->pq", coarse, smoothed, optimize=True)
-    found = (a - b) / (1.0 - bandwidth / frames.shape[1])
-    return 0.5 * (found + found.T)
+    return -(-frames // _SQUARES)
 
 
-def grain_of(frames: int, bandwidth: int, parameters: int) -> int:
-    """Frames per square for B: over b/16 the kernel hardly changes; coarser where memory asks for it.
-
-    B is of the order b/N of A, so that in long series a coarse B does no harm.
-    """
-    affordable = int(np.sqrt(_MEMORY / (8.0 * parameters)))
-    return max(bandwidth // _GRAIN, -(-frames // affordable), 1)
-
-
-def bartlett(x: np.ndarray, bandwidth: int, grain: int = 1, axis: int = -1) -> np.ndarray:
-    """Σ_i' max(0, 1 - |i - i'| grain/b) x_i' along an axis."""
-    size = x.shape[axis]
-    reach = min(-(-bandwidth // grain), size)
-    half = 1.0 - grain / bandwidth * np.arange(reach)
-    kernel = np.concatenate([half[:0:-1], half])
-    return oaconvolve(
-        x, kernel.reshape([-1 if k == axis % x.ndim else 1 for k in range(x.ndim)]), "same", axes=axis
-    )
+def bartlett(x: np.ndarray, bandwidth: int) -> np.ndarray:
+    """Σ_i' max(0, 1 - |i - i'|/b) x_i' along the last axis of x (p, N)."""
+    half = 1.0 - np.arange(min(bandwidth, x.shape[1])) / bandwidth
+    return oaconvolve(x, np.concatenate([half[:0:-1], half])[None], "same", axes=1)
 
 
 def bandwidth_of(frames: Iterable[np.ndarray], fewest: int) -> int:
-    """The bandwidth for the frame scores (p, N) of all clusters: 4 of their mean integrated correlation times.
+    """The bandwidth for the frame scores (p, N) of all clusters: 4 mean integrated correlation times.
 
     At least ``fewest`` (the frames in which S falls to 1/e), at most a fifth of the frames.
     """

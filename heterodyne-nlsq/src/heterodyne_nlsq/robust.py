@@ -8,12 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from heterodyne.covariance import (
+    ClusterScores,
     bandwidth_of,
-    coarse_scores,
     degrees_of_freedom,
-    frame_scores,
     grain_of,
-    meat,
+    summed_scores,
 )
 from heterodyne.kernels.meshgrid import averaged_tile
 from heterodyne.kernels.scores import Linear, ScorePart, score_parts
@@ -42,21 +41,22 @@ def robust_meat(objective: Objective, u: np.ndarray, free: np.ndarray) -> Meat:
     scaling = objective.solve(u)[1]
     linear = _linear(objective, scaling, u, free)
     clusters = speckle_clusters(objective)
-    frames = {members: _frames(objective, u, linear, members) for members in clusters}
-    bandwidth = bandwidth_of(frames.values(), _decay_frames(objective, u))
-
-    def of(members: tuple[int, ...]) -> np.ndarray:
-        scores = frames.get(members)
-        scores = _frames(objective, u, linear, members) if scores is None else scores
-        grain = grain_of(scores.shape[1], bandwidth, len(scores))
-        parts = _parts(objective, u, linear, members)
-        return meat(scores, coarse_scores(parts, scores.shape[1], grain), bandwidth, grain)
-
-    lengths = _by_length(objective)
-    matrix = np.sum([of(members) for members in clusters], axis=0)
-    shared = None if lengths == clusters else np.sum([of(members) for members in lengths], axis=0)
-    shortest = min(scores.shape[1] for scores in frames.values())
+    sums = [_summed(objective, u, linear, members) for members in clusters]
+    bandwidth = bandwidth_of((one.frames for one in sums), _decay_frames(objective, u))
+    matrix = np.sum([one.meat(bandwidth) for one in sums], axis=0)
+    joined = _joined(sums)
+    shared = None if len(joined) == len(sums) else np.sum([one.meat(bandwidth) for one in joined], axis=0)
+    shortest = min(one.frames.shape[1] for one in sums)
     return Meat(matrix, bandwidth, degrees_of_freedom(shortest, bandwidth), shared)
+
+
+def _joined(sums: list[ClusterScores]) -> list[ClusterScores]:
+    """The scores of all clusters of one length as those of one cluster."""
+    by_length: dict[int, ClusterScores] = {}
+    for one in sums:
+        length = one.frames.shape[1]
+        by_length[length] = by_length[length] + one if length in by_length else one
+    return list(by_length.values())
 
 
 def speckle_clusters(objective: Objective) -> list[tuple[int, ...]]:
@@ -84,11 +84,6 @@ def speckle_clusters(objective: Objective) -> list[tuple[int, ...]]:
     return [tuple(members) for members in clusters]
 
 
-def _by_length(objective: Objective) -> list[tuple[int, ...]]:
-    lengths = [len(one.weight) for one in objective.bins]
-    return [tuple(k for k, n in enumerate(lengths) if n == length) for length in sorted(set(lengths))]
-
-
 def _linear(
     objective: Objective, scaling: SolvedScaling, u: np.ndarray, free: np.ndarray
 ) -> tuple[Linear, ...]:
@@ -108,20 +103,18 @@ def _linear(
     )
 
 
-def _parts(
+def _summed(
     objective: Objective, u: np.ndarray, linear: tuple[Linear, ...], members: tuple[int, ...]
-) -> Iterator[ScorePart]:
-    """The scores of all bins of a cluster; those of one pair add up in whatever sums them."""
+) -> ClusterScores:
+    """The scores of a cluster; those of one pair of frames in several bins add up."""
     theta = objective.theta(u)
-    for index in members:
-        yield from score_parts(objective.problem.model, theta, objective.bins[index], linear[index])
 
+    def parts() -> Iterator[ScorePart]:
+        for index in members:
+            yield from score_parts(objective.problem.model, theta, objective.bins[index], linear[index])
 
-def _frames(
-    objective: Objective, u: np.ndarray, linear: tuple[Linear, ...], members: tuple[int, ...]
-) -> np.ndarray:
-    used = np.max([np.flatnonzero(objective.bins[index].weight)[-1] for index in members]) + 1
-    return frame_scores(_parts(objective, u, linear, members), int(used))
+    frames = max(int(np.flatnonzero(objective.bins[index].weight)[-1]) + 1 for index in members)
+    return summed_scores(parts(), frames, grain_of(frames))
 
 
 def _decay_frames(objective: Objective, u: np.ndarray) -> int:
