@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import dataclasses
 import math
-import pickle
 
 import pytest
 
@@ -174,9 +173,7 @@ def test_starts_are_a_new_dictionary():
     assert REGISTRY["D0_ref"].start == 1e4
 
 
-@pytest.mark.parametrize(
-    "duplicate", [copy.copy, copy.deepcopy, lambda table: pickle.loads(pickle.dumps(table))]
-)
+@pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy])
 def test_a_table_survives_copying_and_the_way_to_another_process(duplicate):
     assert duplicate(REGISTRY) == REGISTRY
     assert list(duplicate(REGISTRY)) == list(REGISTRY)
