@@ -174,7 +174,7 @@ def test_starts_are_a_new_dictionary():
 
 
 @pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy])
-def test_a_table_survives_copying_and_the_way_to_another_process(duplicate):
+def test_a_table_survives_copying(duplicate):
     assert duplicate(REGISTRY) == REGISTRY
     assert list(duplicate(REGISTRY)) == list(REGISTRY)
 
