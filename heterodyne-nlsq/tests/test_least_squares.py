@@ -171,7 +171,7 @@ def test_data_without_noise_converge_at_the_truth():
     assert fit.values["D0"] == pytest.approx(3e3, rel=1e-6)
 
 
-@pytest.mark.parametrize("seed", [0, 1, 3, 4])
+@pytest.mark.parametrize("seed", range(6))
 def test_without_any_start_fringes_are_found(seed):
     rng = np.random.default_rng(seed)
     params = {
