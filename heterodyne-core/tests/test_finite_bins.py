@@ -23,8 +23,9 @@ from heterodyne.finite_bins import (
     with_orders,
 )
 from heterodyne.kernels import dense, structured
-from heterodyne.kernels.bin_average import varying_rows
+from heterodyne.kernels.bin_average import Rows, varying_rows
 from heterodyne.kernels.meshgrid import averaged_matrix
+from heterodyne.model import pair_of_components
 
 MODELS = ("two-component", "static-reference", "no-flow", "equilibrium", "static")
 TRUTH = dict(CASE)
@@ -71,9 +72,8 @@ def test_merged_rows_give_the_s_of_all_rows(name):
     nodes = bin_nodes(one.q, one.phi, 5e-4, 10.0, 3, 4)
     rows = structured.averaged(model, theta, one.t, nodes)
     assert len(rows.a) < 12 * len(varying_rows(model).with_q)
-    a, exponent = np.asarray(rows.a), np.asarray(rows.exponent)
     first, second = np.triu_indices(len(one.t), 1)
-    s = np.sum(a[:, first] * a[:, second] * np.exp(exponent[:, first] - exponent[:, second]), axis=0)
+    s = pair_of_components(*(Rows(*(np.asarray(x)[:, at] for x in rows)) for at in (first, second)))
     params = dict(zip(model.parameters, theta, strict=True))
     full = averaged_matrix(model, params, one.t, nodes)[first, second]
     np.testing.assert_allclose(s, full, rtol=0, atol=1e-13)
@@ -81,9 +81,9 @@ def test_merged_rows_give_the_s_of_all_rows(name):
 
 def test_only_fringes_vary_with_the_azimuth():
     rows = varying_rows(het.create_model("two-component"))
-    assert rows.with_q.tolist() == [True] * 4
-    assert rows.with_phi.tolist() == [False, False, True, True]
-    assert varying_rows(het.create_model("static-reference")).with_q.tolist() == [False, True, True, True]
+    assert rows.with_q.tolist() == [True] * 3
+    assert rows.with_phi.tolist() == [False, False, True]
+    assert varying_rows(het.create_model("static-reference")).with_q.tolist() == [False, True, True]
     assert not varying_rows(het.create_model("no-flow")).with_phi.any()
 
 
@@ -159,7 +159,8 @@ def test_no_width_matters_where_the_phase_stands_still_or_bins_are_points():
     slow = {**TRUTH, "v0": 20.0}
     assert critical_width(model, slow, unknown, 1) is None
     assert critical_width(model, TRUTH, bins, 1) is None
-    assert critical_width(het.create_model("static"), {}, unknown, 1) is None
+    static = het.create_model("static")
+    assert critical_width(static, static.parameters.complete({}), unknown, 1) is None
 
 
 def test_neighbouring_azimuths_bound_an_unknown_width():
@@ -167,13 +168,3 @@ def test_neighbouring_azimuths_bound_an_unknown_width():
     bins = tuple(replace(one, dphi=np.nan) for one in read_bins((data,)))
     taken = [critical_width(het.create_model("two-component"), TRUTH, bins, index)[1] for index in (0, 1, 2)]
     assert taken == [pytest.approx(3.0), pytest.approx(3.0), 10.0]
-
-
-@pytest.mark.parametrize("name", ["two-component", "static-reference", "equilibrium"])
-def test_the_phase_is_that_of_the_fringe(name):
-    model, theta, (one, _) = bins_of(name)
-    params = dict(zip(model.parameters, theta, strict=True))
-    a = np.asarray(model.components(params, one.t, one.q, one.phi)[0])
-    phase = np.asarray(model.phase(params, one.t, one.q, one.phi))
-    np.testing.assert_allclose(np.hypot(a[2], a[3]) * np.cos(phase), a[2], rtol=0, atol=1e-12)
-    np.testing.assert_allclose(np.hypot(a[2], a[3]) * np.sin(phase), a[3], rtol=0, atol=1e-12)

@@ -19,6 +19,7 @@ from jax import Array
 from heterodyne.data.bin import Bin, Nodes, bin_nodes
 from heterodyne.data.tiles import StreamedBin
 from heterodyne.kernels._jax import jax
+from heterodyne.kernels.bin_average import components_at
 from heterodyne.kernels.elementwise import (
     ShardGrid,
     averaged_pairs,
@@ -97,15 +98,17 @@ def critical_width(
     """
     one = bins[index]
     width = _typical_width(bins, index) if np.isnan(one.dphi) else one.dphi
-    if model.phase is None or width == 0.0:
+    if model.components is None or width == 0.0:
+        return None
+    across = one.phi + width * np.linspace(-0.5, 0.5, 2 * _STEPS + 1)
+    phases = np.asarray(_phases(model, params, one.t, one.q, across))
+    if not phases.size:
         return None
     grid = _sample(one)
     s = averaged_pairs(model, params, grid, bin_nodes(one.q, one.phi))
     changed = np.abs(averaged_pairs(model, params, grid, bin_nodes(one.q, one.phi, 0.0, width, 1, 5)) - s)
     relevant = (s >= math.exp(-1.0)) & (changed > TOLERANCE)
-    across = one.phi + width * np.linspace(-0.5, 0.5, 2 * _STEPS + 1)
-    phases = np.asarray(_phases(model, params, one.t, one.q, across))
-    turned = (phases[:, grid.second] - phases[:, grid.first])[:, relevant]
+    turned = (phases[..., grid.second] - phases[..., grid.first])[..., relevant]
     # the phase may be largest inside the bin, where the flow runs
     inside = (turned[_STEPS - k : _STEPS + k + 1] for k in range(_STEPS + 1))
     spread = np.array([np.ptp(part, axis=0).max(initial=0.0) for part in inside])
@@ -115,9 +118,8 @@ def critical_width(
 
 @partial(jax.jit, static_argnames="model")
 def _phases(model: Model, params: Parameters, t: Array, q: float, phi: Array) -> Array:
-    phase = model.phase
-    assert phase is not None
-    return jax.vmap(lambda at: phase(params, t, q, at))(phi)
+    """The phases of the fringes at these azimuths, (azimuths, F, N)."""
+    return jax.vmap(lambda at: components_at(model, params, t, q, at).phase)(phi)
 
 
 def _typical_width(bins: Sequence[Bin | StreamedBin], index: int) -> float:

@@ -3,17 +3,17 @@
     c2(t_i, t_j) = offset + contrast · S(t_i, t_j),      S(t, t) = 1,      S symmetric.
 
 A variant states ``profiles``, arrays over the frame grid that cost O(N), and ``pair``, the value of S
-from the profiles at two frames. A *separable* variant also states ``components``: amplitudes a[K, N]
-and cumulative decays Λ[K, N] with
+from the profiles at two frames. A *separable* variant also states ``components``: amplitudes a[K, N],
+cumulative decays Λ[K, N] and the phases κ[F, N] of its fringes, which are the last F components, with
 
-    S_ij = Σ_k a_k(i) a_k(j) exp(-|Λ_k(j) - Λ_k(i)|).
+    S_ij = Σ_k a_k(i) a_k(j) exp(-|Λ_k(j) - Λ_k(i)|) cos(κ_k(j) - κ_k(i)).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from jax import Array
@@ -26,7 +26,17 @@ from heterodyne.parameters import ParameterTable
 
 Parameters = Mapping[str, ArrayLike]
 Profiles = Any  # a pytree of arrays whose last axis is the frame axis
-Components = tuple[Array, Array]
+
+
+class Components(NamedTuple):
+    """What a separable S consists of: ``a`` and ``exponent`` (K, N), ``phase`` (F, N) in rad.
+
+    The phase is that of the last F components; None where there is no fringe.
+    """
+
+    a: Array
+    exponent: Array
+    phase: Array | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,9 +45,8 @@ class Model:
 
     ``profiles(params, t, q, phi)`` gives a pytree of arrays over the frames (t in s, q in Å⁻¹, phi in
     degrees); ``pair(left, right)`` gives S from the profiles at two frames, elementwise;
-    ``components(params, t, q, phi)`` gives (a, Λ), both (K, N), where S is separable.
+    ``components(params, t, q, phi)`` gives (a, Λ) or (a, Λ, κ) as in `Components`, where S is separable.
     ``uses_azimuth`` says whether S depends on phi; such a model refuses bins without an azimuth.
-    ``phase(params, t, q, phi)``, (N,) in rad, is that of the fringe, q cos(φ - φ0) ∫v, where there is one.
     """
 
     name: str
@@ -46,7 +55,6 @@ class Model:
     pair: Callable[[Profiles, Profiles], Array]
     components: Callable[[Parameters, Array, ArrayLike, ArrayLike], Components] | None = None
     uses_azimuth: bool = True
-    phase: Callable[[Parameters, Array, ArrayLike, ArrayLike], Array] | None = None
 
     def correlation(
         self, params: Mapping[str, float], t: ArrayLike, q: float, phi: float = float("nan")
@@ -71,16 +79,20 @@ def separable(
     parameters: ParameterTable,
     components: Callable[[Parameters, Array, ArrayLike, ArrayLike], Components],
     uses_azimuth: bool = True,
-    phase: Callable[[Parameters, Array, ArrayLike, ArrayLike], Array] | None = None,
 ) -> Model:
     """A model stated by its components alone: profiles and pair follow from them."""
-    return Model(name, parameters, components, pair_of_components, components, uses_azimuth, phase)
+    return Model(name, parameters, components, pair_of_components, components, uses_azimuth)
 
 
 def pair_of_components(left: Components, right: Components) -> Array:
     """S between frames from their components, summed over the leading axis."""
-    (a_left, decay_left), (a_right, decay_right) = left, right
-    return jnp.sum(a_left * a_right * attenuation(decay_right - decay_left), axis=0)
+    one, two = Components(*left), Components(*right)
+    terms = one.a * two.a * attenuation(two.exponent - one.exponent)
+    if one.phase is None or two.phase is None:
+        return jnp.sum(terms, axis=0)
+    plain = len(terms) - len(one.phase)
+    turning = terms[plain:] * jnp.cos(two.phase - one.phase)
+    return jnp.sum(terms[:plain], axis=0) + jnp.sum(turning, axis=0)
 
 
 def create_model(name: str) -> Model:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jax import Array
@@ -96,6 +96,16 @@ def _pairs(
     return model.pair(left, right)
 
 
+def listed_values(
+    model: Model, theta: Array, t: ArrayLike, nodes: Nodes, first: ArrayLike, second: ArrayLike
+) -> Array:
+    """S averaged over the nodes of a bin at these pairs of frames, shape (pairs,)."""
+    at = nodes.listed()
+    params = dict(zip(model.parameters, theta, strict=True))
+    each = jax.vmap(lambda q, phi: _pairs(model, params, t, first, second, q, phi))(at.q, at.phi)
+    return jnp.tensordot(at.weight, each, axes=1)
+
+
 def skipped_sums(
     model: Model, theta: np.ndarray, one: Bin | StreamedBin, jacobian: bool
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -122,12 +132,8 @@ def _listed_sums(
     second: Array,
     weight: Array,
 ) -> tuple[Array, Array]:
-    at = nodes.listed()
-
-    def mean(values: Array) -> Any:
-        params = dict(zip(model.parameters, values, strict=True))
-        each = jax.vmap(lambda q, phi: _pairs(model, params, t, first, second, q, phi))(at.q, at.phi)
-        return jnp.tensordot(at.weight, each, axes=1)
+    def mean(values: Array) -> Array:
+        return listed_values(model, values, t, nodes, first, second)
 
     x = mean(theta)[None]
     if jacobian:

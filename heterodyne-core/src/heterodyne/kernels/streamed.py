@@ -2,7 +2,7 @@
 
 The blocks of `heterodyne.kernels.structured` are whole tiles here. An off-diagonal tile D_IJ enters through
 
-    u = l(I) D_IJ,    v = r(J) D_IJᵀ,    Σ d S = Σ_k T_k(I, J) u_k · r_k(J),
+    u = l(I) D_IJ,    v = r(J) D_IJᵀ,    Σ d S = Σ_kl T_kl(I, J) u_k · r_l(J),
 
 and u and v, summed over the tiles of a column or a row, are the gradient in r and l as well. A tile on the
 diagonal is a small bin of its own. Tiles that T has let fall to 0 are not read.
@@ -19,19 +19,15 @@ from jax import Array
 from heterodyne.data.bin import Nodes
 from heterodyne.data.tiles import StreamedBin
 from heterodyne.kernels._jax import jax, jnp
+from heterodyne.kernels.bin_average import Rows
+from heterodyne.kernels.blocks import Blocks, Transfer, carried, cut, paired, sides, transfer, transposed
 from heterodyne.kernels.structured import (
     DATA_BLOCK,
-    MODEL_BLOCK,
-    Blocks,
-    Rows,
     averaged,
     components,
     data_sums,
     model_sums,
-    sides,
-    square,
-    total,
-    transfer,
+    no_slopes,
     with_data,
     with_slopes,
 )
@@ -61,19 +57,19 @@ def _values(
     model: Model, theta: Array, t: Array, nodes: Nodes, weight: Array
 ) -> tuple[Rows, None, Array, Array]:
     rows = averaged(model, theta, t, nodes)
-    once = total(rows.scaled(weight).cut(MODEL_BLOCK))
-    twice = square(rows.scaled(jnp.sqrt(weight)).cut(MODEL_BLOCK))
-    return rows, None, once[None], twice[None, None]
+    return rows, None, *model_sums(rows, no_slopes(rows), weight)
 
 
 def data_products(one: StreamedBin, rows: Rows, slopes: Rows | None) -> np.ndarray:
     """Σ d X, (1+P,), in one pass over the tiles; (1,) without ``slopes``."""
     size, blocks = one.tiles.size, one.tiles.blocks
-    left, right, t = (np.asarray(x) for x in _factors(rows, size))
-    of_left, of_right, of_t = np.zeros_like(left), np.zeros_like(right), np.zeros_like(t)
+    left, right, t = jax.tree.map(np.asarray, _factors(rows, size))
+    of_left, of_right, of_t = jax.tree.map(np.zeros_like, (left, right, t))
     weight = one.weight.reshape(blocks, size)
     near = np.zeros(1 if slopes is None else 1 + len(slopes.a))
-    places = [(i, j) for i, j in one.tiles.places() if i == j or t[i, j].any()]
+    places = [
+        (i, j) for i, j in one.tiles.places() if i == j or t.direct[i, j].any() or t.crossed[i, j].any()
+    ]
     for (i, j), tile in one.tiles.read(places):
         if i == j:
             here = slice(i * size, (i + 1) * size)
@@ -81,9 +77,11 @@ def data_products(one: StreamedBin, rows: Rows, slopes: Rows | None) -> np.ndarr
                 _near(tile, one.reference, weight[i], *(_part(x, here) for x in (rows, slopes)))
             )
         else:
-            u, v, of_t[i, j] = _far(tile, one.reference, weight[i], weight[j], left[i], right[j], t[i, j])
+            at = Transfer(t.direct[i, j], t.crossed[i, j])
+            u, v, change = _far(tile, one.reference, weight[i], weight[j], left[i], right[j], at)
             of_right[j] += u
             of_left[i] += v
+            of_t.direct[i, j], of_t.crossed[i, j] = change
     near[0] += np.vdot(of_right, right)
     if slopes is not None:
         near[1:] += _along_slopes(rows, slopes, of_left, of_right, of_t)
@@ -91,13 +89,13 @@ def data_products(one: StreamedBin, rows: Rows, slopes: Rows | None) -> np.ndarr
 
 
 @partial(jax.jit, static_argnames="size")
-def _factors(rows: Rows, size: int) -> tuple[Array, Array, Array]:
-    b = rows.cut(size)
+def _factors(rows: Rows, size: int) -> tuple[Array, Array, Transfer]:
+    b = cut(rows, size)
     return *sides(b), transfer(b)
 
 
 def _part(rows: Rows | None, frames: slice) -> Rows | None:
-    return None if rows is None else Rows(rows.a[..., frames], rows.exponent[..., frames])
+    return None if rows is None else jax.tree.map(lambda row: row[..., frames], rows)
 
 
 def _centred(tile: Array, reference: Array, of_rows: Array, of_columns: Array) -> Array:
@@ -108,12 +106,12 @@ def _centred(tile: Array, reference: Array, of_rows: Array, of_columns: Array) -
 
 @jax.jit
 def _far(
-    tile: Array, reference: Array, of_rows: Array, of_columns: Array, left: Array, right: Array, t: Array
-) -> tuple[Array, Array, Array]:
-    """T u, T v and u · r of a tile off the diagonal."""
+    tile: Array, reference: Array, of_rows: Array, of_columns: Array, left: Array, right: Array, t: Transfer
+) -> tuple[Array, Array, Transfer]:
+    """Tᵀ u, T v and the products of u and r in the places of T, of a tile off the diagonal."""
     d = _centred(tile, reference, of_rows, of_columns)
     u, v = left @ d, right @ d.T
-    return t[:, None] * u, t[:, None] * v, jnp.where(t > 0, jnp.sum(u * right, axis=-1), 0.0)
+    return carried(t, u), carried(transposed(t), v), paired(u, right, t.crossed.shape[-1])
 
 
 @jax.jit
@@ -121,16 +119,17 @@ def _near(tile: Array, reference: Array, weight: Array, rows: Rows, slopes: Rows
     """Σ d X of a tile on the diagonal."""
     upper = jnp.triu(_centred(tile, reference, weight, weight), 1)
     d = upper + upper.T
-    return with_data(rows.cut(DATA_BLOCK), d)[None] if slopes is None else data_sums(rows, slopes, d)
+    return with_data(cut(rows, DATA_BLOCK), d)[None] if slopes is None else data_sums(rows, slopes, d)
 
 
 @jax.jit
-def _along_slopes(rows: Rows, slopes: Rows, of_left: Array, of_right: Array, of_t: Array) -> Array:
+def _along_slopes(rows: Rows, slopes: Rows, of_left: Array, of_right: Array, of_t: Transfer) -> Array:
     """The derivatives of what the tiles off the diagonal add, (P,), from its gradient in l, r and T."""
     size = of_left.shape[-1]
 
     def linear(b: Blocks) -> Array:
         left, right = sides(b)
-        return jnp.vdot(of_left, left) + jnp.vdot(of_right, right) + jnp.vdot(of_t, transfer(b))
+        parts = zip((of_left, of_right, *of_t), (left, right, *transfer(b)), strict=True)
+        return sum((jnp.vdot(of, part) for of, part in parts), jnp.zeros(()))
 
-    return with_slopes(linear, rows.cut(size), slopes.cut(size))[1:]
+    return with_slopes(linear, rows, slopes, size)[1:]

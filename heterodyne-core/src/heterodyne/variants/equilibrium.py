@@ -12,7 +12,7 @@ from __future__ import annotations
 from jax import Array
 from jax.typing import ArrayLike
 
-from heterodyne.kernels._jax import jnp
+from heterodyne.kernels._jax import jax, jnp
 from heterodyne.kernels.integrals import trapezoid_cumsum
 from heterodyne.model import Components, Parameters, pair_of_components, separable
 from heterodyne.parameters import REGISTRY
@@ -21,31 +21,27 @@ _TINY = 1e-30  # keeps the slope of the square root finite at x = 0 and x = 1 wi
 
 
 def components(p: Parameters, t: Array, q: ArrayLike, phi: ArrayLike) -> Components:
-    """(a, Λ), both (4, N); integrals count from the first frame, so that phases stay small."""
+    """(a, Λ), both (3, N), of reference, sample and fringe, and the fringe's phase (1, N).
+
+    Integrals count from the first frame, so that phases stay small.
+    """
     x, one = p["x"], jnp.ones_like(t)
     reference = trapezoid_cumsum(6.0 * q**2 * p["D_ref"] * one, t)
     sample = trapezoid_cumsum(6.0 * q**2 * p["D_sample"] * one, t)
-    turned = phase(p, t, q, phi)
-    fringe = jnp.sqrt(2.0 * x * (1.0 - x) + _TINY)
-    amplitudes = ((1.0 - x) * one, x * one, fringe * jnp.cos(turned), fringe * jnp.sin(turned))
-    mean = 0.5 * (reference + sample)
-    return jnp.stack(amplitudes), jnp.stack((reference, sample, mean, mean))
-
-
-def phase(p: Parameters, t: Array, q: ArrayLike, phi: ArrayLike) -> Array:
-    """The fringe's phase q cos(φ - φ0) v (t - t_1), (N,) in rad."""
     projection = jnp.cos(jnp.deg2rad(jnp.subtract(phi, p["phi0"])))
-    return trapezoid_cumsum(q * projection * p["v"] * jnp.ones_like(t), t)
+    phase = trapezoid_cumsum(q * projection * p["v"] * one, t)
+    amplitudes = ((1.0 - x) * one, x * one, jnp.sqrt(2.0 * x * (1.0 - x) + _TINY) * one)
+    exponents = (reference, sample, 0.5 * (reference + sample))
+    return Components(jnp.stack(amplitudes), jnp.stack(exponents), phase[None])
 
 
 def one_time_correlation(p: Parameters, lag: ArrayLike, q: ArrayLike, phi: ArrayLike) -> Array:
     """S(τ) for lags τ ≥ 0 in s, the shape of ``lag``; g2(τ) = offset + contrast · S(τ)."""
     times = jnp.concatenate([jnp.zeros(1), jnp.ravel(jnp.asarray(lag, dtype=float))])
-    a, exponent = components(p, times, q, phi)
-    values = pair_of_components((a[:, :1], exponent[:, :1]), (a[:, 1:], exponent[:, 1:]))
+    rows = components(p, times, q, phi)
+    first, others = (jax.tree.map(lambda row, at=at: row[:, at], rows) for at in (slice(1), slice(1, None)))
+    values = pair_of_components(first, others)
     return values.reshape(jnp.shape(lag))
 
 
-MODEL = separable(
-    "equilibrium", REGISTRY.select(("D_ref", "D_sample", "v", "x", "phi0")), components, phase=phase
-)
+MODEL = separable("equilibrium", REGISTRY.select(("D_ref", "D_sample", "v", "x", "phi0")), components)

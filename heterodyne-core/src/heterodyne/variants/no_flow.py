@@ -8,7 +8,6 @@ from __future__ import annotations
 from jax import Array
 from jax.typing import ArrayLike
 
-from heterodyne.kernels._jax import jnp
 from heterodyne.model import Components, Model, Parameters
 from heterodyne.parameters import REGISTRY
 from heterodyne.variants import two_component
@@ -23,11 +22,8 @@ def profiles(p: Parameters, t: Array, q: ArrayLike, phi: ArrayLike) -> two_compo
 
 
 def components(p: Parameters, t: Array, q: ArrayLike, phi: ArrayLike) -> Components:
-    """(a, Λ), both (3, N): reference, sample and their product; the sine of `two-component` is 0."""
-    rows = profiles(p, t, q, phi)
-    mean = 0.5 * (rows.decay_reference + rows.decay_sample)
-    amplitudes = (rows.reference, rows.sample, jnp.sqrt(2.0) * rows.mixed)
-    return jnp.stack(amplitudes), jnp.stack((rows.decay_reference, rows.decay_sample, mean))
+    """(a, Λ), both (3, N): the components of `two-component`, whose fringe does not turn."""
+    return two_component.components({**p, **_STILL}, t, q, _ANY_AZIMUTH)._replace(phase=None)
 
 
 MODEL = Model(

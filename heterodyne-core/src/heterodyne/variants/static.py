@@ -21,7 +21,7 @@ def components(p: Parameters, t: Array, q: ArrayLike, phi: ArrayLike) -> Compone
     """(a, Λ), both (1, N)."""
     j = transport_rate(t, p["D0"], p["alpha"], p["D_offset"])
     exponent = trapezoid_cumsum(q**2 * j, t)
-    return jnp.ones_like(exponent)[None], exponent[None]
+    return Components(jnp.ones_like(exponent)[None], exponent[None])
 
 
 MODEL = separable("static", REGISTRY.select(("D0", "alpha", "D_offset")), components, uses_azimuth=False)

@@ -25,16 +25,10 @@ def components(p: Parameters, t: Array, q: ArrayLike, phi: ArrayLike) -> Compone
     return two_component.components({**p, **_AT_REST}, t, q, phi)
 
 
-def phase(p: Parameters, t: Array, q: ArrayLike, phi: ArrayLike) -> Array:
-    """The phase of `two-component`."""
-    return profiles(p, t, q, phi).phase
-
-
 MODEL = Model(
     "static-reference",
     REGISTRY.select(name for name in two_component.NAMES if name not in _AT_REST),
     profiles,
     two_component.pair,
     components,
-    phase=phase,
 )

@@ -78,18 +78,14 @@ def pair(left: Profiles, right: Profiles) -> Array:
     )
 
 
-def phase(p: Parameters, t: Array, q: ArrayLike, phi: ArrayLike) -> Array:
-    """The fringe's phase q cos(φ - φ0) ∫v, (N,) in rad."""
-    return profiles(p, t, q, phi).phase
-
-
 def components(p: Parameters, t: Array, q: ArrayLike, phi: ArrayLike) -> Components:
-    """(a, Λ), both (4, N): reference, sample, and the fringe's cosine and sine."""
+    """(a, Λ), both (3, N), of reference, sample and fringe, and the fringe's phase (1, N)."""
     rows = profiles(p, t, q, phi)
     mean = 0.5 * (rows.decay_reference + rows.decay_sample)
-    fringe = jnp.sqrt(2.0) * rows.mixed
-    amplitudes = (rows.reference, rows.sample, fringe * jnp.cos(rows.phase), fringe * jnp.sin(rows.phase))
-    return jnp.stack(amplitudes), jnp.stack((rows.decay_reference, rows.decay_sample, mean, mean))
+    amplitudes = jnp.stack((rows.reference, rows.sample, jnp.sqrt(2.0) * rows.mixed))
+    return Components(
+        amplitudes, jnp.stack((rows.decay_reference, rows.decay_sample, mean)), rows.phase[None]
+    )
 
 
-MODEL = Model("two-component", REGISTRY.select(NAMES), profiles, pair, components, phase=phase)
+MODEL = Model("two-component", REGISTRY.select(NAMES), profiles, pair, components)

@@ -1,0 +1,64 @@
+"""S and its derivatives between a few frames of a bin, whatever the length of the series."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+from jax import Array
+from jax.typing import ArrayLike
+
+from heterodyne.data.bin import Nodes
+from heterodyne.kernels._jax import jax, jnp
+
+if TYPE_CHECKING:
+    from heterodyne.model import Model
+
+
+@partial(jax.jit, static_argnames="model")
+def tangent_between(
+    model: Model, theta: ArrayLike, t: ArrayLike, nodes: Nodes, frames: ArrayLike
+) -> Array:
+    """(S, ∂S/∂θ) averaged over the nodes of a bin, between all pairs of these frames, (1+P, n, n).
+
+    ``t`` (N,) are the times of all frames, over which the integrals run; ``frames`` (n,) count from 0.
+    """
+    at = nodes.listed()
+    times, chosen = jnp.asarray(t), jnp.asarray(frames)
+
+    def mean(values: Array) -> Array:
+        params = dict(zip(model.parameters, values, strict=True))
+
+        def of(q: ArrayLike, phi: ArrayLike) -> Array:
+            rows = jax.tree.map(lambda row: row[..., chosen], model.profiles(params, times, q, phi))
+            left = jax.tree.map(lambda row: row[..., :, None], rows)
+            right = jax.tree.map(lambda row: row[..., None, :], rows)
+            return model.pair(left, right)
+
+        return jnp.tensordot(at.weight, jax.vmap(of)(jnp.asarray(at.q), jnp.asarray(at.phi)), axes=1)
+
+    values = jnp.asarray(theta, dtype=float)
+    along = jax.vmap(lambda v: jax.jvp(mean, (values,), (v,)), out_axes=(None, 0))
+    s, slopes = along(jnp.eye(len(values)))
+    return jnp.concatenate([s[None], slopes])
+
+
+def block_tangent(
+    model: Model, theta: np.ndarray, t: np.ndarray, nodes: Nodes, frames: int, grain: int
+) -> np.ndarray:
+    """(S, ∂S/∂θ) averaged over blocks of ``grain`` frames, (1+P, n, n), from two frames of every block.
+
+    On the diagonal the mean is that of the pair of those two frames. The first ``frames`` of ``t`` count.
+    """
+    if grain == 1:
+        return np.asarray(tangent_between(model, theta, t, nodes, np.arange(frames)))
+    starts = np.arange(0, frames, grain)
+    stops = np.minimum(starts + grain, frames)
+    chosen = np.stack([starts + (stops - starts) // 4, starts + 3 * (stops - starts) // 4], axis=1)
+    found = np.asarray(tangent_between(model, theta, t, nodes, chosen.ravel()))
+    pairs = found.reshape(len(found), len(starts), 2, len(starts), 2)
+    means = pairs.mean(axis=(2, 4))
+    diagonal = np.arange(len(starts))
+    means[:, diagonal, diagonal] = pairs[:, diagonal, 0, diagonal, 1]
+    return means
