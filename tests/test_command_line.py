@@ -191,3 +191,70 @@ def test_the_demo_finds_its_truth(tmp_path: Path):
     for row in fit.estimates:
         if row.vary and np.isfinite(row.error):
             assert abs(row.value - truth["params"][row.name]) < 5.0 * row.error
+
+
+def test_profiles_stand_in_report_table_and_figure(heterodyne, run_file):
+    options = ("--profile", "alpha", "--profile", "D0", "-o", "out", "--write", "json,profiles,figures")
+    done = heterodyne("fit", run_file, *FREE, *options)
+    assert done.status == 0, done.err
+    assert "[[Profiles]]\n    alpha: 95% " in done.out
+    assert {path.name for path in Path("out").iterdir()} == {
+        *("fit.json", "profile_alpha.csv", "profile_D0.csv", "figures")
+    }
+    assert Path("out/figures/profile-alpha.png").is_file()
+    assert list(het.read_fit("out").profiles) == ["alpha", "D0"]
+    document = json.loads(heterodyne("fit", run_file, *FREE, "--profile", "D0,alpha", "--json").out)
+    assert list(document["profiles"]) == ["D0", "alpha"]
+    assert document["provenance"]["config"]["options"]["profile"] == ["D0", "alpha"]
+
+
+def test_one_fit_per_azimuth_is_tabulated_and_drawn(heterodyne, run_file):
+    done = heterodyne("fit", run_file, *FREE, "--by", "phi", "-o", "out", "--write", "json,figures")
+    assert done.status == 0, done.err
+    assert "[[Constancy]] over phi" in done.out
+    assert Path("out/figures/by_phi.png").is_file()
+    assert {path.name for path in Path("out").iterdir()} == {
+        *("by_phi.csv", "by_phi.json", "figures", "phi_-30", "phi_60")
+    }
+    document = json.loads(Path("out/by_phi.json").read_text(encoding="utf-8"))
+    assert document["constancy"]["alpha"]["verdict"] == "constant"
+
+
+def test_models_are_compared_and_each_has_a_folder(heterodyne, run_file):
+    options = ("--fix", "D_offset=0", "--starts", "8", "--polish", "1", "-o", "out")
+    held = [part for name in ("f1", "f3", "alpha_ref") for part in ("--fix", f"{name}=0")]
+    done = heterodyne("fit", run_file, "--compare", "static,no-flow", *options, *held)
+    assert done.status in (0, 3), done.err  # components that are not there need not converge
+    assert "preferred by CLIC: static" in done.out
+    assert {path.name for path in Path("out").iterdir()} == {
+        *("comparison.csv", "comparison.json", "static", "no-flow")
+    }
+    one = het.read_fit("out/static")
+    assert one.model == "static"
+    assert one.provenance["config"]["compare"] == ["static", "no-flow"]
+
+
+def test_a_warm_start_needs_no_search(heterodyne, run_file):
+    assert heterodyne("fit", run_file, *FREE, "-o", "first", "--quiet").status == 0
+    first = het.read_fit("first")
+    done = heterodyne("fit", run_file, *FREE, "--warm-start", "first", "--json")
+    document = json.loads(done.out)
+    assert document["parameters"]["D0"]["start"] == first.values["D0"]
+    assert document["parameters"]["D0"]["value"] == pytest.approx(first.values["D0"], rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("--profile D_offset", "parameter 'D_offset' is fixed at 0 and has no profile"),
+        ("--profile alhpa", "no parameter named 'alhpa'; did you mean 'alpha'?"),
+        ("--warm-start run.h5", "cannot read a fit from run.h5: not JSON"),
+        ("--by age", "by: Input should be 'q' or 'phi'"),
+        ("--compare static,no-flow", "leave model out"),
+    ],
+)
+def test_what_cannot_be_done_with_a_fit_is_one_line(heterodyne, run_file, arguments, message):
+    done = heterodyne("fit", run_file, *FREE, "-o", "out", *arguments.split())
+    assert (done.status, done.out) == (1, "")
+    assert message in done.err.splitlines()[-1]
+    assert not Path("out").exists()

@@ -169,3 +169,98 @@ def test_data_in_the_model_are_needed(rejected, heterodyne):
     heterodyne("simulate", "-o", "ring.h5", "--model", "static", "--phi", "nan", "--frames", "10")
     message = rejected("fit", "ring.h5", "--optimizer", "stand", "--model", "two-component")
     assert "needs an azimuth for every bin" in message
+
+
+def test_one_fit_per_q_has_a_folder_each_and_tables(heterodyne, run_file):
+    done = heterodyne("fit", run_file, *STAND, "--by", "q", "-o", "out")
+    assert done.status == 0, done.err
+    assert done.out.startswith("[[Series]] static by stand, one fit per q (1/Å)\n")
+    assert {path.name for path in Path("out").iterdir()} == {"by_q.csv", "by_q.json", "q_0.01", "q_0.02"}
+    one = json.loads(Path("out/q_0.02/fit.json").read_text(encoding="utf-8"))
+    assert [row["q"] for row in one["bins"]] == [0.02, 0.02]
+    assert one["provenance"]["config"]["by"] == "q"
+    assert one["provenance"]["command"].endswith("--by q -o out")
+    listed = heterodyne("fit", run_file, *STAND, "--by", "phi", "--json")
+    assert [row["phi"] for row in json.loads(listed.out)["groups"]] == [-90.0, 45.0]
+
+
+def test_groups_that_do_not_converge_are_named_and_have_status_3(heterodyne, run_file):
+    done = heterodyne("fit", run_file, *STAND, "--by", "q", "--verdict", "stalled", "--quiet")
+    assert done.status == 3
+    assert done.err.splitlines() == [
+        "heterodyne: warning: the fit of q_0.01 did not converge: stalled (so)",
+        "heterodyne: warning: the fit of q_0.02 did not converge: stalled (so)",
+    ]
+
+
+def test_an_optimizer_without_a_likelihood_compares_nothing(rejected, run_file):
+    message = rejected("fit", run_file, "--optimizer", "stand", "--compare", "static,no-flow", "--quiet")
+    assert message.startswith("optimizer 'stand' gives no likelihood to compare models by")
+
+
+def test_a_warm_start_gives_the_start_values(heterodyne, rejected, run_file):
+    first = ("--start", "alpha=-0.3", "--start", "D0=77", "-o", "earlier", "--quiet")
+    assert heterodyne("fit", run_file, *STAND, *first).status == 0
+    options = ("--warm-start", "earlier", "--start", "D0=88", "--bounds", "D_offset=5:10")
+    document = json.loads(heterodyne("fit", run_file, *STAND, *options, "--json").out)
+    starts = {name: row["start"] for name, row in document["parameters"].items()}
+    assert starts == {"D0": 88.0, "alpha": -0.3, "D_offset": 5.0}
+    assert document["provenance"]["warm_start"] == "earlier"
+    Path("deep").mkdir()
+    Path("deep/fit.yaml").write_text(
+        "data: ../run.h5\nmodel: static\noptimizer: stand\nwarm_start: ../earlier/fit.json\n"
+    )
+    document = json.loads(heterodyne("fit", "--config", "deep/fit.yaml", "--json").out)
+    assert document["parameters"]["alpha"]["start"] == -0.3
+    assert "cannot read a fit from run.h5: not JSON" in rejected(
+        "fit", run_file, *STAND, "--warm-start", "run.h5"
+    )
+    assert "no start value for any of D_ref" in rejected(
+        "fit", run_file, "--optimizer", "stand", "--model", "equilibrium", "--warm-start", "earlier"
+    )
+
+
+def _parameters():
+    """Every parameter of two-component with a value inside its bounds, and a partner of the same unit."""
+    table = het.create_model("two-component").parameters
+    for name, row in table.items():
+        partner = next((n for n, other in table.items() if n != name and other.unit == row.unit), None)
+        yield name, row, partner
+
+
+@pytest.mark.parametrize(("name", "row", "partner"), [*_parameters()], ids=lambda part: str(part)[:20])
+def test_every_parameter_can_be_chosen_from_file_and_command_line(heterodyne, name, row, partner):
+    heterodyne("simulate", "-o", "run.h5", "--frames", "10")
+    value = 0.25 * row.low + 0.75 * row.high
+    choices = {
+        "fix": ({name: value}, f"{name}={value}"),
+        "start": ({name: value}, f"{name}={value}"),
+        "bounds": ({name: [value, row.high]}, f"{name}={value}:{row.high}"),
+        "tie": ({name: partner}, f"{name}={partner}"),
+    }
+    if partner is None:
+        del choices["tie"]
+    for word, (in_file, on_line) in choices.items():
+        Path("fit.yaml").write_text(json.dumps({"data": "run.h5", "optimizer": "stand", word: in_file}))
+        ways = (("--config", "fit.yaml"), ("run.h5", "--optimizer", "stand", f"--{word}", on_line))
+        from_file, from_line = (json.loads(heterodyne("fit", *way, "--json").out) for way in ways)
+        assert from_file["parameters"] == from_line["parameters"]
+        found = from_line["parameters"][name]
+        if word in ("fix", "start"):
+            assert found["start"] == value
+            assert found["vary"] == (word == "start")
+        elif word == "bounds":
+            assert (found["low"], found["high"], found["vary"]) == (value, row.high, True)
+        else:
+            assert name not in from_line["statistics"]["varying"]
+
+
+def test_what_excludes_each_other_is_said_and_the_command_line_goes_first(heterodyne, rejected, run_file):
+    assert "leave by out" in rejected(
+        "fit", run_file, "--optimizer", "stand", "--compare", "static,no-flow", "--by", "q"
+    )
+    assert "leave model out" in rejected("fit", run_file, *STAND, "--compare", "static,no-flow")
+    assert "Input should be 'q' or 'phi'" in rejected("fit", run_file, *STAND, "--by", "age")
+    Path("fit.yaml").write_text("data: run.h5\noptimizer: stand\ncompare: [static, no-flow]\n")
+    done = heterodyne("fit", "--config", "fit.yaml", "--model", "static", "--by", "q", "--json")
+    assert json.loads(done.out)["by"] == "q"

@@ -118,6 +118,7 @@ def test_optimizers_and_their_options(heterodyne):
         "help": "seed",
         "choices": [],
         "low": None,
+        "many": False,
     }
     assert len(json.loads(heterodyne("optimizers", "--json").out)) == 2
 

@@ -48,7 +48,7 @@ def written(tmp_path: Path):
 
 def test_everything_that_fit_and_load_accept_has_a_key():
     accepted = {*signature(fit).parameters, *signature(load).parameters} - {"progress", "path"}
-    assert set(FitConfig.model_fields) == accepted | {"write", "output"}
+    assert set(FitConfig.model_fields) == accepted | {"write", "output", "by", "compare"}
 
 
 def test_defaults_are_those_of_fit():
@@ -237,3 +237,34 @@ def test_lags_to_skip_are_a_whole_number(given, found):
 def test_other_lags_to_skip_are_named(given):
     with pytest.raises(ConfigError, match=r"here: skip_lags: .* is not a"):
         create_config({"skip_lags": given}, "here")
+
+
+@pytest.mark.parametrize("given", ["a, b", ["a", "b"], ("a,b",), [" a", "b "]])
+def test_an_option_of_many_values_takes_them_joined_or_listed(given):
+    assert Option("names", str, (), "names", many=True).convert(given) == ("a", "b")
+    assert Option("counts", int, (), "counts", many=True).convert(3) == (3,)
+    assert Option("names", str, (), "names", many=True).convert(None) == ()
+
+
+def test_every_one_of_many_values_is_checked():
+    with pytest.raises(ConfigError, match="option 'counts' must be int, not 'x'"):
+        Option("counts", int, (), "counts", many=True).convert("3,x")
+
+
+def test_comparison_and_groups_exclude_what_they_replace(scan):
+    both = FitConfig(optimizer="scan", compare="static,no-flow", fix={"f2": 0.0, "D0": 1.0})
+    check_names(both)
+    assert both.compare == ("static", "no-flow")
+    assert "model" not in effective(both)
+    for other in ({"model": "static"}, {"by": "q"}):
+        with pytest.raises(ConfigError, match=f"leave {next(iter(other))} out"):
+            check_names(FitConfig(optimizer="scan", compare="static,no-flow", **other))
+        joined = both.overridden(FitConfig(**other))
+        assert not joined.compare
+    assert FitConfig(by="q", model="static").overridden(both).by is None
+    with pytest.raises(ParameterError, match="no parameter named 'v0'"):
+        check_names(FitConfig(optimizer="scan", compare="static,no-flow", fix=["v0"]))
+
+
+def test_a_warm_start_is_relative_to_the_file(written, tmp_path: Path):
+    assert written("warm_start: out\n").warm_start == str(tmp_path / "out")

@@ -17,7 +17,7 @@ from heterodyne.data.tiles import Tiles, stream_bin, stream_bins
 from heterodyne.data.two_time import TwoTime
 from heterodyne.data.windows import windows
 from heterodyne.errors import DataError
-from heterodyne.goodness import neighbour_noise
+from heterodyne.goodness import examine_residuals
 from heterodyne.io import lazy
 from heterodyne.io.lazy import FileMatrices, Place
 from heterodyne.kernels import streamed, structured
@@ -261,9 +261,9 @@ def test_neighbour_noise_of_tiles_leaves_out_only_neighbours_in_two_tiles():
         stream_bin(data, 0, 0, ROOM, 64),
         stream_bin(data, 0, 0, ROOM, 320),
     )
-    expected = neighbour_noise(model, params, whole, 0.15, 1.0)
-    assert neighbour_noise(model, params, one_tile, 0.15, 1.0) == pytest.approx(expected, rel=1e-12)
-    assert neighbour_noise(model, params, parts, 0.15, 1.0) == pytest.approx(expected, rel=5e-3)
+    expected = examine_residuals(model, params, whole, 0.15, 1.0).noise
+    assert examine_residuals(model, params, one_tile, 0.15, 1.0).noise == pytest.approx(expected, rel=1e-12)
+    assert examine_residuals(model, params, parts, 0.15, 1.0).noise == pytest.approx(expected, rel=5e-3)
 
 
 def test_excerpts_hold_the_same_values_at_fewer_pairs(monkeypatch):

@@ -10,7 +10,7 @@ import pytest
 import heterodyne as het
 from heterodyne.data.bin import read_bin
 from heterodyne.errors import DataError
-from heterodyne.goodness import neighbour_noise
+from heterodyne.goodness import examine_residuals
 
 FRAMES = 12
 GIVEN = het.simulate("static", frames=FRAMES, phi=[0.0, 40.0], noise=0.02)
@@ -164,6 +164,6 @@ def test_noise_of_neighbours_follows_the_weights_and_leaves_bad_pairs_out():
     one = read_bin(replace(noisy, bad_pairs=[[0, 10, 50]]), 0)
     # of an element of mean weight
     scale = 0.02 / np.sqrt(np.mean(np.outer(weight[0], weight[0])[np.triu_indices(frames, 1)]))
-    found = neighbour_noise(model, truth, one, contrast, 1.0)
+    found = examine_residuals(model, truth, one, contrast, 1.0).noise
     assert found == pytest.approx(scale, rel=0.03)
-    assert neighbour_noise(model, truth, read_bin(noisy, 0), contrast, 1.0) > 1.5 * found
+    assert examine_residuals(model, truth, read_bin(noisy, 0), contrast, 1.0).noise > 1.5 * found

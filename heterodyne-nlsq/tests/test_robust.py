@@ -6,9 +6,9 @@ import pytest
 import heterodyne as het
 from heterodyne.covariance import quantile
 from heterodyne.data.bin import read_bins
+from heterodyne.objective import create_objective
 from heterodyne.problem import create_problem
-from heterodyne_nlsq.objective import create_objective
-from heterodyne_nlsq.robust import speckle_clusters
+from heterodyne.robust import speckle_clusters
 
 FREE = ("D0_ref", "D0_sample", "v0", "beta", "f0", "phi0")
 

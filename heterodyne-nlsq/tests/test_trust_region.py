@@ -5,7 +5,8 @@ import pytest
 from scipy.optimize import least_squares
 
 from heterodyne.normal_equations import NormalEquations
-from heterodyne_nlsq.trust_region import Tolerances, bounded_step, minimise
+from heterodyne_nlsq.bounded_step import bounded_step
+from heterodyne_nlsq.trust_region import Tolerances, minimise
 
 WIDE = 1e6
 

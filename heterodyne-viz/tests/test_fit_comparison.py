@@ -17,8 +17,10 @@ from heterodyne.data.two_time import TwoTime
 from heterodyne.errors import DataError, HeterodyneError
 from heterodyne.model import create_model
 from heterodyne.plugins.manager import discover
+from heterodyne.plugins.records import WriterRecord
 from heterodyne.problem import create_problem
 from heterodyne.result import BinScaling, Estimate, Fit
+from heterodyne_viz import figures
 from heterodyne_viz.fit_comparison import comparisons, figure, write
 
 CONTRAST, OFFSET, NOISE, FRAMES, DT = 0.15, 1.0, 0.02, 40, 0.1
@@ -251,7 +253,9 @@ def test_a_bin_that_does_not_exist_is_refused():
 def test_the_plugin_offers_the_figures_writer():
     found = discover(list(entry_points(group="heterodyne", name="viz")))
     assert [(plugin.distribution, plugin.error) for plugin in found.plugins] == [("heterodyne-viz", None)]
-    assert found.find("writer", "figures").resolve() is write
+    record = found.find("writer", "figures")
+    assert isinstance(record, WriterRecord)
+    assert (record.resolve(), record.resolve_series()) == (figures.write, figures.write_series)
 
 
 def test_importing_the_plugin_loads_neither_matplotlib_nor_jax():

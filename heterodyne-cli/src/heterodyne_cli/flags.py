@@ -34,7 +34,7 @@ def with_optimizer_flags(command: Callable[..., None]) -> Callable[..., None]:
     @wraps(command)
     def extended(**given: Any) -> None:
         options = {n.removeprefix(_PREFIX): given.pop(n) for n in list(given) if n.startswith(_PREFIX)}
-        command(**given, options={name: value for name, value in options.items() if value is not None})
+        command(**given, options={name: value for name, value in options.items() if value not in (None, [])})
 
     extended.__annotations__ = {parameter.name: parameter.annotation for parameter in every}
     vars(extended)["__signature__"] = signature(command).replace(parameters=every, return_annotation=None)
@@ -65,20 +65,23 @@ def _parameter(name: str, owners: list[Owned], taken: set[str]) -> Parameter:
     flag = _dashed(name) if _dashed(name) not in taken else _dashed(f"{owners[0][0].name}-{name}")
     options = [option for _, option in owners]
     kind = options[0].type if len({option.type for option in options}) == 1 else str
+    many = all(option.many for option in options)
     choices = dict.fromkeys(choice for option in options for choice in option.choices)
     info = typer.Option(
         f"{flag}/--no-{flag.removeprefix('--')}" if kind is bool else flag,
         help="; ".join(dict.fromkeys(_sentence(option) for option in options)) + ".",
-        metavar="|".join(choices) or None,
+        metavar="|".join(choices) or ("NAME" if many else None),
         rich_help_panel=f"Options of {', '.join(record.name for record, _ in owners)}",
     )
+    taken_as = list[kind] if many else kind
     return Parameter(
-        _PREFIX + name, Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind | None, info]
+        _PREFIX + name, Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[taken_as | None, info]
     )
 
 
 def _sentence(option: Option) -> str:
-    return f"{option.help[:1].upper()}{option.help[1:]} (default {option.default})"
+    ending = "; repeatable" if option.many else f" (default {option.default})"
+    return f"{option.help[:1].upper()}{option.help[1:]}{ending}"
 
 
 def _flags_of(parameter: Parameter) -> set[str]:

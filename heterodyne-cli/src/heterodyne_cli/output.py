@@ -1,11 +1,11 @@
-"""What commands have in common on the way out: tables, JSON, progress, files that must not be lost."""
+"""What commands have in common on the way out: JSON, progress, files that must not be lost."""
 
 from __future__ import annotations
 
 import json
 import math
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic
@@ -14,16 +14,6 @@ from typing import Any
 from heterodyne.errors import ConfigError
 
 _SECONDS_BETWEEN_LINES = 5.0
-
-
-def table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    """The rows under their header, columns aligned."""
-    cells = [[str(cell) for cell in row] for row in (header, *rows)]
-    widths = [max(len(row[k]) for row in cells) for k in range(len(header))]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in cells
-    )
 
 
 def extent(n_bins: int, n_frames: int) -> str:

@@ -15,6 +15,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from heterodyne.comparison import compare
     from heterodyne.data.simulation import simulate
     from heterodyne.data.speckle import simulate_speckle
     from heterodyne.data.two_time import TwoTime
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from heterodyne.listing import loaders, models, optimizers, writers
     from heterodyne.model import Model, create_model
     from heterodyne.result import Fit
+    from heterodyne.series import fit_by
 
 __version__ = "0.1.0"
 
@@ -33,8 +35,10 @@ _HOME = {
     "HeterodyneError": "errors",
     "Model": "model",
     "TwoTime": "data.two_time",
+    "compare": "comparison",
     "create_model": "model",
     "fit": "fitting",
+    "fit_by": "series",
     "load": "io.loading",
     "loaders": "listing",
     "models": "listing",
@@ -50,8 +54,10 @@ __all__ = [
     "HeterodyneError",
     "Model",
     "TwoTime",
+    "compare",
     "create_model",
     "fit",
+    "fit_by",
     "load",
     "loaders",
     "models",

@@ -13,7 +13,7 @@ Econometrica 55 (1987) 703. A cluster is a set of bins with the same speckle.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,6 +58,16 @@ def robust_covariance(found: Spectrum, meat: np.ndarray) -> np.ndarray:
     return basis @ sandwich(np.diag(found.eigenvalues[keep]), basis.T @ meat @ basis) @ basis.T
 
 
+def effective_parameters(found: Spectrum, meat: np.ndarray) -> float:
+    """tr(H⁻¹ M) over all directions but flat ones, each at least 1: what fitting them does to the deviance.
+
+    For independent elements it is their number. Varin & Vidoni, Biometrika 92 (2005) 519.
+    """
+    keep = ~found.flat
+    root = found.vectors[:, keep] / found.size[:, None] / np.sqrt(found.eigenvalues[keep])
+    return float(np.maximum(np.linalg.eigvalsh(root.T @ meat @ root), 1.0).sum())
+
+
 @dataclass(frozen=True, eq=False)
 class ClusterScores:
     """Sums of a cluster's scores: ``frames`` F_i = Σ_j s_ij (p, N), and ``squares`` (p, n, n), the scores of
@@ -69,6 +79,10 @@ class ClusterScores:
 
     def __add__(self, other: ClusterScores) -> ClusterScores:
         return ClusterScores(self.frames + other.frames, self.squares + other.squares, self.grain)
+
+    def rows(self, which: slice) -> ClusterScores:
+        """The scores of some of the p coordinates."""
+        return ClusterScores(self.frames[which], self.squares[which], self.grain)
 
     def meat(self, bandwidth: int) -> np.ndarray:
         """A - B, (p, p).
@@ -132,15 +146,17 @@ def bartlett(x: np.ndarray, bandwidth: int) -> np.ndarray:
     return oaconvolve(x, np.concatenate([half[:0:-1], half])[None], "same", axes=1)
 
 
-def bandwidth_of(frames: Iterable[np.ndarray], fewest: int) -> int:
+def bandwidth_of(frames: Iterable[np.ndarray], fewest: int, grains: Sequence[int] = ()) -> int:
     """The bandwidth for the frame scores (p, N) of all clusters: 4 mean integrated correlation times.
 
-    At least ``fewest`` (the frames in which S falls to 1/e), at most a fifth of the frames.
+    At least ``fewest`` (the frames in which S falls to 1/e), at most a fifth of the frames. ``grains`` are
+    the frames that stand in one column of each cluster, where that is not 1.
     """
-    all_frames = list(frames)
-    longest = max(int(_LONGEST * min(one.shape[1] for one in all_frames)), 1)
-    wanted = _FACTOR * float(np.mean([correlation_time(one) for one in all_frames]))
-    return int(np.clip(round(wanted), min(fewest, longest), longest))
+    found = list(frames)
+    columns = grains or [1] * len(found)
+    longest = max(int(_LONGEST * min(one.shape[1] * k for one, k in zip(found, columns, strict=True))), 1)
+    times = [correlation_time(one) * k for one, k in zip(found, columns, strict=True)]
+    return int(np.clip(round(_FACTOR * float(np.mean(times))), min(fewest, longest), longest))
 
 
 def correlation_time(frames: np.ndarray) -> float:
@@ -148,8 +164,6 @@ def correlation_time(frames: np.ndarray) -> float:
     n = frames.shape[1]
     values, vectors = np.linalg.eigh(frames @ frames.T / n)
     keep = values > 1e-12 * max(values[-1], np.finfo(float).tiny)
-    if not keep.any():
-        return 1.0
     if not keep.any():  # no parameter acts on these frames
         return 1.0
     white = (vectors[:, keep] / np.sqrt(values[keep])).T @ frames

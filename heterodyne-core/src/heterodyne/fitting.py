@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from heterodyne.data.two_time import TwoTime
@@ -15,6 +16,7 @@ from heterodyne.model import Model, create_model
 from heterodyne.plugins.manager import optimizer_record
 from heterodyne.problem import Bounds, Fixed, create_problem
 from heterodyne.result import Fit
+from heterodyne.warm_start import earlier_fit
 
 
 def fit(
@@ -29,20 +31,25 @@ def fit(
     contrast: str | float = "auto",
     offset: str | float = "auto",
     skip_lags: int = 0,
+    warm_start: Fit | str | Path | None = None,
     options: Mapping[str, Any] | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> Fit:
     """The fit of ``model`` to all bins of ``data`` jointly.
 
-    ``fix`` maps parameters to values (None: the registry's start) or lists them; ``start``, ``bounds``
-    and ``tie`` map parameters; ``contrast`` and ``offset`` are ``auto``, ``individual``, ``shared``,
+    ``fix`` maps parameters to values (None: the start value) or lists them; ``start``, ``bounds`` and
+    ``tie`` map parameters; ``contrast`` and ``offset`` are ``auto``, ``individual``, ``shared``,
     ``fourier:M`` or a number; the ``skip_lags`` lags next to the diagonal are left out; ``options`` are the
-    optimizer's. No start value is needed. Raises `HeterodyneError`
-    subclasses for what cannot be fitted; a fit that does not converge is returned with its verdict.
+    optimizer's. No start value is needed. ``warm_start`` is an earlier result, or the place where one was
+    written, of this or of another model: its estimates are the start values of the parameters that it has
+    too, except where ``start`` gives one. A fit in which every varying parameter has a start value begins
+    there alone. Raises `HeterodyneError` subclasses for what cannot be fitted; a fit that does not converge
+    is returned with its verdict.
     """
     record = optimizer_record(optimizer)
     settings = record.complete({} if options is None else options)
     chosen = model if isinstance(model, Model) else create_model(model)
+    earlier = None if warm_start is None else earlier_fit(warm_start)
     problem = create_problem(
         data,
         chosen,
@@ -53,6 +60,7 @@ def fit(
         contrast=contrast,
         offset=offset,
         skip_lags=skip_lags,
+        warm_start=earlier,
     )
     keep_compiled_code()
     result = record.resolve()(problem, settings, progress or _silent)
@@ -63,10 +71,16 @@ def fit(
         "options": settings,
         "scaling": {"contrast": str(contrast), "offset": str(offset)},
         "skip_lags": skip_lags,
+        "warm_start": None if warm_start is None else str(warm_start),
         "versions": versions(),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     return replace(result, provenance={**provenance, **result.provenance})
+
+
+def labelled(progress: Callable[[str], None] | None, label: str) -> Callable[[str], None] | None:
+    """``progress`` that is told each line with the label of one of several fits before it."""
+    return None if progress is None else lambda line: progress(f"{label}: {line}")
 
 
 def _origin(data: TwoTime) -> dict[str, Any]:

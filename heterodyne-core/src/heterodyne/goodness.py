@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -10,27 +10,63 @@ from heterodyne.data.bin import Bin
 from heterodyne.data.parts import upper_parts
 from heterodyne.data.tiles import StreamedBin
 from heterodyne.kernels.meshgrid import averaged_tile
+from heterodyne.structure import BLOCKS, BlockSums, lag_edges
 
 if TYPE_CHECKING:
     from heterodyne.model import Model
 
 
-def neighbour_noise(
-    model: Model, params: dict[str, float], one: Bin | StreamedBin, contrast: float, offset: float
-) -> float:
-    """The noise per element of one bin: half the variance of neighbouring differences of the residual.
+class Residuals(NamedTuple):
+    """What one pass over the residuals of a bin gives: the noise per element, and sums by lag and blocks."""
 
-    Of the data it would count a fast fringe as noise. A lower bound, because neighbours share part of
-    their noise. With weights it is the noise of an element of weight 1; NaN where no two neighbours are
-    used. Never more than a part of the matrix is formed; neighbours in two tiles of a streamed bin are not
+    noise: float
+    sums: BlockSums
+
+
+def examine_residuals(
+    model: Model, params: dict[str, float], one: Bin | StreamedBin, contrast: float, offset: float
+) -> Residuals:
+    """The noise per element of one bin, half the variance of neighbouring differences of the residual, and
+    sums of the residual for `heterodyne.structure`.
+
+    Of the data the noise would count a fast fringe. It is a lower bound, because neighbours share part of
+    their noise; with weights it is that of an element of weight 1; NaN where no two neighbours are used.
+    Never more than a part of the matrix is formed; neighbours in two tiles of a streamed bin are not
     compared.
     """
+    frames = int(np.flatnonzero(one.weight)[-1]) + 1
+    grain = -(-frames // BLOCKS)
+    edges, blocks = lag_edges(frames), -(-frames // grain)
     square, count = 0.0, 0
+    totals = np.zeros((2, (len(edges) - 1) * blocks**2))
     for first, second, c2, weights in upper_parts(one):
         s = averaged_tile(model, params, one.t, one.nodes, first, second, *c2.shape)
-        more_square, more_count = _neighbour_sums(c2 - offset - contrast * s, weights)
+        residual = c2 - offset - contrast * s
+        more_square, more_count = _neighbour_sums(residual, weights)
         square, count = square + more_square, count + more_count
-    return float(np.sqrt(square / count)) if count else float("nan")
+        _add_blocks(totals, first, second, residual, weights, edges, grain, blocks)
+    noise = float(np.sqrt(square / count)) if count else float("nan")
+    residuals, used = totals.reshape(2, -1, blocks, blocks)
+    return Residuals(noise, BlockSums(residuals, used, frames, grain))
+
+
+def _add_blocks(
+    totals: np.ndarray,
+    first: int,
+    second: int,
+    residual: np.ndarray,
+    weights: np.ndarray,
+    edges: np.ndarray,
+    grain: int,
+    blocks: int,
+) -> None:
+    """Add Σ W r and Σ W of a part to ``totals`` (2, lag bins · blocks²)."""
+    i, j = np.nonzero(weights)
+    w, r, i, j = weights[i, j], residual[i, j], i + first, j + second
+    of_lag = np.searchsorted(edges, np.arange(edges[-1]), side="right") - 1
+    place = (of_lag[j - i] * blocks + i // grain) * blocks + j // grain
+    totals[0] += np.bincount(place, w * r, totals.shape[1])
+    totals[1] += np.bincount(place, w, totals.shape[1])
 
 
 def _neighbour_sums(residual: np.ndarray, weights: np.ndarray) -> tuple[float, int]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 FLAT = 1e-10
 """Eigenvalues below this times the number of coordinates are taken for 0."""
+
+STRONG = 0.95
+"""Correlations above this are reported."""
 
 _LOADING = 0.1
 
@@ -16,7 +19,8 @@ _LOADING = 0.1
 class Spectrum:
     """Eigenvalues (p,) and eigenvectors (p, p, in columns) of the Gram matrix scaled to unit diagonal.
 
-    ``size`` (p,) is the square root of the diagonal; ``flat`` (p,) marks directions in which the data say
+    ``size`` (p,) is the square root of the diagonal, or 2 over the width of the bounds where that is more;
+    ``flat`` (p,) marks directions in which the data say
     nothing, ``lost`` (p,) those and the ones whose standard error spans more than the bounds,
     ``undetermined`` (p,) the parameters with a squared loading above 0.1 in lost directions.
     """
@@ -33,23 +37,60 @@ class Spectrum:
         """The number of determined directions."""
         return int((~self.lost).sum())
 
+    @property
+    def basis(self) -> np.ndarray:
+        """The directions of the eigenvectors in the coordinates themselves, (p, p, in columns)."""
+        return self.vectors / self.size[:, None]
+
 
 def spectrum(gram: np.ndarray, width: np.ndarray) -> Spectrum:
     """The spectrum of a weighted Gram matrix (p, p) whose coordinates range over ``width`` (p,).
 
     A direction is lost when its eigenvalue is below 1e-10 p, or when one standard error along it spans
-    more than the bounds.
+    more than the bounds. A coordinate whose error would span its bounds though all others were known is a
+    flat direction of its own: scaled to unit diagonal, it would take well-known ones along.
     """
-    size = np.sqrt(np.maximum(np.diag(gram), 0.0))
-    size = np.where(size > 0, size, 1.0)
-    eigenvalues, vectors = np.linalg.eigh(gram / np.outer(size, size))
+    own = np.sqrt(np.maximum(np.diag(gram), 0.0))
+    least = 2.0 / width
+    seen = own > least
+    size = np.where(seen, own, np.where(least > 0.0, least, 1.0))
+    scaled = np.where(np.outer(seen, seen), gram / np.outer(size, size), 0.0)
+    eigenvalues, vectors = np.linalg.eigh(scaled)
     eigenvalues = np.maximum(eigenvalues, 0.0)
     flat = eigenvalues < FLAT * len(gram)
-    error = 1.0 / np.sqrt(np.where(flat, 1.0, eigenvalues))
-    span = 2.0 * np.abs(vectors) * error / size[:, None]
-    lost = flat | (span > width[:, None]).any(axis=0)
-    undetermined = (vectors[:, lost] ** 2).sum(axis=1) > _LOADING
-    return Spectrum(eigenvalues, vectors, size, flat, lost, undetermined)
+    none = np.zeros(len(gram), dtype=bool)
+    found = Spectrum(eigenvalues, vectors, size, flat, flat, none)
+    return _judged(found, _span(found, 1.0 / np.sqrt(np.where(flat, 1.0, eigenvalues)), width))
+
+
+def with_covariance(
+    found: Spectrum, covariance: np.ndarray, width: np.ndarray
+) -> tuple[Spectrum, np.ndarray]:
+    """The spectrum judged by a covariance (p, p) of its coordinates, and that covariance within the bounds.
+
+    The error along a lost direction is taken to be what the bounds allow: more would be passed on, though it
+    means nothing, to parameters that load on the direction a little. A parameter whose own error spans more
+    than its bounds is undetermined too.
+    """
+    inverse = found.vectors.T * found.size
+    along = inverse @ covariance @ inverse.T
+    span = _span(found, np.sqrt(np.maximum(np.diag(along), 0.0)), width)
+    reach = found.basis / np.maximum(span, 1.0)
+    limited, judged = reach @ along @ reach.T, _judged(found, span)
+    wide = 2.0 * np.sqrt(np.diag(limited)) > width
+    return replace(judged, undetermined=judged.undetermined | wide), limited
+
+
+def _span(found: Spectrum, error: np.ndarray, width: np.ndarray) -> np.ndarray:
+    """The most, over the coordinates, of what ``error`` (p,) along every direction spans of the bounds, (p,)."""
+    return np.max(2.0 * np.abs(found.basis) * error / width[:, None], axis=0, initial=0.0)
+
+
+def _judged(found: Spectrum, span: np.ndarray) -> Spectrum:
+    """The spectrum with directions lost whose error spans more than the bounds."""
+    lost = found.flat | (span > 1.0)
+    undetermined = (found.vectors[:, lost] ** 2).sum(axis=1) > _LOADING
+    return replace(found, lost=lost, undetermined=undetermined)
 
 
 def independent_covariance(found: Spectrum) -> np.ndarray:
@@ -61,3 +102,12 @@ def independent_covariance(found: Spectrum) -> np.ndarray:
     keep = ~found.flat
     vectors = found.vectors[:, keep]
     return (vectors / found.eigenvalues[keep]) @ vectors.T / np.outer(found.size, found.size)
+
+
+def strong_correlations(covariance: np.ndarray, names: tuple[str, ...]) -> list[tuple[str, str, float]]:
+    """Pairs of ``names`` whose correlation exceeds 0.95 in size, with it, the strongest first."""
+    sd = np.sqrt(np.diag(covariance))
+    correlation = covariance / np.outer(sd, sd)
+    first, second = np.nonzero(np.triu(np.abs(correlation) > STRONG, 1))
+    pairs = [(names[i], names[j], float(correlation[i, j])) for i, j in zip(first, second, strict=True)]
+    return sorted(pairs, key=lambda pair: -abs(pair[2]))

@@ -16,6 +16,7 @@ import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 from scipy.optimize import lsq_linear
 
+from heterodyne.identifiability import spectrum
 from heterodyne.scaling import ScalingDesign
 
 
@@ -85,9 +86,8 @@ def normal_equations(
     """
     sums = _in_coordinates(sums, columns)
     weight = 1.0 / sigma**2
-    design = _joint_design(contrast, offset)
+    hessian, design = scaling_gram(sums, contrast, offset, sigma)
     fixed = np.concatenate([contrast.fixed, offset.fixed - sums.reference])
-    hessian = design.T @ _apply_bins(sums, weight, design)
     target = design.T @ (_data_products(sums, weight) - _apply_bins(sums, weight, fixed[:, None])[:, 0])
     weights, free = _bounded_weights(hessian, target, contrast, offset)
     scale, level = np.split(design @ weights + fixed, 2)
@@ -103,6 +103,28 @@ def normal_equations(
     )
     solved = SolvedScaling(scale, level + sums.reference, ssr, inner, coupling, design[:, free])
     return equations, solved
+
+
+def scaling_gram(
+    sums: PairSums, contrast: ScalingDesign, offset: ScalingDesign, sigma: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The Gram matrix (m, m) of the scaling weights, and the design (2 bins, m): contrasts, then offsets."""
+    design = _joint_design(contrast, offset)
+    return design.T @ _apply_bins(sums, 1.0 / sigma**2, design), design
+
+
+def undetermined_scaling(
+    sums: PairSums, contrast: ScalingDesign, offset: ScalingDesign, sigma: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Which contrasts and which offsets, (bins,) each, the data do not determine where S hardly varies.
+
+    Judged as directions of parameters are (`heterodyne.identifiability`); values held fixed are not among them.
+    """
+    gram, design = scaling_gram(sums, contrast, offset, sigma)
+    low, high = np.hstack([_weight_bounds(contrast), _weight_bounds(offset)])
+    lost = design[:, spectrum(gram, high - low).undetermined].any(axis=1)
+    one, two = np.split(lost, 2)
+    return one, two
 
 
 def _in_coordinates(sums: PairSums, columns: np.ndarray) -> PairSums:

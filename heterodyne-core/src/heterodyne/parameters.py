@@ -33,7 +33,11 @@ class Prior:
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One parameter of a model: unit, start value, bounds, prior, scale and whether it varies."""
+    """One parameter of a model: unit, start value, bounds, prior, scale and whether it varies.
+
+    Values that differ by ``period`` mean the same; a fit moves freely over the ends of bounds that span it
+    and is folded into (low, high] afterwards.
+    """
 
     name: str
     unit: str
@@ -43,6 +47,18 @@ class Parameter:
     prior: Prior = Prior()
     scale: Literal["linear", "log"] = "linear"
     vary: bool = True
+    period: float | None = None
+
+    @property
+    def is_periodic(self) -> bool:
+        """Whether the bounds are no walls: they span a whole period."""
+        return self.period is not None and self.high - self.low >= self.period
+
+    def folded(self, value: float) -> float:
+        """The value in (low, high] that means the same; ``value`` itself where the bounds are walls."""
+        if self.period is None or not self.is_periodic or self.low < value <= self.high:
+            return value
+        return self.high - (self.high - value) % self.period
 
     def accepts(self, value: float) -> bool:
         """Whether ``value`` can be held fixed: inside the bounds, or 0 (no motion) on a log scale."""
@@ -138,7 +154,7 @@ REGISTRY = ParameterTable(
         Parameter("f1", "1/s", 0.0, -10.0, 10.0, Prior("normal", 0.0, 3.0, per_duration=True)),
         Parameter("f2", "s", 0.0, -1e4, 1e4, Prior("normal", 0.0, 1e3), vary=False),
         Parameter("f3", "1", 0.0, 0.0, 1.0),
-        Parameter("phi0", "degree", 0.0, -90.0, 90.0),
+        Parameter("phi0", "degree", 0.0, -90.0, 90.0, period=180.0),
         *_transport(""),
         Parameter("D_ref", "Å²/s", 1e3, 1e-3, 1e6, Prior("log-normal", 6.907755278982137, 3.0), "log"),
         Parameter("D_sample", "Å²/s", 1e3, 1e-3, 1e6, Prior("log-normal", 6.907755278982137, 3.0), "log"),

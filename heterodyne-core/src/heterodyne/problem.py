@@ -15,7 +15,9 @@ from heterodyne.data.two_time import TwoTime
 from heterodyne.errors import ConfigError, DataError, ParameterError
 from heterodyne.model import Model
 from heterodyne.parameters import ParameterTable
+from heterodyne.result import Fit
 from heterodyne.scaling import scaling_design, settled
+from heterodyne.warm_start import shared_names, warm_started
 
 Fixed = Mapping[str, float | None] | Iterable[str]
 Bounds = Mapping[str, tuple[float, float]]
@@ -27,8 +29,9 @@ class Problem:
 
     ``parameters`` is the model's table with the user's starts, bounds and fixed values written into it;
     ``ties`` maps a parameter to the one it equals; ``started`` names the parameters whose start the user
-    gave; ``contrast`` and ``offset`` are scaling designs by name (`heterodyne.scaling`). ``skip_lags`` is
-    the number of lags next to the diagonal, in frames, that every bin leaves out.
+    or an earlier result gave; ``contrast`` and ``offset`` are scaling designs by name
+    (`heterodyne.scaling`). ``skip_lags`` is the number of lags next to the diagonal, in frames, that every
+    bin leaves out.
     """
 
     model: Model
@@ -47,7 +50,7 @@ class Problem:
 
     @property
     def needs_start(self) -> bool:
-        """Whether some varying parameter has no start value from the user."""
+        """Whether some varying parameter has only the table's start value."""
         return not set(self.varying) <= self.started
 
     def column(self, attribute: str) -> np.ndarray:
@@ -82,22 +85,26 @@ def create_problem(
     contrast: str | float = "auto",
     offset: str | float = "auto",
     skip_lags: int = 0,
+    warm_start: Fit | None = None,
 ) -> Problem:
     """The problem these choices state.
 
     ``fix`` maps names to values (None: the start value) or lists names; ``start``, ``bounds`` and ``tie``
     map names. A start or bounds for a parameter that does not vary by default (f2) frees it; a parameter
-    that another is tied to stays within the bounds of both.
+    that another is tied to stays within the bounds of both. Estimates of ``warm_start`` are the start
+    values of the parameters that it has too, moved into ``bounds``, where ``start`` gives none.
     Raises `ParameterError` for unknown names, values outside bounds and contradictions, `DataError` for
     bins that the model cannot serve, `ConfigError` for more skipped lags than the data have.
     """
-    sets = _data_sets(data)
+    sets = data_sets(data)
     _check_data(sets, model)
     _check_lags(skip_lags, sets)
-    fixed = _names_or_mapping(fix)
+    fixed = names_or_mapping(fix)
     start, bounds, ties = (_mapping(*given) for given in (("start", start), ("bounds", bounds), ("tie", tie)))
     _check_conflicts(fixed, start, bounds, ties)
-    table = model.parameters
+    table, warm = model.parameters, ()
+    if warm_start is not None:
+        table, warm = warm_started(table, warm_start), shared_names(table, warm_start)
     for name, limits in bounds.items():
         table = _bounded(table, name, *_limits(name, limits))
     for name, value in start.items():
@@ -107,7 +114,7 @@ def create_problem(
     for name, source in ties.items():
         table = _tied(table, name, source, ties, source in start)
     problem = Problem(
-        model, sets, table, MappingProxyType(ties), frozenset(start), contrast, offset, skip_lags
+        model, sets, table, MappingProxyType(ties), frozenset((*start, *warm)), contrast, offset, skip_lags
     )
     if not problem.varying:
         raise ParameterError(f"every parameter of {model.name!r} is fixed or tied: nothing is left to fit")
@@ -115,7 +122,8 @@ def create_problem(
     return problem
 
 
-def _data_sets(data: object) -> tuple[TwoTime, ...]:
+def data_sets(data: object) -> tuple[TwoTime, ...]:
+    """The data sets in what a caller gives as data; raises `DataError` for anything else."""
     sets = (data,) if isinstance(data, TwoTime) else data
     if not isinstance(sets, list | tuple) or not all(isinstance(one, TwoTime) for one in sets):
         raise DataError(
@@ -124,7 +132,8 @@ def _data_sets(data: object) -> tuple[TwoTime, ...]:
     return tuple(sets)
 
 
-def _names_or_mapping(fix: object) -> dict[str, float | None]:
+def names_or_mapping(fix: object) -> dict[str, float | None]:
+    """Values by name, None where only a name is given; raises `ParameterError` for anything else."""
     if isinstance(fix, Mapping):
         return dict(fix)
     names = (fix,) if isinstance(fix, str) else fix

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from heterodyne.identifiability import STRONG, strong_correlations
+
 if TYPE_CHECKING:
     from heterodyne.problem import Problem
+    from heterodyne.profile import Profile
 
 CONVERGED = "converged"
 
@@ -56,7 +60,8 @@ class Fit:
 
     ``covariance`` is over ``covariance_names``, the determined varying parameters. ``problem`` is what
     was fitted while it is in memory, None after reading a result back. ``identifiability`` and
-    ``statistics`` hold plain numbers, lists and words.
+    ``statistics`` hold plain numbers, lists and words. ``profiles`` are profile likelihoods by parameter;
+    ``posterior`` is what a sampler drew, for the writers that know it, None after reading a result back.
     """
 
     model: str
@@ -71,6 +76,8 @@ class Fit:
     identifiability: Mapping[str, Any] = field(default_factory=dict)
     provenance: Mapping[str, Any] = field(default_factory=dict)
     problem: Problem | None = None
+    profiles: Mapping[str, Profile] = field(default_factory=dict)
+    posterior: Any = None
 
     @property
     def success(self) -> bool:
@@ -99,9 +106,10 @@ class Fit:
 
     def report(self) -> str:
         """The result as text, in the form of lmfit's fit reports."""
-        return "\n".join((*_head(self), *_variables(self), *_scaling(self), *_correlations(self)))
+        parts = (_head, _variables, _identifiability, _profiles, _scaling, _correlations)
+        return "\n".join(line for part in parts for line in part(self))
 
-    def save(self, folder: str | Path, write: Iterable[str] = ("json", "npz")) -> list[Path]:
+    def save(self, folder: str | Path, write: Iterable[str] = ("json", "npz", "profiles")) -> list[Path]:
         """Write the outputs named in ``write`` into ``folder``; returns the paths written."""
         from heterodyne.io.atomic import as_path
         from heterodyne.io.writers import write_fit
@@ -144,6 +152,28 @@ def _estimate(row: Estimate) -> str:
     return f"{value} +/- {row.error:.4g}{relative}{unit} (init = {row.start:.6g})"
 
 
+def _identifiability(fit: Fit) -> list[str]:
+    """Rank, and what the data leave open in words; nothing where the optimizer does not tell."""
+    known = fit.identifiability
+    words = [row["words"] for row in known.get("findings", ())]
+    words += [known["held"]["words"]] if "held" in known else []
+    if "rank" not in known or "names" not in known:
+        return []
+    head = f"[[Identifiability]] {known['rank']} of {len(known['names'])} directions are determined"
+    return [head, *(line for text in words for line in _wrapped(text))]
+
+
+def _wrapped(text: str) -> list[str]:
+    return wrap(text, 110, initial_indent="    ", subsequent_indent="        ", break_long_words=False)
+
+
+def _profiles(fit: Fit) -> list[str]:
+    lines = ["[[Profiles]]"] if fit.profiles else []
+    for name, profile in fit.profiles.items():
+        lines += [f"    {name}: {line}" for line in profile.lines()]
+    return lines
+
+
 def _scaling(fit: Fit) -> list[str]:
     designs = ", ".join(f"{which} {name}" for which, name in fit.provenance.get("scaling", {}).items())
     return [
@@ -161,17 +191,7 @@ def _azimuth(row: BinScaling) -> str:
     return "ring" if np.isnan(row.phi) else f"phi={row.phi:.4g}"
 
 
-def _correlations(fit: Fit, threshold: float = 0.95) -> list[str]:
-    sd = np.sqrt(np.diag(fit.covariance))
-    correlation = fit.covariance / np.outer(sd, sd)
-    names = fit.covariance_names
-    pairs = [
-        (correlation[i, j], names[i], names[j])
-        for i in range(len(names))
-        for j in range(i + 1, len(names))
-        if abs(correlation[i, j]) > threshold
-    ]
-    lines = [f"[[Correlations]] (unreported correlations are < {threshold})"] if pairs else []
-    for value, one, two in sorted(pairs, key=lambda pair: -abs(pair[0])):
-        lines.append(f"    C({one}, {two}) = {value:+.4f}")
-    return lines
+def _correlations(fit: Fit) -> list[str]:
+    pairs = strong_correlations(fit.covariance, fit.covariance_names)
+    lines = [f"[[Correlations]] (unreported correlations are < {STRONG})"] if pairs else []
+    return [*lines, *(f"    C({one}, {two}) = {value:+.4f}" for one, two, value in pairs)]

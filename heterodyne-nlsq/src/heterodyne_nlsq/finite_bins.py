@@ -15,7 +15,7 @@ from heterodyne.finite_bins import (
     sufficient_orders,
     with_orders,
 )
-from heterodyne_nlsq.objective import Objective
+from heterodyne.objective import Objective
 from heterodyne_nlsq.trust_region import Solution, Tolerances, minimise
 
 

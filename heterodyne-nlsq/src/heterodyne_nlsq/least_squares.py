@@ -10,11 +10,13 @@ from typing import Any
 
 import numpy as np
 
+from heterodyne.objective import Objective, create_objective
 from heterodyne.problem import Problem
 from heterodyne.result import Fit
 from heterodyne_nlsq.finite_bins import bin_warnings, fit_averaged
-from heterodyne_nlsq.objective import Objective, create_objective
-from heterodyne_nlsq.outcome import create_fit, residual_noise
+from heterodyne_nlsq.held import hold_undetermined
+from heterodyne_nlsq.outcome import create_fit, judged, residual_noise
+from heterodyne_nlsq.profile import check_profiled, fit_with_profiles
 from heterodyne_nlsq.scaling_choice import shared_where_unknown
 from heterodyne_nlsq.search import best_of, screened_cost, search_points
 from heterodyne_nlsq.strategies.choice import choose, read
@@ -27,6 +29,7 @@ _WEIGHT_ROUNDS = 2
 def fit(problem: Problem, options: Mapping[str, Any], progress: Callable[[str], None]) -> Fit:
     """The least-squares fit of a problem."""
     began = perf_counter()
+    check_profiled(problem, options["profile"])
     choice = choose(problem, options["strategy"], options["memory"])
     progress(f"{choice.name}: {choice.reason}")
     objective = create_objective(problem, read(problem, choice))
@@ -52,7 +55,17 @@ def fit(problem: Problem, options: Mapping[str, Any], progress: Callable[[str], 
         warnings.warn(line, stacklevel=3)
     progress("errors")
     robust = options["errors"] == "robust"
-    result = create_fit(objective, solution, perf_counter() - began, robust, doubts)
+
+    def conclude(at: Solution) -> Fit:
+        at, held = replace(at, x=objective.folded(at.x)), {}
+        if options["hold_at_prior"]:
+            here = judged(objective, at, robust)
+            at, held["held"] = hold_undetermined(objective, at, here, tolerances, progress)
+            at = replace(at, x=objective.folded(at.x))
+        result = create_fit(objective, at, perf_counter() - began, robust, doubts)
+        return replace(result, identifiability={**result.identifiability, **held})
+
+    result = fit_with_profiles(objective, solution, conclude, options["profile"], tolerances, progress)
     return replace(result, statistics={**result.statistics, **record})
 
 

@@ -6,19 +6,28 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from heterodyne.covariance import robust_covariance
+from heterodyne.covariance import effective_parameters, robust_covariance
 from heterodyne.finite_bins import orders_of
-from heterodyne.goodness import neighbour_noise
-from heterodyne.identifiability import FLAT, Spectrum, independent_covariance, spectrum
+from heterodyne.identifiability import (
+    FLAT,
+    Spectrum,
+    independent_covariance,
+    spectrum,
+    with_covariance,
+)
+from heterodyne.neighbourhood import Neighbourhood
 from heterodyne.normal_equations import NormalEquations, SolvedScaling
-from heterodyne.problem import Problem
+from heterodyne.objective import Objective
 from heterodyne.result import BinScaling, Estimate, Fit
+from heterodyne.robust import robust_meat
 from heterodyne.scaling import AUTO
-from heterodyne_nlsq.objective import Objective
-from heterodyne_nlsq.robust import robust_meat
+from heterodyne_nlsq.residuals import residuals_at
 from heterodyne_nlsq.trust_region import Solution
+from heterodyne_nlsq.unknowns import Unknowns, identifiability, unknowns
 
 _BOUND = {-1: "at low", 1: "at high"}
+_NO_NOISE = 1e-24  # of Σ data², the least Σ residual² that is not rounding
+_PULL = 0.01  # half of a χ² over the whole range: a slope below that draws a coordinate to no bound
 _COMMON = 2.0  # ratio of errors from which bins are said to share noise
 
 
@@ -35,57 +44,71 @@ def create_fit(
     """
     problem, here = objective.problem, at_solution(objective, solution)
     errors = _errors(objective, solution, here, robust)
-    names = [name for name, is_free in zip(problem.varying, here.free, strict=True) if is_free]
+    names = tuple(name for name, is_free in zip(problem.varying, here.free, strict=True) if is_free)
     slopes = objective.slopes(solution.x)[here.free]
-    covariance = errors.covariance * np.outer(slopes, slopes)
-    keep = np.flatnonzero(~errors.undetermined)
-    noise, orders = _neighbour_noise(objective, solution, here.scaling), orders_of(objective.bins)
-    doubts = (*errors.doubts, *doubts)
+    values = problem.expand(objective.to_values(solution.x))
+    around = Neighbourhood(problem, values, names, slopes, errors.found, errors.covariance)
+    unknown = unknowns(here.weighted, solution.x, around, here.scaling.contrast, robust)
+    keep = np.flatnonzero(~unknown.undetermined)
+    covariance = (errors.covariance * np.outer(slopes, slopes))[np.ix_(keep, keep)]
+    determined = tuple(names[k] for k in keep)
+    residuals = residuals_at(objective, solution.x, here.scaling)
+    noise, orders = np.array([one.noise for one in residuals]), orders_of(objective.bins)
+    bounds = _at_bounds(objective, solution, here.scaling)
     return Fit(
         model=problem.model.name,
         optimizer="nlsq",
-        estimates=_estimates(objective, solution, names, errors),
-        scaling=_bins(objective, here, noise),
-        covariance=covariance[np.ix_(keep, keep)],
-        covariance_names=tuple(names[k] for k in keep),
+        estimates=_estimates(objective, solution, names, errors, unknown.undetermined),
+        scaling=_bins(objective, here, noise, unknown),
+        covariance=covariance,
+        covariance_names=determined,
         statistics={
             **_statistics(solution, here.equations, here.scaling, noise, seconds),
+            "deviance": _deviance(objective, here.scaling),
             **errors.statistics,
             "bin_average": str(orders),
             "bin_nodes": [orders.q, orders.phi],
         },
-        identifiability=_identifiability(here.found, names, errors.undetermined),
+        identifiability=identifiability(around, unknown, covariance, determined, bounds),
         verdict=solution.verdict,
-        message="; ".join(filter(None, (_message(problem, solution, here.scaling, objective), *doubts))),
+        message="; ".join(filter(None, (solution.message, *bounds, *errors.doubts, *doubts))),
         provenance={"scaling": _designs(objective)},
         problem=problem,
     )
 
 
+def judged(objective: Objective, solution: Solution, robust: bool) -> AtSolution:
+    """`at_solution` with the spectrum judged by the errors in use."""
+    here = at_solution(objective, solution)
+    return here._replace(found=_errors(objective, solution, here, robust).found)
+
+
 class _Errors(NamedTuple):
-    """Covariances over the free coordinates (p, p), which of those are undetermined, and what to say."""
+    """Covariances over the free coordinates (p, p), the spectrum judged by the first, and what to say."""
 
     covariance: np.ndarray
     independent: np.ndarray
-    undetermined: np.ndarray
+    found: Spectrum
     statistics: dict[str, Any]
     doubts: tuple[str, ...]
 
 
 def _errors(objective: Objective, solution: Solution, here: AtSolution, robust: bool) -> _Errors:
-    independent = independent_covariance(here.found)
+    independent, width = independent_covariance(here.found), objective.width[here.free]
     if not robust or not here.free.any():
-        return _Errors(independent, independent, here.found.undetermined, {"errors": "independent"}, ())
-    weighted = objective.weighted(residual_noise(objective, solution))
-    meat = robust_meat(weighted, solution.x, here.free)
-    covariance = robust_covariance(here.found, meat.matrix)
-    width = (objective.high - objective.low)[here.free]
-    undetermined = here.found.undetermined | (2.0 * np.sqrt(np.diag(covariance)) > width)
+        found, independent = with_covariance(here.found, independent, width)
+        return _Errors(independent, independent, found, {"errors": "independent"}, ())
+    meat = robust_meat(here.weighted, solution.x, here.free)
+    _, independent = with_covariance(here.found, independent, width)
+    found, covariance = with_covariance(here.found, robust_covariance(here.found, meat.matrix), width)
+    of_weights = spectrum(here.scaling.hessian, np.full(len(here.scaling.hessian), np.inf))
+    count = effective_parameters(here.found, meat.matrix) + effective_parameters(of_weights, meat.scaling)
     statistics = {"errors": "robust", "bandwidth": meat.bandwidth, "dof": meat.dof}
+    statistics["effective_parameters"] = count
     if meat.shared is None:
-        return _Errors(covariance, independent, undetermined, statistics, ())
-    shared = robust_covariance(here.found, meat.shared)
-    together, apart = (np.diag(matrix)[~undetermined] for matrix in (shared, covariance))
+        return _Errors(covariance, independent, found, statistics, ())
+    _, shared = with_covariance(here.found, robust_covariance(here.found, meat.shared), width)
+    together, apart = (np.diag(matrix)[~found.undetermined] for matrix in (shared, covariance))
     ratio = float(np.sqrt(np.max(together / apart, initial=0.0)))
     doubt = (
         f"errors would be up to {ratio:.1f} times larger with the bins taken for correlated: "
@@ -94,7 +117,7 @@ def _errors(objective: Objective, solution: Solution, here: AtSolution, robust: 
     return _Errors(
         covariance,
         independent,
-        undetermined,
+        found,
         {**statistics, "common_noise_ratio": ratio},
         (doubt,) if ratio > _COMMON else (),
     )
@@ -103,9 +126,11 @@ def _errors(objective: Objective, solution: Solution, here: AtSolution, robust: 
 class AtSolution(NamedTuple):
     """Normal equations and scaling at a solution, weighted by the residual noise of every bin.
 
-    ``free`` (p,) marks the coordinates that are off their bounds, ``found`` is the spectrum over those.
+    ``weighted`` is the objective so weighted, its cost half of χ²; ``free`` (p,) marks the coordinates that
+    are off their bounds or lie on them by chance, ``found`` is the spectrum over those.
     """
 
+    weighted: Objective
     equations: NormalEquations
     scaling: SolvedScaling
     free: np.ndarray
@@ -114,10 +139,27 @@ class AtSolution(NamedTuple):
 
 def at_solution(objective: Objective, solution: Solution) -> AtSolution:
     """What errors at a solution are made from."""
-    equations, scaling = objective.weighted(residual_noise(objective, solution)).solve(solution.x)
-    free = solution.active == 0
-    found = spectrum(equations.gram[np.ix_(free, free)], (objective.high - objective.low)[free])
-    return AtSolution(equations, scaling, free, found)
+    weighted = objective.weighted(residual_noise(objective, solution))
+    equations, scaling = weighted.solve(solution.x)
+    free = _free(equations, solution.active, objective.width)
+    found = spectrum(equations.gram[np.ix_(free, free)], objective.width[free])
+    return AtSolution(weighted, equations, scaling, free, found)
+
+
+def _free(equations: NormalEquations, active: np.ndarray, width: np.ndarray) -> np.ndarray:
+    """Which coordinates (p,) count as off their bounds.
+
+    One that lies on a bound without being drawn there does too if it takes part in a lost direction: the
+    parameters that merge with it are not determined by the place where the fit happened to end.
+    """
+    free = active == 0
+    idle = ~free & (np.abs(equations.gradient) * width < _PULL)
+    if not idle.any():
+        return free
+    together = free | idle
+    found = spectrum(equations.gram[np.ix_(together, together)], width[together])
+    together[together] = found.undetermined
+    return free | (idle & together)
 
 
 def scaling_errors(here: AtSolution) -> tuple[np.ndarray, np.ndarray]:
@@ -158,22 +200,20 @@ def residual_noise(objective: Objective, solution: Solution) -> np.ndarray:
     return np.maximum(noise, 1e-12 * spread + 1e-300)  # data without noise would weigh infinitely much
 
 
-def _neighbour_noise(objective: Objective, solution: Solution, scaling: SolvedScaling) -> np.ndarray:
-    params = objective.problem.expand(objective.to_values(solution.x))
-    rows = zip(objective.bins, scaling.contrast, scaling.offset, strict=True)
-    return np.array([neighbour_noise(objective.problem.model, params, *row) for row in rows])
-
-
 def _estimates(
-    objective: Objective, solution: Solution, names: list[str], errors: _Errors
+    objective: Objective,
+    solution: Solution,
+    names: tuple[str, ...],
+    errors: _Errors,
+    undetermined: np.ndarray,
 ) -> tuple[Estimate, ...]:
     problem = objective.problem
     values = problem.expand(objective.to_values(solution.x))
     slopes = dict(zip(problem.varying, objective.slopes(solution.x), strict=True))
     both = np.sqrt([np.diag(errors.covariance), np.diag(errors.independent)])
-    columns = np.where(errors.undetermined, np.nan, both).T
+    columns = np.where(undetermined, np.nan, both).T
     known = {name: slopes[name] * row for name, row in zip(names, columns, strict=True)}
-    lost = {name for name, is_lost in zip(names, errors.undetermined, strict=True) if is_lost}
+    lost = {name for name, is_lost in zip(names, undetermined, strict=True) if is_lost}
     active = dict(zip(problem.varying, solution.active, strict=True))
 
     def status(name: str) -> str:
@@ -191,8 +231,11 @@ def _estimates(
     return tuple(estimate(name) for name in problem.parameters)
 
 
-def _bins(objective: Objective, here: AtSolution, noise: np.ndarray) -> tuple[BinScaling, ...]:
-    contrast_error, offset_error = scaling_errors(here)
+def _bins(
+    objective: Objective, here: AtSolution, noise: np.ndarray, unknown: Unknowns
+) -> tuple[BinScaling, ...]:
+    errors = zip(scaling_errors(here), (unknown.contrast, unknown.offset), strict=True)
+    contrast_error, offset_error = (np.where(lost, np.nan, error) for error, lost in errors)
     return tuple(
         BinScaling(
             one.q,
@@ -228,20 +271,21 @@ def _statistics(
     }
 
 
-def _identifiability(found: Spectrum, names: list[str], undetermined: np.ndarray) -> dict[str, Any]:
-    return {
-        "names": names,
-        "rank": found.rank,
-        "eigenvalues": [float(value) for value in found.eigenvalues],
-        "undetermined": [name for name, lost in zip(names, undetermined, strict=True) if lost],
-    }
+def _deviance(objective: Objective, scaling: SolvedScaling) -> float:
+    """-2 log L of Gaussian elements with one σ per bin at its best value, Σ n_b (1 + ln(2π ssr_b / n_b)).
+
+    Comparable between models of the same data, as the cost is not, in which each model sets the weights.
+    """
+    count = np.array([one.pairs for one in objective.bins])
+    square = np.maximum(scaling.ssr, [_NO_NOISE * one.data2 for one in objective.bins])
+    return float(count @ (1.0 + np.log(2.0 * np.pi * square / count)))
 
 
-def _message(problem: Problem, solution: Solution, scaling: SolvedScaling, objective: Objective) -> str:
-    """The solver's words, and what stands at a bound."""
+def _at_bounds(objective: Objective, solution: Solution, scaling: SolvedScaling) -> list[str]:
+    """What stands at a bound, in words."""
     at_bounds = [
         f"{name} {_BOUND[int(side)]}"
-        for name, side in zip(problem.varying, solution.active, strict=True)
+        for name, side in zip(objective.problem.varying, solution.active, strict=True)
         if side
     ]
     for name, design, values in (
@@ -251,4 +295,4 @@ def _message(problem: Problem, solution: Solution, scaling: SolvedScaling, objec
         outside = int(np.sum((values <= design.low) | (values >= design.high)))
         if design.matrix.size and outside:
             at_bounds.append(f"{name} at its bound in {outside} of {len(values)} bins")
-    return "; ".join(filter(None, [solution.message, *at_bounds]))
+    return at_bounds

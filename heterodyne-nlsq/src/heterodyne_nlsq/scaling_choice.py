@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from heterodyne.objective import Objective
 from heterodyne.scaling import AUTO, settled
-from heterodyne_nlsq.objective import Objective
 from heterodyne_nlsq.outcome import at_solution, scaling_errors
 from heterodyne_nlsq.trust_region import Solution
 

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from heterodyne.data.tiles import StreamedBin
-from heterodyne_nlsq.objective import Objective
-from heterodyne_nlsq.starts import exchanged, start_points
+from heterodyne.objective import Objective
+from heterodyne_nlsq.starts import exchanged_point, start_points
 from heterodyne_nlsq.strategies.streamed import on_excerpts
 from heterodyne_nlsq.trust_region import Solution, Tolerances, minimise
 
@@ -60,7 +60,7 @@ def best_of(
     short = replace(tolerances, max_iterations=min(_TRIAL, tolerances.max_iterations))
     trials = sorted((run(points[k], short) for k in order[: 2 * options["polish"]]), key=_cost)
     best = min((run(one.x, tolerances) for one in trials[: options["polish"]]), key=_cost)
-    twin = exchanged(objective, best.x)
+    twin = exchanged_point(objective, best.x)
     return best if twin is None else min((best, run(twin, tolerances)), key=_cost)
 
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 import numpy as np
 
 from heterodyne.data.bin import Bin
+from heterodyne.objective import Objective
+from heterodyne.other_solutions import exchanged
 from heterodyne.parameters import Parameter
 from heterodyne_nlsq.fringes import Crude, Flow, crude_estimates
-from heterodyne_nlsq.objective import Objective
 
 _EXPONENT_OF = {"D0_ref": "alpha_ref", "D0_sample": "alpha_sample", "D0": "alpha", "v0": "beta"}
 _RATES = {"D0_ref": 1.0, "D0_sample": 1.0, "D0": 1.0, "D_ref": 1.0 / 6.0, "D_sample": 1.0 / 6.0}
@@ -93,32 +94,12 @@ def _around_prior(row: Parameter, u: float, duration: float) -> float:
     return row.prior.location + 0.5 * u * width
 
 
-def exchanged(objective: Objective, u: np.ndarray) -> np.ndarray | None:
-    """The point with reference and sample exchanged and f → 1 - f, None where the model has no two of them.
-
-    Exact for a constant fraction, and for any other the place where the second-best minimum is found.
-    f1 is chosen so that 1 - f changes as it should in the middle of the data.
-    """
+def exchanged_point(objective: Objective, u: np.ndarray) -> np.ndarray | None:
+    """The point with reference and sample exchanged, within bounds; None where the model has no two of them."""
     problem = objective.problem
-    values = problem.expand(objective.to_values(u))
-    pairs = [(name, name.replace("_ref", "_sample")) for name in values if name.endswith("_ref")]
-    if not pairs or not all(two in values for _, two in pairs):
+    swapped = exchanged(problem, problem.expand(objective.to_values(u)))
+    if swapped is None:
         return None
-    swapped = dict(values)
-    for one, two in pairs:
-        swapped[one], swapped[two] = values[two], values[one]
-    if "x" in values:
-        swapped["x"] = 1.0 - values["x"]
-    if "f0" in values:
-        swapped |= _exchanged_fraction(values, float(np.mean([data.t.mean() for data in problem.data])))
     point = np.array([swapped[name] for name in problem.varying])
     point = np.clip(point, problem.column("low"), problem.column("high"))
     return objective.to_coordinates(point)
-
-
-def _exchanged_fraction(values: dict[str, float], middle: float) -> dict[str, float]:
-    """f0, f1 and f3 of 1 - f at the middle time: an exponential of the same value and slope, f3 = 0."""
-    growth = values["f0"] * np.exp(np.clip(values["f1"] * (middle - values["f2"]), -50.0, 50.0))
-    other = float(np.clip(1.0 - growth - values["f3"], 0.02, 0.98))
-    f1 = -values["f1"] * growth / other
-    return {"f0": float(other * np.exp(-f1 * (middle - values["f2"]))), "f1": f1, "f3": 0.0}

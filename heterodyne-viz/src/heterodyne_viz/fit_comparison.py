@@ -16,7 +16,6 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.ticker import MaxNLocator
@@ -25,12 +24,12 @@ from heterodyne.data.bin import read_bin
 from heterodyne.data.two_time import TwoTime
 from heterodyne.errors import DataError, HeterodyneError
 from heterodyne.finite_bins import fitted_nodes
-from heterodyne.io.atomic import replacing
 from heterodyne.kernels.meshgrid import averaged_matrix
 from heterodyne.model import Model
 from heterodyne.problem import Problem
 from heterodyne.result import BinScaling, Fit
 from heterodyne_viz.averages import block_average, lag_average, slots
+from heterodyne_viz.pages import figures_folder, remove_stale, save_png
 
 ROWS_PER_FILE = 5
 """Bins in one file: five rows have the shape of an upright A4 page."""
@@ -74,14 +73,12 @@ def write(fit: Fit, folder: Path) -> list[Path]:
     without its data.
     """
     count = len(_bins(fit))
-    home = Path(folder) / "figures"
-    home.mkdir(parents=True, exist_ok=True)
+    home = figures_folder(folder)
     paths = []
     for page, first in enumerate(range(0, count, ROWS_PER_FILE), start=1):
         drawn = figure(fit, range(first, min(first + ROWS_PER_FILE, count)))
-        paths.append(_save(drawn, home / f"fit-comparison-{page}.png"))
-    for stale in set(home.glob("fit-comparison-*.png")) - set(paths):
-        stale.unlink()
+        paths.append(save_png(drawn, home / f"fit-comparison-{page}.png"))
+    remove_stale(home, "fit-comparison-*.png", paths)
     return paths
 
 
@@ -240,9 +237,3 @@ def _label(axes: Axes, name: str, horizontal: str, vertical: str = "") -> None:
     axes.set_xlabel(horizontal, fontsize=_FONT)
     axes.set_ylabel(vertical, fontsize=_FONT)
     axes.tick_params(labelsize=_SMALL)
-
-
-def _save(page: Figure, path: Path) -> Path:
-    with replacing(path) as temporary, temporary.open("wb") as file:
-        FigureCanvasAgg(page).print_png(file)
-    return path

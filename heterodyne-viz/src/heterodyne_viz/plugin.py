@@ -11,4 +11,10 @@ from heterodyne.plugins.records import WriterRecord
 @hookimpl
 def heterodyne_writers() -> Iterator[WriterRecord]:
     """The figures of a fit."""
-    yield WriterRecord("figures", "figures/*.png: data beside fit", "heterodyne_viz.fit_comparison:write")
+    home = "heterodyne_viz.figures"
+    yield WriterRecord(
+        "figures",
+        "figures/*.png: data beside fit, profiles",
+        f"{home}:write",
+        series=f"{home}:write_series",
+    )

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from heterodyne.plugins.manager import manager, optimizer_record
-from heterodyne_cli.output import extent, progress, table
+from heterodyne.tables import table
+from heterodyne_cli.output import extent, progress
 
 if TYPE_CHECKING:
     from heterodyne.result import Estimate, Fit

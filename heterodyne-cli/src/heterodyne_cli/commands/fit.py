@@ -1,4 +1,7 @@
-"""`heterodyne fit`: from data files to a report, and to an output folder where one is given."""
+"""`heterodyne fit`: from data files to a report, and to an output folder where one is given.
+
+One model is fitted to all bins, or to each q or azimuth alone (``--by``), or several models are compared.
+"""
 
 from __future__ import annotations
 
@@ -18,11 +21,14 @@ from heterodyne_cli.output import progress
 from heterodyne_cli.selection import Age, Dt, Frames, Loader, Phi, Q, given, load_with
 
 if TYPE_CHECKING:
+    from heterodyne.comparison import Comparison
     from heterodyne.config.schema import FitConfig
     from heterodyne.result import Fit
+    from heterodyne.series import Series
 
 _MODEL, _OUTPUT = "Model", "Output"
 _NOT_CONVERGED = 3
+_CHOICES = ("optimizer", "fix", "start", "bounds", "tie", "contrast", "offset", "skip_lags", "warm_start")
 
 Files = Annotated[list[str] | None, typer.Argument(metavar="DATA", help="Files, fitted jointly.")]
 ConfigFile = Annotated[
@@ -31,6 +37,31 @@ ConfigFile = Annotated[
 ModelName = Annotated[
     str | None,
     typer.Option(metavar="NAME", help="Model variant (default two-component).", rich_help_panel=_MODEL),
+]
+Compare = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME,...",
+        help="Fit several model variants to the same data and say which one the data prefer.",
+        rich_help_panel=_MODEL,
+    ),
+]
+By = Annotated[
+    str | None,
+    typer.Option(
+        metavar="q|phi",
+        help="One fit per q or azimuth, parameters against it, and whether they are constant.",
+        rich_help_panel=_MODEL,
+    ),
+]
+WarmStart = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FIT",
+        help="Folder or fit.json of an earlier fit, of any model: start at its estimates; only what it "
+        "does not have is searched.",
+        rich_help_panel=_MODEL,
+    ),
 ]
 OptimizerName = Annotated[
     str | None,
@@ -70,7 +101,9 @@ SkipLags = Annotated[
 Write = Annotated[
     list[str] | None,
     typer.Option(
-        metavar="NAME,...", help="What to write into the folder (default json,npz).", rich_help_panel=_OUTPUT
+        metavar="NAME,...",
+        help="What to write into the folder (default json,npz,profiles).",
+        rich_help_panel=_OUTPUT,
     ),
 ]
 Output = Annotated[
@@ -78,7 +111,10 @@ Output = Annotated[
     typer.Option("--output", "-o", metavar="DIR", help="Folder for the results.", rich_help_panel=_OUTPUT),
 ]
 Json = Annotated[
-    bool, typer.Option("--json", help="Print fit.json instead of the report.", rich_help_panel=_OUTPUT)
+    bool,
+    typer.Option(
+        "--json", help="Print the result as JSON (fit.json) instead of the report.", rich_help_panel=_OUTPUT
+    ),
 ]
 Quiet = Annotated[
     bool, typer.Option("--quiet", help="Print neither progress nor report.", rich_help_panel=_OUTPUT)
@@ -96,6 +132,8 @@ def fit(
     age: Age = None,
     loader: Loader = None,
     model: ModelName = None,
+    compare: Compare = None,
+    by: By = None,
     optimizer: OptimizerName = None,
     fix: Fix = None,
     start: Start = None,
@@ -104,6 +142,7 @@ def fit(
     contrast: Design = None,
     offset: Design = None,
     skip_lags: SkipLags = None,
+    warm_start: WarmStart = None,
     write: Write = None,
     output: Output = None,
     json: Json = False,
@@ -119,31 +158,40 @@ def fit(
     """
     chosen = given(data=data, q=q, phi=phi, frames=frames, dt=dt, age=age, loader=loader)
     chosen |= given(model=model, optimizer=optimizer, fix=fix, start=start, bounds=bounds, tie=tie)
+    chosen |= given(compare=compare, by=by, warm_start=None if warm_start is None else str(warm_start))
     chosen |= given(contrast=contrast, offset=offset, skip_lags=skip_lags, write=write, output=output)
     settings = _settings(config, {**chosen, "options": dict(options)})
     with progress(quiet) as say:
-        result = _fit(settings, context.obj.arguments, say)
+        result = _fitted(settings, context.obj.arguments, say)
     written = [] if settings.output is None else result.save(settings.output, settings.write)
     _show(result, written, json, quiet)
     if not result.success:
         raise typer.Exit(_NOT_CONVERGED)
 
 
-def _fit(settings: FitConfig, arguments: tuple[str, ...], say: Callable[[str], None]) -> Fit:
-    """The fit that a configuration states; its provenance holds the configuration and the command."""
+def _fitted(
+    settings: FitConfig, arguments: tuple[str, ...], say: Callable[[str], None]
+) -> Fit | Series | Comparison:
+    """What a configuration states; the provenance of fits holds the configuration and the command."""
     import heterodyne as het
     from heterodyne.config.schema import effective
 
     config = effective(settings)
-    result = het.fit(
-        [load_with(path, settings) for path in settings.data],
-        **{name: config[name] for name in ("model", "optimizer", "options")},
-        **{name: getattr(settings, name) for name in ("fix", "start", "bounds", "tie")},
-        **{name: getattr(settings, name) for name in ("contrast", "offset", "skip_lags")},
-        progress=say,
-    )
-    command = shlex.join(("heterodyne", *arguments))
-    return replace(result, provenance={**result.provenance, "config": config, "command": command})
+    data = [load_with(path, settings) for path in settings.data]
+    choices = {name: getattr(settings, name) for name in _CHOICES}
+    choices |= {"options": config["options"], "progress": say}
+    origin = {"config": config, "command": shlex.join(("heterodyne", *arguments))}
+
+    def noted(one: Fit) -> Fit:
+        return replace(one, provenance={**one.provenance, **origin})
+
+    if settings.compare:
+        compared = het.compare(data, settings.compare, **choices)
+        return replace(compared, fits={name: noted(one) for name, one in compared.fits.items()})
+    if settings.by is not None:
+        series = het.fit_by(data, settings.by, model=settings.model, **choices)
+        return replace(series, groups=tuple(replace(one, fit=noted(one.fit)) for one in series.groups))
+    return noted(het.fit(data, settings.model, **choices))
 
 
 def _settings(file: Path | None, chosen: Mapping[str, Any]) -> FitConfig:
@@ -169,15 +217,33 @@ def _settings(file: Path | None, chosen: Mapping[str, Any]) -> FitConfig:
     return settings
 
 
-def _show(result: Fit, written: list[Path], json: bool, quiet: bool) -> None:
-    from heterodyne.io.results import fit_text
-
+def _show(result: Fit | Series | Comparison, written: list[Path], json: bool, quiet: bool) -> None:
     if json:
-        print(fit_text(result), end="")
+        print(_json_text(result), end="")
     elif not quiet:
         print(result.report())
     if written and not quiet:
         print(*(f"wrote {path}" for path in written), sep="\n", file=sys.stderr)
-    if not result.success:
-        reason = f" ({result.message})" if result.message else ""
-        warnings.warn(f"the fit did not converge: {result.verdict}{reason}", stacklevel=2)
+    for label, one in _parts(result).items():
+        if not one.success:
+            reason = f" ({one.message})" if one.message else ""
+            warnings.warn(f"the fit{label} did not converge: {one.verdict}{reason}", stacklevel=2)
+
+
+def _json_text(result: Fit | Series | Comparison) -> str:
+    from heterodyne.io.results import fit_text
+    from heterodyne.result import Fit
+
+    return fit_text(result) if isinstance(result, Fit) else result.text()
+
+
+def _parts(result: Fit | Series | Comparison) -> Mapping[str, Fit]:
+    """The fits in a result, each with the words that tell it from the others."""
+    from heterodyne.comparison import Comparison
+    from heterodyne.series import Series
+
+    if isinstance(result, Comparison):
+        return {f" of {name}": one for name, one in result.fits.items()}
+    if isinstance(result, Series):
+        return {f" of {group.name}": group.fit for group in result.groups}
+    return {"": result}

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from heterodyne_cli.output import print_json, table
+from heterodyne.tables import table
+from heterodyne_cli.output import print_json
 from heterodyne_cli.selection import Age, Dt, Frames, Json, Loader, Phi, Q, given, load_selected
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from heterodyne.plugins.manager import manager
-from heterodyne_cli.output import print_json, table
+from heterodyne.tables import table
+from heterodyne_cli.output import print_json
 from heterodyne_cli.selection import Json
 
 if TYPE_CHECKING:

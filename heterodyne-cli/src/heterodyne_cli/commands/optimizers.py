@@ -8,7 +8,8 @@ import typer
 
 from heterodyne.plugins.manager import manager, optimizer_record
 from heterodyne.plugins.records import Option
-from heterodyne_cli.output import print_json, table
+from heterodyne.tables import table
+from heterodyne_cli.output import print_json
 from heterodyne_cli.selection import Json
 
 
@@ -40,8 +41,9 @@ def _show(name: str, json: bool) -> None:
 
 
 def _cells(option: Option) -> tuple[str, ...]:
-    kind = "|".join(option.choices) or option.type.__name__
-    return option.name, kind, str(option.default), option.help
+    kind = "|".join(option.choices) or f"{option.type.__name__}{', ...' if option.many else ''}"
+    default = "none" if option.default == () else str(option.default)
+    return option.name, kind, default, option.help
 
 
 def _plain(option: Option) -> dict[str, Any]:

@@ -51,8 +51,10 @@ def read_config(path: str | Path) -> FitConfig:
     file = Path(path)
     config = create_config(_read_mapping(file), str(file))
     data = tuple(str(file.parent / name) for name in config.data)
-    output = None if config.output is None else str(file.parent / config.output)
-    placed = {"data": data, "output": output}
+    placed: dict[str, Any] = {"data": data}
+    for key in ("output", "warm_start"):
+        given = getattr(config, key)
+        placed[key] = None if given is None else str(file.parent / given)
     return config.model_copy(update={key: placed[key] for key in placed if key in config.model_fields_set})
 
 

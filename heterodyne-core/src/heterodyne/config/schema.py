@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
@@ -20,7 +20,7 @@ from pydantic import (
     WithJsonSchema,
 )
 
-from heterodyne.errors import ConfigError, unknown
+from heterodyne.errors import ConfigError, ParameterError, unknown
 from heterodyne.io.writers import find_writers
 from heterodyne.plugins.manager import manager, optimizer_record, resolve
 
@@ -122,6 +122,7 @@ Items = BeforeValidator(as_list)
 Names = BeforeValidator(as_names)
 Pairs = BeforeValidator(as_assignments)
 
+_EXCLUSIVE = {"compare": ("model", "by"), "model": ("compare",), "by": ("compare",)}
 _CONTRADICTED = {  # what an override says about a parameter takes away what it contradicts
     "fix": ("start", "tie"),
     "start": ("fix", "tie"),
@@ -150,6 +151,12 @@ class FitConfig(BaseModel):
         default=None, description="time in s before the first stored frame, in place of the file's"
     )
     model: str = Field(default="two-component", description="model variant; see `heterodyne models`")
+    compare: Annotated[tuple[Name, ...], Names] = Field(
+        default=(), description="model variants to fit and to compare, in place of one model"
+    )
+    by: Literal["q", "phi"] | None = Field(
+        default=None, description="q or phi: one fit per q or azimuth, and tests of constancy"
+    )
     optimizer: str = Field(default="nlsq", description="optimizer; see `heterodyne optimizers`")
     fix: Annotated[dict[str, Held], BeforeValidator(as_mapping)] = Field(
         default={}, description="parameters held at a value, or at the start value where none is given"
@@ -166,9 +173,12 @@ class FitConfig(BaseModel):
         description="auto, individual, shared, fourier:M or a number; auto follows the contrast",
     )
     skip_lags: Whole = Field(default=0, description="lags next to the diagonal to leave out, in frames")
+    warm_start: Name | None = Field(
+        default=None, description="folder or fit.json of an earlier fit, whose estimates are the start values"
+    )
     options: dict[str, Any] = Field(default={}, description="options of the optimizer")
     write: Annotated[tuple[str, ...], Names] = Field(
-        default=("json", "npz"), description="what to write into the output folder"
+        default=("json", "npz", "profiles"), description="what to write into the output folder"
     )
     output: Name | None = Field(
         default=None, description="folder for the results; without it nothing is written"
@@ -178,11 +188,14 @@ class FitConfig(BaseModel):
         """This configuration with what ``by`` sets in its place.
 
         Mappings are merged by name, and what ``by`` says about a parameter (say ``start``) takes away what
-        it contradicts here (``fix``, ``tie``); everything else is replaced.
+        it contradicts here (``fix``, ``tie``); everything else is replaced. So do ``compare`` and ``model``
+        or ``by``.
         """
         mine, new = (config.model_dump(exclude_unset=True) for config in (self, by))
         if by.optimizer != self.optimizer and "optimizer" in new:
             mine.pop("options", None)
+        for key in filter(new.get, _EXCLUSIVE):
+            mine = {name: value for name, value in mine.items() if name not in _EXCLUSIVE[key]}
         for key, others in _CONTRADICTED.items():
             for other in others:
                 kept = {n: v for n, v in mine.get(other, {}).items() if n not in new.get(key, {})}
@@ -208,16 +221,24 @@ def check_names(config: FitConfig) -> None:
         manager().find("loader", config.loader)
     find_writers(config.write)
     optimizer_record(config.optimizer).complete(config.options)
-    table = resolve("model", config.model).parameters
+    for other in _EXCLUSIVE["compare"]:
+        if config.compare and config.model_dump(exclude_unset=True).get(other):
+            raise ConfigError(f"compare names the models to fit to all data: leave {other} out")
+    tables = [resolve("model", name).parameters for name in config.compare or (config.model,)]
+    known = {name for table in tables for name in table}
     for name in _parameter_names(config):
-        table[name]
+        if name not in known:
+            raise ParameterError(unknown("parameter", name, known))
 
 
 def effective(config: FitConfig) -> dict[str, Any]:
     """Every key with its value, defaults and the optimizer's options included: a configuration again."""
     options = optimizer_record(config.optimizer).complete(config.options)
     write = [] if config.output is None else list(config.write)
-    return {**config.model_dump(mode="json"), "options": options, "write": write}
+    found = {**config.model_dump(mode="json"), "options": options, "write": write}
+    if config.compare:
+        del found["model"]
+    return found
 
 
 def _parameter_names(config: FitConfig) -> Iterable[str]:

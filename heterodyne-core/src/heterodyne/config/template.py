@@ -72,7 +72,7 @@ def _options(record: OptimizerRecord) -> Iterator[str]:
     yield "#options:"
     for option in record.options:
         choices = f" ({', '.join(option.choices)})" if option.choices else ""
-        value = config_text({option.name: option.default}).rstrip("\n")
+        value = config_text({option.name: _plain(option.default)}).rstrip("\n")
         yield f"#  {value}  # {option.help}{choices}"
 
 
@@ -87,7 +87,10 @@ def _parameters(model: str, table: ParameterTable) -> Iterator[str]:
 
 def _option_schema(option: Option) -> dict[str, Any]:
     word = {bool: "boolean", int: "integer", float: "number", str: "string"}[option.type]
-    schema: dict[str, Any] = {"type": [word, "null"], "default": option.default, "description": option.help}
+    about = {"default": _plain(option.default), "description": option.help}
+    if option.many:
+        return {"type": ["array", word, "null"], "items": {"type": word}, **about}
+    schema: dict[str, Any] = {"type": [word, "null"], **about}
     if option.low is not None:
         schema["minimum"] = option.low
     return schema | ({"enum": [*option.choices, None]} if option.choices else {})

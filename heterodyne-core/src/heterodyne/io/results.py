@@ -16,6 +16,7 @@ import numpy as np
 
 from heterodyne.errors import DataError
 from heterodyne.io.atomic import as_path
+from heterodyne.profile import profile_document, read_profile
 from heterodyne.result import BinScaling, Estimate, Fit
 
 SCHEMA = "heterodyne/fit/1"
@@ -36,6 +37,7 @@ def fit_document(fit: Fit) -> dict[str, Any]:
         "covariance": {"names": list(fit.covariance_names), "matrix": plain(fit.covariance)},
         "statistics": plain(fit.statistics),
         "identifiability": plain(fit.identifiability),
+        "profiles": {name: plain(profile_document(one)) for name, one in fit.profiles.items()},
         "provenance": plain(fit.provenance),
     }
 
@@ -82,6 +84,7 @@ def _fit(document: Mapping[str, Any]) -> Fit:
         message=document["message"],
         identifiability=_with_nan(document["identifiability"]),
         provenance=document["provenance"],
+        profiles={name: read_profile(name, row) for name, row in document.get("profiles", {}).items()},
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from heterodyne.plugins import hookimpl
-from heterodyne.plugins.records import LoaderRecord, ModelRecord, WriterRecord
+from heterodyne.plugins.records import ExecutorRecord, LoaderRecord, ModelRecord, WriterRecord
 
 
 @hookimpl
@@ -34,3 +34,13 @@ def heterodyne_writers() -> Iterator[WriterRecord]:
     home = "heterodyne.io.writers"
     yield WriterRecord("json", "fit.json: the whole result as text", f"{home}.fit_json:write")
     yield WriterRecord("npz", "fit.npz: plain arrays", f"{home}.fit_npz:write")
+    yield WriterRecord("profiles", "profile_NAME.csv: profile likelihoods", f"{home}.profile_csv:write")
+
+
+@hookimpl
+def heterodyne_executors() -> Iterator[ExecutorRecord]:
+    """Where tasks run."""
+    home = "heterodyne.executors"
+    yield ExecutorRecord("serial", "one task after another", f"{home}.serial:execute")
+    yield ExecutorRecord("processes", "several tasks at once on this machine", f"{home}.processes:execute")
+    yield ExecutorRecord("dask", "the machines of a dask cluster", f"{home}.dask:execute")

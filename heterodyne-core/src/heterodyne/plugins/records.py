@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 class Option:
     """One option of an optimizer: the source of its command-line flag, configuration key and check.
 
-    ``choices`` are the words that it may be, ``low`` is the least number.
+    ``choices`` are the words that it may be, ``low`` is the least number. With ``many`` it is a tuple of
+    such values, given one by one, as a list or as ``a,b``.
     """
 
     name: str
@@ -31,11 +32,17 @@ class Option:
     help: str
     choices: tuple[str, ...] = ()
     low: float | None = None
+    many: bool = False
 
     def convert(self, value: Any) -> Any:
         """``value`` as this option's type; raises `ConfigError` where it does not fit."""
         if value is None:
             return self.default
+        if self.many:
+            return tuple(self._one(part) for part in _parts(value))
+        return self._one(value)
+
+    def _one(self, value: Any) -> Any:
         try:
             converted = _CONVERTERS.get(self.type, self.type)(value)
         except (TypeError, ValueError, OverflowError):
@@ -46,6 +53,15 @@ class Option:
         if self.choices and converted not in self.choices:
             raise ConfigError(unknown(f"value of option {self.name!r}", str(value), self.choices))
         return converted
+
+
+def _parts(value: Any) -> list[Any]:
+    """The values in ``a,b`` or in a list of such texts; anything else is one value."""
+    if isinstance(value, str):
+        return [part.strip() for part in value.split(",")]
+    if isinstance(value, Iterable):
+        return [part for item in value for part in _parts(item)]
+    return [value]
 
 
 def _as_bool(value: Any) -> bool:
@@ -121,7 +137,17 @@ class LoaderRecord(Record):
 
 @dataclass(frozen=True)
 class WriterRecord(Record):
-    """An output of a fit; the target is a `Writer`."""
+    """An output of a fit; the target is a `Writer`.
+
+    ``series`` names, in the form of a target, what writes the same kind of output of a
+    `heterodyne.series.Series`, called as ``(series, folder)``; empty if nothing does.
+    """
+
+    series: str = ""
+
+    def resolve_series(self) -> Any:
+        """What writes a series, None if nothing does; raises `PluginError` if it cannot be imported."""
+        return Record(self.name, self.summary, self.series).resolve() if self.series else None
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from heterodyne.objective import Objective
 from heterodyne.scaling import ScalingDesign
-from heterodyne_nlsq.objective import Objective
 from heterodyne_nlsq.trust_region import Tolerances, minimise
 
 

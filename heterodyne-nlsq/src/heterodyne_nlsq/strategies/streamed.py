@@ -11,7 +11,7 @@ from heterodyne.data.bin import Bin
 from heterodyne.data.excerpts import excerpts
 from heterodyne.data.tiles import StreamedBin
 from heterodyne.errors import DataError
-from heterodyne_nlsq.objective import Objective
+from heterodyne.objective import Objective
 
 
 def on_excerpts(objective: Objective) -> tuple[Objective, ...]:

@@ -6,13 +6,13 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from heterodyne.errors import HeterodyneError, PluginError
 from heterodyne.plugins.manager import manager
 
 if TYPE_CHECKING:
-    from heterodyne.plugins.records import Record
+    from heterodyne.plugins.records import WriterRecord
     from heterodyne.result import Fit
 
 
@@ -43,13 +43,13 @@ def write_fit(fit: Fit, folder: Path, write: Iterable[str]) -> list[Path]:
     return written
 
 
-def find_writers(names: Iterable[str]) -> list[Record]:
+def find_writers(names: Iterable[str]) -> list[WriterRecord]:
     """The records of these writers; raises `PluginError` for a name that is not installed."""
     if isinstance(names, str):
         names = (names,)
     if not isinstance(names, Iterable):
         raise HeterodyneError(f"writers are given as a list of names, not {names!r}")
-    return [manager().find("writer", name) for name in dict.fromkeys(names)]
+    return [cast("WriterRecord", manager().find("writer", name)) for name in dict.fromkeys(names)]
 
 
 def check_folder(folder: Path) -> None:

@@ -36,13 +36,29 @@ class Objective:
 
     @property
     def low(self) -> np.ndarray:
-        """The lower bounds of u."""
-        return self.to_coordinates(self.problem.column("low"))
+        """The lower bounds of u, a period further out where the bounds of an axis are no walls."""
+        return self.to_coordinates(self.problem.column("low")) - self._beyond
 
     @property
     def high(self) -> np.ndarray:
-        """The upper bounds of u."""
-        return self.to_coordinates(self.problem.column("high"))
+        """The upper bounds of u, likewise."""
+        return self.to_coordinates(self.problem.column("high")) + self._beyond
+
+    @property
+    def width(self) -> np.ndarray:
+        """The range of u, one period of an axis."""
+        return self.high - self.low - 2.0 * self._beyond
+
+    @property
+    def _beyond(self) -> np.ndarray:
+        rows = (self.problem.parameters[name] for name in self.problem.varying)
+        return np.array([row.period if row.period and row.is_periodic else 0.0 for row in rows])
+
+    def folded(self, u: np.ndarray) -> np.ndarray:
+        """The point within the bounds that means the same."""
+        rows = (self.problem.parameters[name] for name in self.problem.varying)
+        values = [row.folded(float(value)) for row, value in zip(rows, u, strict=True)]
+        return np.array(values)  # what is periodic is on no log scale
 
     def to_coordinates(self, values: np.ndarray) -> np.ndarray:
         """u of the varying parameters' values."""
@@ -50,7 +66,10 @@ class Objective:
 
     def to_values(self, u: np.ndarray) -> np.ndarray:
         """The varying parameters' values at u."""
-        return np.where(self.log, np.exp(np.where(self.log, u, 0.0)), u)
+        powers = np.exp(np.where(self.log, u, 0.0))
+        # the exponential of a logarithm may miss a bound by its last digit
+        inside = np.clip(powers, self.problem.column("low"), self.problem.column("high"))
+        return np.where(self.log, inside, u)
 
     def slopes(self, u: np.ndarray) -> np.ndarray:
         """∂(value)/∂u of every varying parameter."""

@@ -5,8 +5,8 @@ import pytest
 
 import heterodyne as het
 from heterodyne.data.bin import read_bins
+from heterodyne.objective import create_objective
 from heterodyne.problem import create_problem
-from heterodyne_nlsq.objective import create_objective
 
 
 def objective(model="two-component", **choices):

@@ -17,8 +17,8 @@ from heterodyne.covariance import (
 from heterodyne.kernels.meshgrid import averaged_tile
 from heterodyne.kernels.scores import Linear, ScorePart, score_parts
 from heterodyne.normal_equations import SolvedScaling
+from heterodyne.objective import Objective
 from heterodyne.scaling import ring_of
-from heterodyne_nlsq.objective import Objective
 
 _SAME_AZIMUTH = 0.5  # degrees, for bins whose width is 0 or unknown
 
@@ -27,13 +27,15 @@ _SAME_AZIMUTH = 0.5  # degrees, for bins whose width is 0 or unknown
 class Meat:
     """M over the free coordinates (p, p), the bandwidth in frames, and the degrees of freedom.
 
-    ``shared`` is M with all bins of one length as one cluster, None where that is the same.
+    ``shared`` is M with all bins of one length as one cluster, None where that is the same. ``scaling`` is M
+    over the scaling weights (m, m), of the scores that the projection takes away.
     """
 
     matrix: np.ndarray
     bandwidth: int
     dof: float
     shared: np.ndarray | None
+    scaling: np.ndarray
 
 
 def robust_meat(objective: Objective, u: np.ndarray, free: np.ndarray) -> Meat:
@@ -41,13 +43,42 @@ def robust_meat(objective: Objective, u: np.ndarray, free: np.ndarray) -> Meat:
     scaling = objective.solve(u)[1]
     linear = _linear(objective, scaling, u, free)
     clusters = speckle_clusters(objective)
-    sums = [_summed(objective, u, linear, members) for members in clusters]
-    bandwidth = bandwidth_of((one.frames for one in sums), _decay_frames(objective, u))
+    p, own = int(free.sum()), [_weights_of(scaling, members) for members in clusters]
+    both = [
+        _summed(objective, u, _with_weights(linear, scaling, columns), members)
+        for columns, members in zip(own, clusters, strict=True)
+    ]
+    sums = [one.rows(slice(p)) for one in both]
+    bandwidth = bandwidth_of((one.frames for one in sums), decay_frames(objective, u))
     matrix = np.sum([one.meat(bandwidth) for one in sums], axis=0)
     joined = _joined(sums)
     shared = None if len(joined) == len(sums) else np.sum([one.meat(bandwidth) for one in joined], axis=0)
     shortest = min(one.frames.shape[1] for one in sums)
-    return Meat(matrix, bandwidth, degrees_of_freedom(shortest, bandwidth), shared)
+    of_weights = np.zeros_like(scaling.hessian)
+    for columns, one in zip(own, both, strict=True):
+        if len(columns):  # none where contrast and offset are given numbers
+            of_weights[np.ix_(columns, columns)] += one.rows(slice(p, None)).meat(bandwidth)
+    return Meat(matrix, bandwidth, degrees_of_freedom(shortest, bandwidth), shared, of_weights)
+
+
+def _weights_of(scaling: SolvedScaling, members: tuple[int, ...]) -> np.ndarray:
+    """The scaling weights that act on these bins."""
+    per_bin = scaling.design.reshape(2, len(scaling.contrast), -1)[:, list(members)]
+    return np.flatnonzero(per_bin.any(axis=(0, 1)))
+
+
+def _with_weights(
+    linear: tuple[Linear, ...], scaling: SolvedScaling, columns: np.ndarray
+) -> tuple[Linear, ...]:
+    """Every bin's model with the derivatives by these scaling weights after the others."""
+    of_contrast, of_offset = np.split(scaling.design[:, columns], 2)
+    return tuple(
+        one._replace(
+            slopes=np.concatenate([one.slopes, np.outer(of_contrast[b], np.eye(1, one.slopes.shape[1])[0])]),
+            shift=np.concatenate([one.shift, of_offset[b]]),
+        )
+        for b, one in enumerate(linear)
+    )
 
 
 def _joined(sums: list[ClusterScores]) -> list[ClusterScores]:
@@ -117,7 +148,7 @@ def _summed(
     return summed_scores(parts(), frames, grain_of(frames))
 
 
-def _decay_frames(objective: Objective, u: np.ndarray) -> int:
+def decay_frames(objective: Objective, u: np.ndarray) -> int:
     """The frames in which S falls to 1/e after the middle frame, the most over the bins."""
     params = objective.problem.expand(objective.to_values(u))
     longest = 1

@@ -1,0 +1,111 @@
+"""The folder of a run: what every shard samples, and the blocks of draws that are done, as plain arrays."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from heterodyne.data.bin import Nodes
+from heterodyne.errors import ConfigError
+from heterodyne.io.atomic import replacing
+from heterodyne.kernels._jax import jax
+from heterodyne.model import create_model
+from heterodyne_cmc.coordinates import Form, Space
+from heterodyne_cmc.density import Code, Target
+from heterodyne_cmc.likelihood import Elements, ScalingPrior
+from heterodyne_cmc.nuts import Settings
+from heterodyne_cmc.priors import PriorNumbers
+from heterodyne_cmc.shards import Pairs, Part, Shard, Tiles
+
+_RUN = "run.json"
+_KINDS = {"whole": np.ndarray, "tiles": Tiles, "pairs": Pairs}
+
+
+def open_folder(folder: Path, fingerprint: str, resume: bool) -> bool:
+    """Whether ``folder`` holds this run, begun before; else it is made to hold it.
+
+    Raises `ConfigError` where it holds a run and ``resume`` is not wanted, or holds another run.
+    """
+    file = folder / _RUN
+    if not file.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        with replacing(file) as temporary:
+            temporary.write_text(json.dumps({"fingerprint": fingerprint}))
+        return False
+    if not resume:
+        raise ConfigError(f"{folder} holds an earlier run: add --resume to go on with it, or name another folder")
+    if json.loads(file.read_text())["fingerprint"] != fingerprint:
+        raise ConfigError(f"{folder} holds a run of other data or options: name another folder")
+    return True
+
+
+def fingerprint_of(description: Mapping[str, Any], arrays: list[np.ndarray]) -> str:
+    """A print of what is sampled: a description and data."""
+    digest = sha256(json.dumps(description, sort_keys=True, default=str).encode())
+    for array in arrays:
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
+
+
+def write_target(folder: Path, code: Code, target: Target, settings: Settings, starts: np.ndarray) -> None:
+    """Write what one shard samples."""
+    folder.mkdir(parents=True, exist_ok=True)
+    description = {
+        "model": code.model.name,
+        "families": code.form.families,
+        "log": code.form.log,
+        "free": code.free,
+        "settings": asdict(settings),
+        "parts": [_kind(part) for part in target.shard.parts],
+    }
+    leaves = {f"leaf_{k}": np.asarray(leaf) for k, leaf in enumerate(jax.tree.leaves(target))}
+    with replacing(folder / "target.npz") as temporary, temporary.open("wb") as stream:
+        np.savez(stream, allow_pickle=False, starts=starts, description=json.dumps(description), **leaves)
+
+
+def _kind(part: Part) -> str:
+    return next(name for name, kind in _KINDS.items() if isinstance(part.content, kind))
+
+
+def read_target(folder: Path) -> tuple[Code, Target, Settings, np.ndarray]:
+    """What one shard samples: code, target, settings and starts."""
+    with np.load(folder / "target.npz", allow_pickle=False) as stored:
+        description = json.loads(str(stored["description"]))
+        form = Form(tuple(description["families"]), tuple(description["log"]))
+        code = Code(create_model(description["model"]), form, tuple(description["free"]))
+        like = _like(description["parts"])
+        leaves = [stored[f"leaf_{k}"] for k in range(len(jax.tree.leaves(like)))]
+        target = jax.tree.unflatten(jax.tree.structure(like), leaves)
+        return code, target, Settings(**description["settings"]), stored["starts"]
+
+
+def _like(kinds: list[str]) -> Target:
+    """A target of this structure, its numbers 0."""
+
+    def filled(kind: Any) -> Any:
+        return 0.0 if kind is np.ndarray else kind(*[0.0] * len(kind._fields))
+
+    parts = tuple(
+        Part(0.0, filled(Nodes), 0.0, filled(_KINDS[kind]), filled(Pairs))  # type: ignore[arg-type]
+        for kind in kinds
+    )
+    space = Space(*[0.0] * 6, filled(PriorNumbers))  # type: ignore[arg-type]
+    return Target(space, Shard(parts, filled(Elements)), filled(ScalingPrior), 0.0, 0.0)  # type: ignore[arg-type]
+
+
+def write_arrays(file: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Write arrays by name."""
+    with replacing(file) as temporary, temporary.open("wb") as stream:
+        np.savez(stream, allow_pickle=False, **arrays)
+
+
+def read_arrays(file: Path) -> dict[str, np.ndarray]:
+    """Arrays by name."""
+    with np.load(file, allow_pickle=False) as stored:
+        return dict(stored)

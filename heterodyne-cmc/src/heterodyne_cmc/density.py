@@ -1,0 +1,67 @@
+"""The log density that is sampled: marginal likelihood of a shard, calibrated, and its share of the prior.
+
+    log p(u) = [log p(θ(u)) + log|dθ/du|] / S + log L_s(û + C (u - û)),   û = 0,
+
+with S shards, and C the curvature adjustment of a likelihood that takes correlated elements for independent
+(Ribatet, Cooley & Davison, Stat. Sin. 22 (2012) 813). C is the identity for one that is not adjusted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from jax import Array
+
+from heterodyne.kernels._jax import jnp
+from heterodyne.model import Model
+from heterodyne_cmc.coordinates import Form, Space, log_prior_density, theta_of
+from heterodyne_cmc.likelihood import Conditional, ScalingPrior, conditional, log_marginal
+from heterodyne_cmc.shards import Shard, shard_sums
+
+
+@dataclass(frozen=True, eq=True)
+class Code:
+    """What decides which code is compiled: the model, the form of the coordinates, and which of contrast and
+    offset are free."""
+
+    model: Model
+    form: Form
+    free: tuple[bool, bool] = (True, True)
+
+
+class Target(NamedTuple):
+    """The numbers of a density: coordinates, data, the prior of the scaling, C (p, p), and 1/S.
+
+    ``likelihood`` is 1, or 0 for the prior alone.
+    """
+
+    space: Space
+    shard: Shard
+    scaling: ScalingPrior
+    adjustment: Array
+    share: float
+    likelihood: float = 1.0
+
+
+def log_density(code: Code, target: Target, u: Array) -> Array:
+    """The log density in u, up to a constant."""
+    of_data = jnp.sum(log_likelihoods(code, target, u))
+    return target.share * log_prior_density(target.space, code.form, u) + target.likelihood * of_data
+
+
+def log_likelihoods(code: Code, target: Target, u: Array) -> Array:
+    """The log marginal likelihood of every bin, (bins,), adjusted."""
+    return log_marginal(scaling_at(code, target, target.adjustment @ u))
+
+
+def scaling_at(code: Code, target: Target, u: Array) -> Conditional:
+    """The conditional of contrast, offset and noise given the parameters at u."""
+    sums = shard_sums(code.model, theta_of(target.space, code.form, u), target.shard)
+    return conditional(sums, target.shard.elements, target.scaling.tempered(target.share), code.free)
+
+
+def potential(code: Code, target: Target, u: Array) -> Array:
+    """-log density, infinite where it is no number."""
+    value = -log_density(code, target, u)
+    return jnp.where(jnp.isnan(value), jnp.inf, value)

@@ -1,0 +1,106 @@
+"""Whether chains can be trusted: ArviZ's diagnostics of raw chains, against thresholds that can fail."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from heterodyne_cmc.nuts import Draws
+
+_TAIL = (0.05, 0.95)
+
+
+@dataclass(frozen=True)
+class Gates:
+    """What chains must meet: R-hat at most, ESS (bulk and tail) and BFMI at least, shares of divergences and
+    of trees at their greatest depth at most."""
+
+    rhat: float = 1.01
+    ess: float = 400.0
+    bfmi: float = 0.3
+    divergences: float = 1e-3
+    saturated: float = 0.0
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """Diagnostics of one sampler's chains: R-hat and ESS per parameter, the rest over all of them.
+
+    ``divergences`` and ``saturated`` are counts of draws, ``steps`` the mean number of leapfrog steps.
+    """
+
+    rhat: Mapping[str, float]
+    ess_bulk: Mapping[str, float]
+    ess_tail: Mapping[str, float]
+    bfmi: float
+    divergences: int
+    saturated: int
+    steps: float
+    draws: int
+
+    def document(self) -> dict[str, Any]:
+        """The diagnosis as plain numbers."""
+        return asdict(self)
+
+
+def diagnose(names: Sequence[str], values: np.ndarray, draws: Draws, max_tree_depth: int) -> Diagnosis:
+    """The diagnosis of values (chains, draws, p) of the parameters ``names``."""
+    arviz, columns = _arviz(), dict(zip(names, np.moveaxis(values, -1, 0), strict=True))
+
+    def each(of: Any, **more: Any) -> dict[str, float]:
+        return {name: float(of(column, **more)) for name, column in columns.items()}
+
+    statistics = draws.statistics
+    return Diagnosis(
+        each(arviz.rhat),
+        each(arviz.ess, method="bulk"),
+        each(arviz.ess, method="tail", prob=_TAIL),
+        float(np.min(arviz.bfmi(statistics["energy"]))),
+        int(statistics["diverging"].sum()),
+        int(np.sum(statistics["num_steps"] >= 2**max_tree_depth - 1)),
+        float(statistics["num_steps"].mean()),
+        int(statistics["diverging"].size),
+    )
+
+
+def _arviz() -> ModuleType:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # of its next generation, which is served too
+        import arviz
+    return arviz
+
+
+def failures(found: Diagnosis, gates: Gates) -> list[str]:
+    """What does not meet the gates, with what to do, one line each; empty if all do."""
+    lines = [
+        *_beyond("R-hat", found.rhat, gates.rhat, True, "draw more, or fix what the data do not determine"),
+        *_beyond("bulk ESS", found.ess_bulk, gates.ess, False, "draw more"),
+        *_beyond("tail ESS", found.ess_tail, gates.ess, False, "draw more"),
+    ]
+    if not found.bfmi >= gates.bfmi:
+        lines.append(f"BFMI {found.bfmi:.2g} < {gates.bfmi:g}: warm up longer")
+    if found.divergences > gates.divergences * found.draws:
+        lines.append(
+            f"{found.divergences} of {found.draws} draws diverged: raise target_accept, or fix what the data "
+            "do not determine"
+        )
+    if found.saturated > gates.saturated * found.draws:
+        lines.append(f"{found.saturated} trees at their greatest depth: warm up longer or raise max_tree_depth")
+    return lines
+
+
+def _beyond(
+    what: str, values: Mapping[str, float], limit: float, at_most: bool, remedy: str
+) -> list[str]:
+    bad = {k: v for k, v in values.items() if not (v <= limit if at_most else v >= limit)}
+    if not bad:
+        return []
+    worst = max(bad, key=lambda name: bad[name] if at_most else -bad[name])
+    sign = ">" if at_most else "<"
+    others = f" ({len(bad)} parameters: {', '.join(sorted(bad))})" if len(bad) > 1 else ""
+    return [f"{what} of {worst} {bad[worst]:.4g} {sign} {limit:g}{others}: {remedy}"]

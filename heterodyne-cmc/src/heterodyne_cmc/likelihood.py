@@ -1,0 +1,131 @@
+"""The marginal likelihood of c2: Gaussian elements, contrast, offset and noise of every bin integrated out.
+
+    w = (contrast, offset) | σ² ~ N(m0, σ² Λ0⁻¹),   σ² ~ InvGamma(a0, b0),
+    log p(D_b | θ) = -½ log|A| - (a0 + n/2) log(b0 + ½ [DᵀD + m0ᵀ Λ0 m0 - ŵᵀ A ŵ]) + const,
+    A = XᵀX + Λ0,   ŵ = A⁻¹ (XᵀD + Λ0 m0),   X = [S, 1].
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from jax import Array
+
+from heterodyne.kernels._jax import jax, jnp
+
+_CONTRAST_WIDTH = 0.25  # prior standard deviation of contrast and offset
+_MEAN = (0.5, 1.0)
+
+
+class Elements(NamedTuple):
+    """What the data alone give, per bin (bins,): ``pairs`` n, ``reference``, ``data`` Σd and ``data2`` Σd²."""
+
+    pairs: Array
+    reference: Array
+    data: Array
+    data2: Array
+
+
+class ScalingPrior(NamedTuple):
+    """The normal-inverse-gamma prior per bin: ``mean`` (bins, 2), ``precision`` Λ0 (bins, 2), ``shape`` a0
+    and ``rate`` b0 (bins,)."""
+
+    mean: Array
+    precision: Array
+    shape: Array
+    rate: Array
+
+    def tempered(self, share: float) -> ScalingPrior:
+        """The prior density of (w, log σ) to the power ``share``, in the same form; its shape may be negative."""
+        shape = (self.shape + 1.0) * share - 1.0
+        return ScalingPrior(self.mean, self.precision * share, shape, self.rate * share)
+
+
+class ModelSums(NamedTuple):
+    """Σ d S, ΣS and Σ S² per bin, (bins,) each."""
+
+    cross: Array
+    model: Array
+    gram: Array
+
+
+class Conditional(NamedTuple):
+    """(w, σ²) given θ: ``mean`` (bins, 2) of contrast and offset, ``precision`` A (bins, k, k) of the k free
+    ones, ``shape`` and ``rate`` of σ² (bins,)."""
+
+    mean: Array
+    precision: Array
+    shape: Array
+    rate: Array
+
+
+def scaling_prior(noise: np.ndarray, held: tuple[float | None, float | None] = (None, None)) -> ScalingPrior:
+    """The prior for bins of these least-squares noises per element, (bins,).
+
+    ``held`` are contrast and offset where they are given numbers.
+    """
+    s2 = jnp.asarray(noise) ** 2
+    mean = [default if given is None else given for given, default in zip(held, _MEAN, strict=True)]
+    precision = jnp.tile((s2 / _CONTRAST_WIDTH**2)[:, None], (1, 2))
+    return ScalingPrior(jnp.tile(jnp.asarray(mean), (len(s2), 1)), precision, jnp.ones(len(s2)), s2)
+
+
+def conditional(
+    sums: ModelSums, elements: Elements, prior: ScalingPrior, free: tuple[bool, bool] = (True, True)
+) -> Conditional:
+    """The conditional of contrast, offset and noise of every bin.
+
+    Of contrast and offset, those that are not ``free`` stand at the mean of the prior.
+    """
+    # the offset counts from the reference, so that no digits are lost
+    centred = prior.mean.at[:, 1].add(-elements.reference)
+    moved, held = np.flatnonzero(free), np.flatnonzero(~np.array(free))
+    gram = jnp.stack([sums.gram, sums.model, sums.model, elements.pairs], axis=-1).reshape(-1, 2, 2)
+    right = jnp.stack([sums.cross, elements.data], axis=-1)
+    known = centred * ~np.array(free)
+    of_known = jnp.einsum("bij,bj->bi", gram, known)
+    square = elements.data2 - jnp.sum(known * (2.0 * right - of_known), axis=-1)
+    pulled = (prior.precision * centred)[:, moved]
+    right = (right - of_known)[:, moved] + pulled
+    precision = gram[:, moved][:, :, moved] + prior.precision[:, moved, None] * jnp.eye(len(moved))
+    mean = _solved(precision, right)
+    square += jnp.sum(pulled * centred[:, moved], axis=-1) - jnp.sum(mean * right, axis=-1)
+    found = centred.at[:, moved].set(mean).at[:, 1].add(elements.reference)
+    rate = prior.rate + 0.5 * jnp.maximum(square, 0.0)
+    return Conditional(found, precision, prior.shape + 0.5 * elements.pairs, rate)
+
+
+def log_marginal(found: Conditional) -> Array:
+    """log p(D_b | θ) up to a constant, (bins,)."""
+    return -0.5 * jnp.log(_determinant(found.precision)) - found.shape * jnp.log(found.rate)
+
+
+def draw_noise(key: Array, found: Conditional) -> Array:
+    """One draw of σ² of every bin, (bins,)."""
+    return found.rate / jax.random.gamma(key, found.shape)
+
+
+def draw_scaling(key: Array, found: Conditional, variance: Array, free: tuple[bool, bool]) -> Array:
+    """One draw of contrast and offset of every bin, (bins, 2), for these σ²."""
+    moved = np.flatnonzero(free)
+    root = jnp.linalg.cholesky(found.precision)
+    standard = jax.random.normal(key, (len(variance), len(moved), 1))
+    turned = jax.scipy.linalg.solve_triangular(jnp.swapaxes(root, -1, -2), standard, lower=False)[..., 0]
+    return found.mean.at[:, moved].add(jnp.sqrt(variance)[:, None] * turned)
+
+
+def _determinant(matrix: Array) -> Array:
+    """The determinants of (..., k, k), k ≤ 2."""
+    if matrix.shape[-1] < 2:
+        return jnp.prod(matrix, axis=(-2, -1))
+    return matrix[..., 0, 0] * matrix[..., 1, 1] - matrix[..., 0, 1] * matrix[..., 1, 0]
+
+
+def _solved(matrix: Array, right: Array) -> Array:
+    """The solutions (..., k) of k × k systems, k ≤ 2."""
+    if matrix.shape[-1] < 2:
+        return right / matrix[..., 0]
+    first = matrix[..., 1, 1] * right[..., 0] - matrix[..., 0, 1] * right[..., 1]
+    second = matrix[..., 0, 0] * right[..., 1] - matrix[..., 1, 0] * right[..., 0]
+    return jnp.stack([first, second], axis=-1) / _determinant(matrix)[..., None]

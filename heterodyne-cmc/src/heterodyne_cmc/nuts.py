@@ -1,0 +1,158 @@
+"""NUTS by NumPyro, block after block of draws, so that a run that was stopped goes on where it was.
+
+One file per block of a chain holds its draws and the sampler's state after it, as plain arrays. Chains run
+side by side in threads: compiled code releases the interpreter.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpyro.infer.hmc import hmc
+
+from heterodyne.io.atomic import replacing
+from heterodyne.kernels._jax import jax
+from heterodyne_cmc.density import Code, Target, potential
+
+STATISTICS = ("diverging", "accept_prob", "num_steps", "energy", "potential_energy")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to sample: chains, warm-up and draws per chain, acceptance aimed at, seed, block of draws."""
+
+    chains: int = 4
+    warmup: int = 500
+    draws: int = 1000
+    target_accept: float = 0.8
+    max_tree_depth: int = 10
+    seed: int = 0
+    block: int = 50
+    threads: int = 2
+
+
+@dataclass(frozen=True, eq=False)
+class Draws:
+    """Draws ``u`` (chains, draws, p) and the sampler's statistics by name, (chains, draws) each."""
+
+    u: np.ndarray
+    statistics: dict[str, np.ndarray]
+
+
+Watch = Callable[[int, int, int], None]
+"""Called with a chain's number, its steps done, warm-up included, and its divergences after warm-up."""
+
+
+def sample(
+    code: Code, target: Target, starts: np.ndarray, settings: Settings, folder: Path | None, watch: Watch
+) -> Draws:
+    """Draws from ``starts`` (chains, p); blocks that stand in ``folder`` are not drawn again."""
+    sampler = _Sampler(code, target, settings)
+    with ThreadPoolExecutor(max(1, min(settings.threads, settings.chains))) as pool:
+        run = partial(_chain, sampler, settings, folder, watch)
+        chains = list(pool.map(run, range(settings.chains), starts))
+    return Draws(
+        np.stack([chain["u"] for chain in chains]),
+        {name: np.stack([chain[name] for chain in chains]) for name in STATISTICS},
+    )
+
+
+class _Sampler:
+    """NumPyro's kernel for one density, compiled once for all chains."""
+
+    def __init__(self, code: Code, target: Target, settings: Settings):
+        self.target, self.settings = target, settings
+        self._lock = threading.Lock()
+        self._compiled: dict[int, Any] = {}
+        self._start, self._kernel = hmc(
+            potential_fn_gen=lambda target: partial(potential, code, target), algo="NUTS"
+        )
+
+    def start(self, u: np.ndarray, key: Any) -> Any:
+        """The state at the start of a chain."""
+        with self._lock:  # the kernel keeps what it learns here in variables of its own
+            return self._start(
+                jax.numpy.asarray(u),
+                num_warmup=self.settings.warmup,
+                target_accept_prob=self.settings.target_accept,
+                max_tree_depth=self.settings.max_tree_depth,
+                dense_mass=True,
+                rng_key=key,
+                model_args=(self.target,),
+            )
+
+    def advance(self, state: Any, steps: int) -> tuple[Any, Any]:
+        """The state after so many steps, and the states on the way (draws and statistics)."""
+        with self._lock:
+            if steps not in self._compiled:
+                self._compiled[steps] = (
+                    jax.jit(partial(self._run, steps)).lower(state, self.target).compile()
+                )
+        return self._compiled[steps](state, self.target)
+
+    def _run(self, steps: int, state: Any, target: Target) -> tuple[Any, Any]:
+        def step(state: Any, _: None) -> tuple[Any, Any]:
+            new = self._kernel(state, (target,), {})
+            return new, {"u": new.z, **{name: getattr(new, name) for name in STATISTICS}}
+
+        return jax.lax.scan(step, state, None, length=steps)
+
+
+def _chain(
+    sampler: _Sampler, settings: Settings, folder: Path | None, watch: Watch, chain: int, start: np.ndarray
+) -> dict[str, np.ndarray]:
+    """The draws of one chain after warm-up."""
+    key = jax.random.fold_in(jax.random.PRNGKey(settings.seed), chain)
+    state = sampler.start(start, key)
+    parts, divergences = [], 0
+    for number, steps in enumerate(block_lengths(settings)):
+        file = None if folder is None else folder / f"chain-{chain:02d}" / f"block-{number:04d}.npz"
+        if file is not None and file.exists():
+            part, state = _read_block(file, state)
+        else:
+            state, found = sampler.advance(state, steps)
+            part = {name: np.asarray(value) for name, value in found.items()}
+            if file is not None:
+                _write_block(file, part, state)
+        parts.append(part)
+        done = sum(len(each["u"]) for each in parts)
+        if done > settings.warmup:
+            divergences += int(part["diverging"].sum())
+        watch(chain, done, divergences)
+    whole = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    return {name: values[settings.warmup :] for name, values in whole.items()}
+
+
+def block_lengths(settings: Settings) -> list[int]:
+    """Steps per block: warm-up, then draws, each in blocks and a rest."""
+    lengths = []
+    for total in (settings.warmup, settings.draws):
+        whole, rest = divmod(total, settings.block)
+        lengths += [settings.block] * whole + ([rest] if rest else [])
+    return lengths
+
+
+def _write_block(file: Path, part: dict[str, np.ndarray], state: Any) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    leaves = {f"state_{k}": np.asarray(leaf) for k, leaf in enumerate(jax.tree.leaves(state))}
+    with replacing(file) as temporary, temporary.open("wb") as stream:
+        np.savez(stream, allow_pickle=False, **part, **leaves)
+
+
+def _read_block(file: Path, like: Any) -> tuple[dict[str, np.ndarray], Any]:
+    """The draws of a block and the state after it, in the form of the state ``like``."""
+    with np.load(file, allow_pickle=False) as stored:
+        part = {name: stored[name] for name in ("u", *STATISTICS)}
+        leaves = [
+            jax.numpy.asarray(stored[f"state_{k}"], dtype=leaf.dtype)
+            for k, leaf in enumerate(jax.tree.leaves(like))
+        ]
+    return part, jax.tree.unflatten(jax.tree.structure(like), leaves)
+

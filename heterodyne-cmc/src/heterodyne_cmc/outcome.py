@@ -1,0 +1,103 @@
+"""From draws to a `Fit`: medians, intervals, diagnostics, and what only the prior determines."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from heterodyne.objective import Objective
+from heterodyne.problem import Problem
+from heterodyne.result import CONVERGED, BinScaling, Estimate, Fit
+from heterodyne_cmc.posterior import Posterior, learnt, prior_directions
+
+LEVELS = (0.025, 0.16, 0.5, 0.84, 0.975)
+"""Quantiles in the result: the median, and intervals of 68 % and 95 %."""
+
+_FAILED = "diagnostics failed"
+_UNLEARNT = 0.1  # of the prior variance: a parameter of which less is gone is called undetermined
+
+
+def create_fit(
+    objective: Objective,
+    posterior: Posterior,
+    failed: list[str],
+    statistics: Mapping[str, Any],
+    seed: int,
+) -> Fit:
+    """The result of sampling; ``failed`` are the gates that it did not pass."""
+    problem, known = objective.problem, learnt(objective.problem, posterior, seed)
+    unknown = prior_directions(problem, posterior, seed)
+    scaling = _bins(objective, posterior)
+    said = [f"only the prior determines {'; '.join(unknown)}"] if unknown else []
+    return Fit(
+        model=problem.model.name,
+        optimizer="cmc",
+        estimates=_estimates(problem, posterior, known),
+        scaling=scaling,
+        covariance=np.cov(posterior.flat.T).reshape(len(posterior.names), -1),
+        covariance_names=posterior.names,
+        statistics={
+            **_at_median(objective, posterior),
+            "noise": [row.noise for row in scaling],
+            **statistics,
+            "levels": list(LEVELS),
+            "quantiles": posterior.quantiles(LEVELS),
+        },
+        verdict=_FAILED if failed else CONVERGED,
+        message="; ".join([*failed, *said]),
+        identifiability={"learnt": known, "prior_only": unknown},
+        provenance={"scaling": {"contrast": str(problem.contrast), "offset": str(problem.offset)}},
+        problem=problem,
+        posterior=posterior,
+    )
+
+
+def _estimates(problem: Problem, posterior: Posterior, known: Mapping[str, float]) -> tuple[Estimate, ...]:
+    median = np.median(posterior.flat, axis=0)
+    sd = dict(zip(posterior.names, posterior.flat.std(axis=0, ddof=1), strict=True))
+    values = problem.expand(median)
+
+    def status(name: str) -> str:
+        if name in problem.ties:
+            return f"= {problem.ties[name]}"
+        if name not in sd:
+            return "fixed"
+        return "determined" if known[name] > _UNLEARNT else "undetermined"
+
+    def estimate(name: str) -> Estimate:
+        row, error = problem.parameters[name], float(sd.get(problem.ties.get(name, name), np.nan))
+        place = (row.unit, row.low, row.high, float(row.start), name in sd, status(name))
+        return Estimate(name, values[name], error, np.nan, *place)
+
+    return tuple(estimate(name) for name in problem.parameters)
+
+
+def _bins(objective: Objective, posterior: Posterior) -> tuple[BinScaling, ...]:
+    def of(draws: np.ndarray, k: int) -> tuple[float, float]:
+        return float(np.median(draws[..., k])), float(draws[..., k].std(ddof=1))
+
+    rows = []
+    for k, one in enumerate(objective.bins):
+        contrast, contrast_error = of(posterior.contrast, k)
+        offset, offset_error = of(posterior.offset, k)
+        noise = float(np.median(posterior.noise[..., k]))
+        place = (contrast, offset, contrast_error, offset_error, noise, int(one.pairs))
+        rows.append(BinScaling(one.q, one.phi, *place))
+    return tuple(rows)
+
+
+def _at_median(objective: Objective, posterior: Posterior) -> dict[str, Any]:
+    """Least-squares figures at the medians."""
+    x = objective.to_coordinates(np.median(posterior.flat, axis=0))
+    equations, scaling = objective.solve(np.clip(x, objective.low, objective.high))
+    variables = len(x) + scaling.design.shape[1]
+    square = float(np.sum(scaling.ssr / objective.sigma**2))
+    return {
+        "n_pairs": equations.n_pairs,
+        "n_variables": variables,
+        "ssr": float(scaling.ssr.sum()),
+        "cost": equations.cost,
+        "reduced_chi2": square / max(equations.n_pairs - variables, 1),
+    }

@@ -1,0 +1,61 @@
+"""Prior densities of the parameters, by family, in the coordinate x: the value or its logarithm."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from jax import Array
+
+from heterodyne.kernels._jax import jnp
+from heterodyne.parameters import Parameter
+
+
+class PriorNumbers(NamedTuple):
+    """Locations and widths of the varying parameters' priors, (p,) each."""
+
+    location: Array
+    width: Array
+
+
+def prior_numbers(rows: Sequence[Parameter], duration: float) -> PriorNumbers:
+    """The numbers of these parameters' priors for data of this duration in s."""
+    width = [row.prior.width / (duration if row.prior.per_duration else 1.0) for row in rows]
+    return PriorNumbers(jnp.asarray([row.prior.location for row in rows]), jnp.asarray(width))
+
+
+def log_prior(families: tuple[str, ...], log: tuple[bool, ...], numbers: PriorNumbers, x: Array) -> Array:
+    """log p(x) of all parameters, up to a constant; truncation to the bounds is that of the coordinates.
+
+    A density over values p(θ) is p(θ) θ over x = ln θ.
+    """
+    total = jnp.zeros(())
+    for k, (family, is_log) in enumerate(zip(families, log, strict=True)):
+        value = jnp.exp(x[k]) if is_log else x[k]
+        moved = x[k] if is_log else jnp.log(jnp.abs(x[k]) + 1e-300)
+        deviation = (moved if family == "log-normal" else value) - numbers.location[k]
+        if family in ("normal", "truncated-normal", "half-normal", "log-normal"):
+            total -= 0.5 * (deviation / numbers.width[k]) ** 2
+        if family == "half-normal":
+            total += jnp.where(deviation < 0, -jnp.inf, 0.0)
+        if family == "log-normal" and not is_log:
+            total -= moved  # the density of the logarithm over that of the value
+        if family != "log-normal" and is_log:
+            total += x[k]
+    return total
+
+
+def draw_prior(row: Parameter, duration: float, rng: np.random.Generator, count: int) -> np.ndarray:
+    """Values drawn from a parameter's prior inside its bounds, (count,)."""
+    prior = row.prior
+    if prior.family == "uniform":
+        return rng.uniform(row.low, row.high, count)
+    width = prior.width / (duration if prior.per_duration else 1.0)
+    found = np.empty(0)
+    while len(found) < count:
+        deviation = rng.normal(size=4 * count) * width
+        more = prior.location + (np.abs(deviation) if prior.family == "half-normal" else deviation)
+        more = np.exp(more) if prior.family == "log-normal" else more
+        found = np.concatenate([found, more[(more > row.low) & (more < row.high)]])
+    return found[:count]

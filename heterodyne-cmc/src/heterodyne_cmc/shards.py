@@ -1,0 +1,239 @@
+"""Shards: which pairs of frames a sampler sees, and the sums over them that its likelihood needs.
+
+Whole bins are summed by the structured evaluator. A part of a bin is a set of tiles of a separable model,
+or a list of pairs for any model.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from jax import Array
+
+from heterodyne.data.bin import Bin, Nodes
+from heterodyne.kernels._jax import jax, jnp
+from heterodyne.kernels.blocks import carried, corner, cut, sides, transfer, transposed
+from heterodyne.kernels.elementwise import listed_values
+from heterodyne.kernels.structured import averaged, value_sums
+from heterodyne.model import Model
+from heterodyne_cmc.likelihood import Elements, ModelSums
+
+TILE = 64
+"""Frames per tile."""
+
+_UNROLLED = 4
+"""Up to so many bins are compiled one by one; more of one shape share one code, which copies each matrix."""
+
+
+class Pairs(NamedTuple):
+    """Single pairs of one bin: frames, weight W and d = W (c2 - reference), (m,) each."""
+
+    first: np.ndarray
+    second: np.ndarray
+    weight: np.ndarray
+    d: np.ndarray
+
+
+class Tiles(NamedTuple):
+    """Tiles of one bin: ``block`` (n,) and ``near`` d (n, T, T) of those on the diagonal, ``row``, ``column``
+    (m,) and ``far`` d (m, T, T) of those above it."""
+
+    block: np.ndarray
+    near: np.ndarray
+    row: np.ndarray
+    column: np.ndarray
+    far: np.ndarray
+
+
+class Part(NamedTuple):
+    """One bin's share of a shard: the bin's times, nodes and frame weights, and its data in one form.
+
+    ``content`` is the matrix d (N, N) of a whole bin, `Tiles` or `Pairs`; ``skipped`` are pairs that the
+    bin leaves out though their frames are used.
+    """
+
+    t: np.ndarray
+    nodes: Nodes
+    weight: np.ndarray
+    content: np.ndarray | Tiles | Pairs
+    skipped: Pairs
+
+
+class Shard(NamedTuple):
+    """The data of one sampler: a part of every bin, and what these data alone give."""
+
+    parts: tuple[Part, ...]
+    elements: Elements
+
+
+def shard_sums(model: Model, theta: Array, shard: Shard) -> ModelSums:
+    """The sums that the likelihood needs, (bins,) each."""
+    alike = len({tuple(np.shape(leaf) for leaf in jax.tree.leaves(part)) for part in shard.parts}) == 1
+    if alike and len(shard.parts) > _UNROLLED:
+        stacked = jax.tree.map(lambda *each: jnp.stack(each), *shard.parts)
+        return jax.lax.map(lambda part: part_sums(model, theta, part), stacked)
+    each = [part_sums(model, theta, part) for part in shard.parts]
+    return jax.tree.map(lambda *rows: jnp.stack(rows), *each)
+
+
+def part_sums(model: Model, theta: Array, part: Part) -> ModelSums:
+    """Σ d S, ΣS and Σ S² over one part."""
+    if isinstance(part.content, Pairs):
+        return _pair_sums(model, theta, part, part.content)
+    if isinstance(part.content, Tiles):
+        whole = _tile_sums(model, theta, part, part.content)
+    else:
+        cross, total, gram = value_sums(model, theta, part.t, part.nodes, part.weight, part.content)
+        whole = ModelSums(cross[0], total[0], gram[0, 0])
+    if not len(part.skipped.first):
+        return whole
+    left_out = _pair_sums(model, theta, part, part.skipped)
+    return jax.tree.map(jnp.subtract, whole, left_out)
+
+
+def _pair_sums(model: Model, theta: Array, part: Part, pairs: Pairs) -> ModelSums:
+    s = listed_values(model, theta, part.t, part.nodes, pairs.first, pairs.second)
+    weighted = pairs.weight * s
+    return ModelSums(pairs.d @ s, jnp.sum(weighted), weighted @ s)
+
+
+def _tile_sums(model: Model, theta: Array, part: Part, tiles: Tiles) -> ModelSums:
+    b = cut(averaged(model, theta, part.t, part.nodes), TILE)
+    left, right = sides(b)
+    to = jax.tree.map(lambda x: x[tiles.row, tiles.column], transfer(b))
+    far = jnp.einsum("mki,mkj->mij", left[tiles.row], carried(transposed(to), right[tiles.column]))
+    a = b.a[tiles.block]
+    near = jnp.einsum("mki,mkij,mkj->mij", a, corner(b.rise[tiles.block]), a)
+    frames = jnp.asarray(part.weight).reshape(-1, TILE)
+    of_near = _weighted(near, tiles.near, frames[tiles.block], frames[tiles.block])
+    of_far = _weighted(far, tiles.far, frames[tiles.row], frames[tiles.column])
+    return jax.tree.map(jnp.add, of_near, of_far)
+
+
+def _weighted(s: Array, d: Array | np.ndarray, of_rows: Array, of_columns: Array) -> ModelSums:
+    weighted = s * of_rows[:, :, None] * of_columns[:, None, :]
+    return ModelSums(jnp.vdot(d, s), jnp.sum(weighted), jnp.vdot(weighted, s))
+
+
+def whole_shard(model: Model, bins: tuple[Bin, ...]) -> Shard:
+    """The shard of all pairs of all bins."""
+    by_pairs = model.components is None
+    return Shard(
+        tuple(_listed(one, *_used_pairs(one)) if by_pairs or one.pair_weight is not None else _whole(one) for one in bins),
+        _stacked([(one.pairs, one.reference, one.data, one.data2) for one in bins]),
+    )
+
+
+def _stacked(rows: list[tuple[float, float, float, float]]) -> Elements:
+    return Elements(*(np.array(column) for column in zip(*rows, strict=True)))
+
+
+def _whole(one: Bin) -> Part:
+    first, second = one.skipped.T
+    left_out = Pairs(first, second, one.weight[first] * one.weight[second], np.zeros(len(first)))
+    return Part(one.t, one.nodes, one.weight, one.d, left_out)
+
+
+def _used_pairs(one: Bin) -> tuple[np.ndarray, np.ndarray]:
+    return np.nonzero(np.triu(one.weights() > 0, 1))
+
+
+def _listed(one: Bin, first: np.ndarray, second: np.ndarray) -> Part:
+    """These pairs of a bin."""
+    content = Pairs(first, second, one.weights()[first, second], one.d[first, second])
+    none = np.zeros(0, dtype=int)
+    return Part(one.t, one.nodes, one.weight, content, Pairs(none, none, np.zeros(0), np.zeros(0)))
+
+
+def pair_shards(bins: tuple[Bin, ...], count: int, seed: int) -> list[Shard]:
+    """All pairs of all bins dealt out at random, each to one of ``count`` shards, evenly over the lags."""
+    rng = np.random.default_rng(seed)
+    dealt = []
+    for one in bins:
+        first, second = _used_pairs(one)
+        order = _shuffled_in_bands(second - first, rng)
+        dealt.append([_listed(one, first[order[k::count]], second[order[k::count]]) for k in range(count)])
+    return [_shard_of(bins, tuple(parts)) for parts in zip(*dealt, strict=True)]
+
+
+def _shuffled_in_bands(lag: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """An order by band of lags, a band per factor of 2, at random within a band."""
+    band = np.floor(np.log2(np.maximum(lag, 1)))
+    return np.lexsort((rng.random(len(lag)), band))
+
+
+def tile_shards(bins: tuple[Bin, ...], count: int, seed: int) -> list[Shard]:
+    """All tiles of all bins dealt out at random, each to one of ``count`` shards, evenly over the lags."""
+    rng = np.random.default_rng(seed)
+    dealt = []
+    for offset, one in enumerate(bins):
+        blocks = len(one.t) // TILE
+        row, column = np.nonzero(np.triu(_used_tiles(one)))
+        order = _shuffled_in_bands(column - row + (row != column), rng)
+        # each bin begins with another shard, so that none gets every first tile
+        turns = [order[(k - offset) % count :: count] for k in range(count)]
+        dealt.append([_tiles(one, row[turn], column[turn], blocks) for turn in turns])
+    return [_shard_of(bins, tuple(parts)) for parts in zip(*dealt, strict=True)]
+
+
+def _used_tiles(one: Bin) -> np.ndarray:
+    blocks = len(one.t) // TILE
+    used = (one.weights() > 0).reshape(blocks, TILE, blocks, TILE)
+    return used.any(axis=(1, 3))
+
+
+def _tiles(one: Bin, row: np.ndarray, column: np.ndarray, blocks: int) -> Part:
+    tiles = one.d.reshape(blocks, TILE, blocks, TILE).swapaxes(1, 2)
+    near = row == column
+    upper = np.triu(np.ones((TILE, TILE)), 1)
+    content = Tiles(
+        row[near], tiles[row[near], row[near]] * upper, row[~near], column[~near], tiles[row[~near], column[~near]]
+    )
+    mine = np.zeros((blocks, blocks), dtype=bool)
+    mine[row, column] = True
+    first, second = one.skipped.T
+    held = mine[first // TILE, second // TILE]
+    first, second = first[held], second[held]
+    left_out = Pairs(first, second, one.weight[first] * one.weight[second], np.zeros(len(first)))
+    return Part(one.t, one.nodes, one.weight, content, left_out)
+
+
+def _shard_of(bins: tuple[Bin, ...], parts: tuple[Part, ...]) -> Shard:
+    rows = []
+    for one, part in zip(bins, parts, strict=True):
+        w, d = weights_and_data(part)
+        square = np.divide(d**2, w, out=np.zeros_like(d), where=w > 0)
+        rows.append((w.sum(), one.reference, d.sum(), square.sum()))
+    return Shard(parts, _stacked(rows))
+
+
+def weights_and_data(part: Part) -> tuple[np.ndarray, np.ndarray]:
+    """W and d of every pair of a part of a bin, (pairs,) each, pairs that are left out with 0."""
+    if isinstance(part.content, Pairs):
+        return part.content.weight, part.content.d
+    assert isinstance(part.content, Tiles)
+    tiles = part.content
+    frames = part.weight.reshape(-1, TILE)
+    upper = np.triu(np.ones((TILE, TILE)), 1)
+    near = frames[tiles.block][:, :, None] * frames[tiles.block][:, None, :] * upper
+    far = frames[tiles.row][:, :, None] * frames[tiles.column][:, None, :]
+    weight = np.concatenate([near.ravel(), far.ravel(), -part.skipped.weight])
+    data = np.concatenate([tiles.near.ravel(), tiles.far.ravel(), np.zeros(len(part.skipped.weight))])
+    return weight, data
+
+
+def bin_shards(bins: tuple[Bin, ...], count: int, seed: int) -> list[Shard]:
+    """The bins dealt out at random; whether each part determines what the whole does is for the caller to see."""
+    order = np.random.default_rng(seed).permutation(len(bins))
+    return [_of_bins(bins, set(order[k::count].tolist())) for k in range(count)]
+
+
+def _of_bins(bins: tuple[Bin, ...], mine: set[int]) -> Shard:
+    """These bins, the others without pairs, so that every shard has the scaling of all."""
+    none = np.zeros(0, dtype=int)
+    parts = [
+        _listed(one, *_used_pairs(one)) if k in mine else _listed(one, none, none)
+        for k, one in enumerate(bins)
+    ]
+    return _shard_of(bins, tuple(parts))

@@ -1,0 +1,168 @@
+"""Bins in groups of one q or azimuth; tables and files of a series."""
+
+import csv
+import json
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from heterodyne.constancy import constancy
+from heterodyne.data.simulation import simulate
+from heterodyne.errors import ConfigError, DataError
+from heterodyne.model import create_model
+from heterodyne.problem import create_problem
+from heterodyne.result import Estimate, Fit
+from heterodyne.series import Group, Series, grouped, named_alike
+from heterodyne.tables import significant
+
+
+def sets():
+    one = simulate("static", q=[0.01, 0.02], phi=[0.0, 45.0], frames=10)
+    two = simulate("static", q=[0.0101], phi=[180.2, -135.0], frames=12)
+    return (one, two)
+
+
+def test_bins_of_one_q_in_several_files_are_one_group():
+    assert [(name, bins) for _, name, bins in grouped(sets(), "q")] == [
+        ("q_0.01005", [[0, 1], [0, 1]]),
+        ("q_0.02", [[2, 3], []]),
+    ]
+
+
+def test_azimuths_are_axes():
+    assert [(name, bins) for _, name, bins in grouped(sets(), "phi")] == [
+        ("phi_0", [[0, 2], [0]]),
+        ("phi_45", [[1, 3], [1]]),
+    ]
+
+
+def test_near_values_keep_names_of_their_own():
+    near = simulate("static", phi=[10.0, 10.6, 11.2], frames=10)
+    assert [name for _, name, _ in grouped((near,), "phi")] == ["phi_10", "phi_10.6", "phi_11.2"]
+    close = simulate("static", q=[0.010001, 0.0106], phi=[0.0], frames=10)
+    assert len(grouped((close,), "q")) == 2
+
+
+def test_what_cannot_be_grouped_is_said():
+    ring = simulate("static", phi=[math.nan], frames=10)
+    with pytest.raises(DataError, match="rings"):
+        grouped((ring,), "phi")
+    with pytest.raises(ConfigError, match="q or phi, not by 'age'"):
+        grouped((ring,), "age")
+
+
+def group(value, name, one, error, verdict="converged"):
+    status = "determined" if error > 0 else "undetermined"
+    row = Estimate("v0", one, error, error, "Å/s", 0.0, 1e6, 1.0, True, status)
+    return Group(value, name, 3, Fit("m", "by hand", (row,), (), np.eye(1), ("v0",), {}, verdict))
+
+
+@pytest.fixture
+def series():
+    groups = (
+        group(0.01, "q_0.01", 10.0, 1.0),
+        group(0.02, "q_0.02", 12.0, 1.0),
+        group(0.03, "q_0.03", 9.0, math.nan),
+    )
+    rows = [one.estimate("v0") for one in groups]
+    test = constancy(
+        "v0",
+        "Å/s",
+        np.array([row.value for row in rows]),
+        np.array([row.error for row in rows]),
+        np.full(3, math.inf),
+        tuple(one.name for one in groups),
+    )
+    return Series("q", groups, {"v0": test})
+
+
+def test_the_report_shows_values_and_tests(series):
+    text = series.report()
+    assert "10.0 +/- 1.0" in text
+    assert "undetermined" in text
+    assert "q_0.03" in text.splitlines()[-1]
+    assert " constant" in text.splitlines()[-1]
+
+
+def test_a_series_is_written_as_json_and_csv_beside_its_fits(series, tmp_path):
+    written = series.save(tmp_path / "out", ["json"])
+    assert sorted(path.relative_to(tmp_path / "out").as_posix() for path in written) == [
+        "by_q.csv",
+        "by_q.json",
+        "q_0.01/fit.json",
+        "q_0.02/fit.json",
+        "q_0.03/fit.json",
+    ]
+    document = json.loads((tmp_path / "out" / "by_q.json").read_text(encoding="utf-8"))
+    assert document["schema"] == "heterodyne/series/1"
+    assert [one["q"] for one in document["groups"]] == [0.01, 0.02, 0.03]
+    assert document["groups"][2]["parameters"]["v0"]["error"] is None
+    assert document["constancy"]["v0"]["left_out"] == ["q_0.03"]
+    rows = list(csv.DictReader((tmp_path / "out" / "by_q.csv").read_text(encoding="utf-8").splitlines()))
+    assert [row["v0_error"] for row in rows] == ["1.0", "1.0", ""]
+    assert [float(row["q"]) for row in rows] == [0.01, 0.02, 0.03]
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "text"),
+    [
+        (2003.694, 4.66, "2003.7 +/- 4.7"),
+        (-0.29978, 0.02297, "-0.300 +/- 0.023"),
+        (0.0, 0.5, "0.00 +/- 0.50"),
+        (0.001, 3.0, "0.0 +/- 3.0"),
+        (20049.3, 1442.0, "20000 +/- 1400"),
+        (3.21e-6, 4.4e-8, "3.21e-06 +/- 4.4e-08"),
+    ],
+)
+def test_a_value_is_shown_to_the_place_of_its_error(value, error, text):
+    assert significant(value, error) == text
+
+
+DATA = simulate(q=0.01, phi=[0.0, 45.0, 90.0], frames=10)
+HELD = dict.fromkeys(("f1", "f2", "f3"), 0.0)
+ONE = {"D0_ref": 2e4, "alpha_ref": -0.3, "D0_sample": 6e3, "alpha_sample": 0.2, "f0": 0.4, "v0": 1500.0}
+OTHER = {**ONE, "D0_ref": 6e3, "alpha_ref": 0.2, "D0_sample": 2e4, "alpha_sample": -0.3, "f0": 0.6}
+
+
+def two_component(values, deviance=0.0):
+    problem = create_problem(DATA, create_model("two-component"), fix=HELD)
+    rows = tuple(
+        Estimate(
+            name,
+            values.get(name, row.start),
+            0.01 * abs(values.get(name, 1.0)),
+            0.1,
+            row.unit,
+            row.low,
+            row.high,
+            row.start,
+            name in problem.varying,
+            "determined",
+        )
+        for name, row in problem.parameters.items()
+    )
+    statistics = {"deviance": deviance}
+    none = np.zeros((0, 0))
+    return Fit("two-component", "by hand", rows, (), none, (), statistics, "converged", problem=problem)
+
+
+@pytest.mark.parametrize(("deviance", "taken"), [(0.0, True), (3.0, True), (5.0, False)])
+def test_reference_and_sample_are_named_as_in_the_neighbour_where_the_data_do_not_tell(deviance, taken):
+    starts = []
+
+    def again(start):
+        starts.append(start)
+        return two_component(start, deviance)
+
+    found = named_alike(two_component(OTHER), two_component(ONE), again)
+    assert {name: starts[0][name] for name in ONE} == pytest.approx(ONE)
+    assert found.values["D0_ref"] == (2e4 if taken else 6e3)
+
+
+def test_names_that_agree_are_left_alone():
+    alike = two_component({**ONE, "D0_ref": 1.8e4})
+    assert named_alike(alike, two_component(ONE), again=None) is alike
+    silent = replace(two_component(OTHER), statistics={})
+    assert named_alike(silent, two_component(ONE), again=None) is silent

@@ -1,0 +1,154 @@
+"""Undetermined directions held at the prior: of all solutions that fit as well, the one next to the prior means.
+
+Where directions are lost, solutions form a curve or surface of one cost. From the solution found, steps along
+the lost directions lead towards the prior means; after each, all other directions are fitted again, with the
+lost ones tied to the point reached by rows of unit weight in scaled coordinates. It ends where the prior means
+lie straight across the lost directions. Distances count in prior standard deviations, of the logarithm for
+parameters on a log scale, as do the means.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from heterodyne.identifiability import Spectrum, spectrum
+from heterodyne.normal_equations import NormalEquations
+from heterodyne.objective import Objective
+from heterodyne.parameters import Parameter
+from heterodyne_nlsq.outcome import AtSolution
+from heterodyne_nlsq.trust_region import Solution, Tolerances, minimise
+
+_ROUNDS = 100
+_CLOSE = 1e-6  # prior standard deviations: a smaller step is the last
+_RISE = 0.01  # of Σ data²: the most that the cost may rise by a step, before the fit that follows
+_INSIDE = 0.9  # of the way to a bound: on it a parameter would seem determined
+_MEMBER = 0.05  # squared loading from which a parameter is one that is held
+
+
+class LostSpace(NamedTuple):
+    """The lost directions over all coordinates (p, k): unit vectors in scaled coordinates, steps, and rows
+    whose products with a displacement are its scaled components."""
+
+    scaled: np.ndarray
+    steps: np.ndarray
+    rows: np.ndarray
+
+
+def hold_undetermined(
+    objective: Objective,
+    solution: Solution,
+    here: AtSolution,
+    tolerances: Tolerances,
+    progress: Callable[[str], None],
+) -> tuple[Solution, dict[str, Any]]:
+    """The solution next to the prior means among those that fit as well, and a record of what was held.
+
+    ``here`` holds the spectrum that tells what is lost. Where nothing is, the solution is returned as it is.
+    """
+    count, free = int(here.found.lost.sum()), here.free
+    if not count:
+        return solution, {"parameters": {}, "words": "nothing was held: no direction is lost"}
+    progress(f"holding {count} undetermined directions at the prior")
+    centre, width = prior_coordinates(objective)
+    # a cost in other units than half of χ² must meet ties of its own size
+    unit = np.sqrt(_data_square(objective) / _data_square(here.weighted))
+    space, at = _lost_space(here.found, here.found.lost, free), solution
+    members = (space.scaled**2).sum(axis=1) > _MEMBER
+    for _ in range(_ROUNDS):
+        step = _towards(objective, at.x, space.steps, centre, width)
+        if np.max(np.abs(step) / width) < _CLOSE:
+            break
+        at = _refitted(objective, at, at.x + step, space.rows * unit, tolerances)
+        now = spectrum(here.weighted(at.x).gram[np.ix_(free, free)], objective.width[free])
+        space = _lost_space(now, np.arange(len(now.lost)) < count, free)  # eigenvalues are in rising order
+    return at, _record(objective, solution, at, members)
+
+
+def _data_square(objective: Objective) -> float:
+    """Σ data² / σ²."""
+    return float(sum(one.data2 / s**2 for one, s in zip(objective.bins, objective.sigma, strict=True)))
+
+
+def prior_coordinates(objective: Objective) -> tuple[np.ndarray, np.ndarray]:
+    """Means and standard deviations of the priors in the objective's coordinates, (p,) each."""
+    problem = objective.problem
+    duration = max(data.duration for data in problem.data)
+    rows = [_prior_coordinate(problem.parameters[name], duration) for name in problem.varying]
+    centre, width = np.array(rows).T
+    return centre, width
+
+
+def _prior_coordinate(row: Parameter, duration: float) -> tuple[float, float]:
+    prior, is_log = row.prior, row.scale == "log"
+    if prior.family == "uniform":
+        low, high = np.log([row.low, row.high]) if is_log else (row.low, row.high)
+        return 0.5 * (low + high), (high - low) / np.sqrt(12.0)
+    mean = float(np.exp(prior.location)) if prior.family == "log-normal" else prior.location
+    width = prior.width * (mean if prior.family == "log-normal" else 1.0)
+    width /= duration if prior.per_duration else 1.0
+    value = float(np.clip(mean, row.low, row.high))
+    return (float(np.log(value)), width / value) if is_log else (value, width)
+
+
+def _lost_space(found: Spectrum, lost: np.ndarray, free: np.ndarray) -> LostSpace:
+    spaces = np.zeros((3, len(free), int(lost.sum())))
+    vectors = found.vectors[:, lost]
+    spaces[:, free] = vectors, vectors / found.size[:, None], vectors * found.size[:, None]
+    return LostSpace(*spaces)
+
+
+def _towards(
+    objective: Objective, x: np.ndarray, steps: np.ndarray, centre: np.ndarray, width: np.ndarray
+) -> np.ndarray:
+    """The step along lost directions that ends nearest to the prior means, inside bounds, not far uphill."""
+    along = np.linalg.lstsq(steps / width[:, None], (centre - x) / width, rcond=None)[0]
+    step = steps @ along
+    with np.errstate(divide="ignore", invalid="ignore"):
+        room = np.where(step > 0.0, (objective.high - x) / step, (objective.low - x) / step)
+    nearest = np.min(room[step != 0.0], initial=np.inf)
+    if nearest <= 1.0:
+        step = step * _INSIDE * nearest
+    allowed = objective.cost(x) + _RISE * _data_square(objective)
+    while not objective.cost(x + step) <= allowed and np.max(np.abs(step) / width) >= _CLOSE:
+        step = 0.5 * step
+    return step
+
+
+def _refitted(
+    objective: Objective, here: Solution, anchor: np.ndarray, rows: np.ndarray, tolerances: Tolerances
+) -> Solution:
+    """The minimum with the lost directions tied to ``anchor``, with the normal equations of the data alone."""
+
+    def tied(u: np.ndarray) -> NormalEquations:
+        data, off = objective(u), rows.T @ (u - anchor)
+        return replace(
+            data,
+            cost=data.cost + 0.5 * float(off @ off),
+            gradient=data.gradient + rows @ off,
+            gram=data.gram + rows @ rows.T,
+        )
+
+    found = minimise(tied, anchor, objective.low, objective.high, tolerances, floor=objective.floor)
+    return replace(
+        found,
+        equations=objective(found.x),
+        verdict=here.verdict if found.verdict == "converged" else found.verdict,
+        message=here.message if found.verdict == "converged" else found.message,
+        iterations=here.iterations + found.iterations,
+    )
+
+
+def _record(objective: Objective, before: Solution, after: Solution, members: np.ndarray) -> dict[str, Any]:
+    """What was held and where, by how much the cost changed, and both in words."""
+    old, new = objective.to_values(before.x), objective.to_values(after.x)
+    names = objective.problem.varying
+    moved = {names[k]: {"from": float(old[k]), "to": float(new[k])} for k in np.flatnonzero(members)}
+    cost = max(before.equations.cost, objective.floor)
+    change = (after.equations.cost - before.equations.cost) / cost if cost else 0.0
+    shown = ", ".join(f"{name} {ends['from']:.5g} -> {ends['to']:.5g}" for name, ends in moved.items())
+    words = f"held at the prior along undetermined directions: {shown} (cost {change:+.1g} of itself)"
+    return {"parameters": moved, "cost_change": change, "words": words}

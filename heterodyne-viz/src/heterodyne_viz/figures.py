@@ -1,0 +1,22 @@
+"""The writer `figures`: every figure of a fit, and that of a series of fits."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from heterodyne.result import Fit
+from heterodyne.series import Series
+from heterodyne_viz import fit_comparison, profile, series
+
+
+def write(fit: Fit, folder: Path) -> list[Path]:
+    """Write data beside fit and the profile likelihoods into figures/ in ``folder``; returns the paths.
+
+    Raises `HeterodyneError` for a fit without its data.
+    """
+    return [*fit_comparison.write(fit, folder), *profile.write(fit, folder)]
+
+
+def write_series(of: Series, folder: Path) -> list[Path]:
+    """Write the parameters against q or azimuth into figures/ in ``folder``; returns the paths."""
+    return [series.write(of, folder)]

@@ -1,0 +1,31 @@
+"""Figures as files that appear whole or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from heterodyne.io.atomic import replacing
+
+
+def figures_folder(folder: Path) -> Path:
+    """The folder figures/ in ``folder``, made if need be."""
+    home = Path(folder) / "figures"
+    home.mkdir(parents=True, exist_ok=True)
+    return home
+
+
+def save_png(page: Figure, path: Path) -> Path:
+    """Write the figure as PNG; returns the path."""
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        FigureCanvasAgg(page).print_png(file)
+    return path
+
+
+def remove_stale(home: Path, pattern: str, kept: Iterable[Path]) -> None:
+    """Remove the figures of an earlier result that this one does not have."""
+    for stale in set(home.glob(pattern)) - set(kept):
+        stale.unlink()

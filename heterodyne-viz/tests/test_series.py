@@ -1,0 +1,67 @@
+"""The series figure shows every parameter against q or azimuth, with error bars where there are any."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from heterodyne.constancy import constancy
+from heterodyne.result import Estimate, Fit
+from heterodyne.series import Group, Series
+from heterodyne_viz.series import figure, write
+
+PLACES = (0.01, 0.02, 0.03)
+ERRORS = (1.0, math.nan, 2.0)
+
+
+def series(count: int = 4) -> Series:
+    names = [f"p{k}" for k in range(count)]
+    groups = tuple(
+        Group(
+            q,
+            f"q_{q}",
+            3,
+            Fit(
+                "m",
+                "by hand",
+                tuple(
+                    Estimate(name, 10.0 * q, error, error, "s", 0.0, 1.0, 0.5, True, "determined")
+                    for name in names
+                ),
+                (),
+                np.zeros((0, 0)),
+                (),
+                {},
+                "converged",
+            ),
+        )
+        for q, error in zip(PLACES, ERRORS, strict=True)
+    )
+    freedom, values = np.full(3, math.inf), np.array([10.0 * q for q in PLACES])
+    tests = {name: constancy(name, "s", values, np.array(ERRORS), freedom, ("a", "b", "c")) for name in names}
+    return Series("q", groups, tests)
+
+
+def test_every_parameter_has_a_panel_with_its_values_and_errors():
+    page = figure(series())
+    shown = [axes for axes in page.axes if axes.get_visible()]
+    assert [axes.get_ylabel() for axes in shown] == [f"p{k} (s)" for k in range(4)]
+    (bars,) = shown[0].containers
+    line, _, (segments,) = bars
+    np.testing.assert_allclose(line.get_xydata(), [[0.01, 0.1], [0.03, 0.3]])
+    np.testing.assert_allclose(
+        [segment[:, 1] for segment in segments.get_segments()], [[-0.9, 1.1], [-1.7, 2.3]]
+    )
+    hollow = next(line for line in shown[0].lines if line.get_markerfacecolor() == "none")
+    np.testing.assert_allclose(hollow.get_xydata(), [[0.02, 0.2]])
+    assert shown[0].get_title(loc="right").startswith("constant, p = ")
+
+
+def test_a_few_parameters_leave_no_empty_panels():
+    assert len([axes for axes in figure(series(2)).axes if axes.get_visible()]) == 2
+
+
+def test_the_figure_is_named_after_what_it_runs_over(tmp_path):
+    assert write(series(), tmp_path) == tmp_path / "figures" / "by_q.png"
+    assert (tmp_path / "figures" / "by_q.png").stat().st_size > 1000
