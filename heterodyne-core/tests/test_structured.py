@@ -127,7 +127,7 @@ def inside(*names: str) -> dict[str, st.SearchStrategy[float]]:
 TRANSPORT = [f"{name}{end}" for end in ("", "_ref", "_sample") for name in ("D0", "alpha", "D_offset")]
 VALUES = {
     **inside(*TRANSPORT, "D_ref", "D_sample", "v0", "v", "beta", "v_offset", "x", "phi0"),
-    # f reaches 0 and 1; beyond these e^(f1 (t - f2)) runs to e^690 and the reference overflows
+    # f reaches 0 and 1; beyond these e^(f1 (t - f2)) runs to e^300 and the reference overflows
     "f0": st.one_of(st.sampled_from([0.0, 1.0]), st.floats(1e-3, 1.0)),
     "f1": st.floats(-1.0, 1.0).map(lambda x: round(x, 6)),  # squares of slopes of 1e-200 would underflow
     "f2": st.floats(-10.0, 10.0),
@@ -219,6 +219,7 @@ EXTREMES = {
     "f reaches 1": {"f0": 0.5, "f1": 0.5, "f3": 0.1},
     "fast fringes": {"v0": 1e6, "beta": 2.0, "v_offset": 1e3},
     "flow across q": {"phi0": PHI - 90.0},
+    "nothing grows at the fastest rate": {"f0": 0.0, "f1": 10.0, "f2": -1e4},
 }
 """Changes of a plausible point, at which nothing may overflow or lose its digits."""
 

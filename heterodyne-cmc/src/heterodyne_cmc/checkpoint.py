@@ -39,7 +39,9 @@ def open_folder(folder: Path, fingerprint: str, resume: bool) -> bool:
             temporary.write_text(json.dumps({"fingerprint": fingerprint}))
         return False
     if not resume:
-        raise ConfigError(f"{folder} holds an earlier run: add --resume to go on with it, or name another folder")
+        raise ConfigError(
+            f"{folder} holds an earlier run: add --resume to go on with it, or name another folder"
+        )
     if json.loads(file.read_text())["fingerprint"] != fingerprint:
         raise ConfigError(f"{folder} holds a run of other data or options: name another folder")
     return True
@@ -96,7 +98,7 @@ def _like(kinds: list[str]) -> Target:
         for kind in kinds
     )
     space = Space(*[0.0] * 6, filled(PriorNumbers))  # type: ignore[arg-type]
-    return Target(space, Shard(parts, filled(Elements)), filled(ScalingPrior), 0.0, 0.0)  # type: ignore[arg-type]
+    return Target(space, Shard(0.0, parts, filled(Elements)), filled(ScalingPrior), 0.0, 0.0)  # type: ignore[arg-type]
 
 
 def write_arrays(file: Path, arrays: Mapping[str, np.ndarray]) -> None:

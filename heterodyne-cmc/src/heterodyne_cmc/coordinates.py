@@ -19,6 +19,7 @@ from jax import Array
 from heterodyne.kernels._jax import jax, jnp
 from heterodyne.parameters import Parameter
 from heterodyne.problem import Problem
+from heterodyne_cmc.arrays import AnyArray
 from heterodyne_cmc.priors import PriorNumbers, log_prior, prior_numbers
 
 _INSIDE = 0.02  # of the range: how far the centre stays from a bound
@@ -39,12 +40,12 @@ class Space(NamedTuple):
     ``high`` (p,) are x; ``root`` is (p, p).
     """
 
-    base: Array
-    selection: Array
-    centre: Array
-    low: Array
-    high: Array
-    root: Array
+    base: AnyArray
+    selection: AnyArray
+    centre: AnyArray
+    low: AnyArray
+    high: AnyArray
+    root: AnyArray
     priors: PriorNumbers
 
 
@@ -58,7 +59,9 @@ def create_space(problem: Problem, values: np.ndarray) -> Space:
     """Coordinates centred at these values of the varying parameters, not whitened."""
     rows = [problem.parameters[name] for name in problem.varying]
     log = np.array(form_of(problem).log)
-    x, low, high = (_logarithms(log, each) for each in (values, problem.column("low"), problem.column("high")))
+    x, low, high = (
+        _logarithms(log, each) for each in (values, problem.column("low"), problem.column("high"))
+    )
     periods = np.array([row.period if row.period and row.is_periodic else 0.0 for row in rows])
     low, high = (np.where(periods > 0, x + side * periods, end) for side, end in ((-0.5, low), (0.5, high)))
     margin = _INSIDE * np.where(np.isfinite(high - low), high - low, 0.0)
@@ -92,8 +95,10 @@ def whitened(space: Space, form: Form, precision: np.ndarray) -> Space:
 
 def prior_precision(space: Space, form: Form) -> np.ndarray:
     """-∂² log prior / ∂z² at the centre, (p,), at least that of a normal over the range."""
-    flat = space._replace(root=jnp.eye(len(space.centre)))
-    curvature = -np.diag(np.asarray(jax.hessian(lambda u: log_prior_density(flat, form, u))(flat.centre * 0.0)))
+    p = len(space.centre)
+    flat = space._replace(root=np.eye(p))
+    hessian = jax.jit(jax.hessian(lambda u: log_prior_density(flat, form, u)))
+    curvature = -np.diag(np.asarray(hessian(np.zeros(p))))
     return np.maximum(curvature, (2.0 / np.asarray(space.high - space.low)) ** 2)
 
 
@@ -111,7 +116,7 @@ def values_of(space: Space, form: Form, u: Array) -> Array:
 
 def theta_of(space: Space, form: Form, u: Array) -> Array:
     """All parameters of the model at u, (P,)."""
-    return space.base + space.selection @ values_of(space, form, u)
+    return jnp.asarray(space.base) + jnp.asarray(space.selection) @ values_of(space, form, u)
 
 
 def log_prior_density(space: Space, form: Form, u: Array) -> Array:
@@ -122,13 +127,12 @@ def log_prior_density(space: Space, form: Form, u: Array) -> Array:
 
 def _levelled(space: Space, u: Array) -> tuple[Array, Array]:
     """x and log dx/dz at u."""
-    z = space.centre + space.root @ u
-    beyond = z - space.centre
-    span = jnp.where(beyond > 0, space.high - space.centre, space.centre - space.low)
+    centre, beyond = jnp.asarray(space.centre), jnp.asarray(space.root) @ u
+    span = jnp.where(beyond > 0, space.high - centre, centre - space.low)
     open_end = jnp.isinf(span)
     span = jnp.where(open_end, 1.0, span)
     ratio = jnp.where(open_end, 0.0, beyond / span)
-    x = space.centre + jnp.where(open_end, beyond, span * jnp.tanh(ratio))
+    x = centre + jnp.where(open_end, beyond, span * jnp.tanh(ratio))
     size = jnp.abs(ratio)
     return x, -2.0 * (size + jnp.log1p(jnp.exp(-2.0 * size)) - jnp.log(2.0))
 

@@ -8,13 +8,16 @@ with S shards, and C the curvature adjustment of a likelihood that takes correla
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
 from jax import Array
 
 from heterodyne.kernels._jax import jnp
 from heterodyne.model import Model
+from heterodyne_cmc.arrays import AnyArray
 from heterodyne_cmc.coordinates import Form, Space, log_prior_density, theta_of
 from heterodyne_cmc.likelihood import Conditional, ScalingPrior, conditional, log_marginal
 from heterodyne_cmc.shards import Shard, shard_sums
@@ -31,7 +34,8 @@ class Code:
 
 
 class Target(NamedTuple):
-    """The numbers of a density: coordinates, data, the prior of the scaling, C (p, p), and 1/S.
+    """The numbers of a density: coordinates, data, the shard's part of the prior of the scaling, C (p, p), and
+    1/S.
 
     ``likelihood`` is 1, or 0 for the prior alone.
     """
@@ -39,9 +43,25 @@ class Target(NamedTuple):
     space: Space
     shard: Shard
     scaling: ScalingPrior
-    adjustment: Array
+    adjustment: AnyArray
     share: float
     likelihood: float = 1.0
+
+
+def create_targets(
+    code: Code, space: Space, shards: Sequence[Shard], scaling: ScalingPrior, adjustment: np.ndarray
+) -> tuple[Target, ...]:
+    """The targets of all shards, of which each has its part of the priors.
+
+    The scaling prior of a bin is shared by the shards that hold pairs of it.
+    """
+    holders = np.bincount(np.concatenate([shard.bins for shard in shards]))
+
+    def target(shard: Shard) -> Target:
+        own = scaling.of(shard.bins).tempered(1.0 / holders[shard.bins], sum(code.free))
+        return Target(space, shard, own, adjustment, 1.0 / len(shards))
+
+    return tuple(target(shard) for shard in shards)
 
 
 def log_density(code: Code, target: Target, u: Array) -> Array:
@@ -52,13 +72,13 @@ def log_density(code: Code, target: Target, u: Array) -> Array:
 
 def log_likelihoods(code: Code, target: Target, u: Array) -> Array:
     """The log marginal likelihood of every bin, (bins,), adjusted."""
-    return log_marginal(scaling_at(code, target, target.adjustment @ u))
+    return log_marginal(scaling_at(code, target, jnp.asarray(target.adjustment) @ u))
 
 
 def scaling_at(code: Code, target: Target, u: Array) -> Conditional:
     """The conditional of contrast, offset and noise given the parameters at u."""
     sums = shard_sums(code.model, theta_of(target.space, code.form, u), target.shard)
-    return conditional(sums, target.shard.elements, target.scaling.tempered(target.share), code.free)
+    return conditional(sums, target.shard.elements, target.scaling, code.free)
 
 
 def potential(code: Code, target: Target, u: Array) -> Array:

@@ -13,6 +13,7 @@ import numpy as np
 from heterodyne_cmc.nuts import Draws
 
 _TAIL = (0.05, 0.95)
+_Each = dict[str, float]  # by parameter
 
 
 @dataclass(frozen=True)
@@ -50,22 +51,25 @@ class Diagnosis:
 
 def diagnose(names: Sequence[str], values: np.ndarray, draws: Draws, max_tree_depth: int) -> Diagnosis:
     """The diagnosis of values (chains, draws, p) of the parameters ``names``."""
-    arviz, columns = _arviz(), dict(zip(names, np.moveaxis(values, -1, 0), strict=True))
-
-    def each(of: Any, **more: Any) -> dict[str, float]:
-        return {name: float(of(column, **more)) for name, column in columns.items()}
-
     statistics = draws.statistics
     return Diagnosis(
-        each(arviz.rhat),
-        each(arviz.ess, method="bulk"),
-        each(arviz.ess, method="tail", prob=_TAIL),
-        float(np.min(arviz.bfmi(statistics["energy"]))),
+        *chain_diagnostics(names, values),
+        float(np.min(_arviz().bfmi(statistics["energy"]))),
         int(statistics["diverging"].sum()),
         int(np.sum(statistics["num_steps"] >= 2**max_tree_depth - 1)),
         float(statistics["num_steps"].mean()),
         int(statistics["diverging"].size),
     )
+
+
+def chain_diagnostics(names: Sequence[str], values: np.ndarray) -> tuple[_Each, _Each, _Each]:
+    """Rank-normalised R-hat, bulk and tail ESS of every parameter, of values (chains, draws, p)."""
+    arviz, columns = _arviz(), dict(zip(names, np.moveaxis(values, -1, 0), strict=True))
+
+    def each(of: Any, **more: Any) -> _Each:
+        return {name: float(of(column, **more)) for name, column in columns.items()}
+
+    return each(arviz.rhat), each(arviz.ess, method="bulk"), each(arviz.ess, method="tail", prob=_TAIL)
 
 
 def _arviz() -> ModuleType:
@@ -75,13 +79,20 @@ def _arviz() -> ModuleType:
     return arviz
 
 
+def chain_failures(
+    rhat: Mapping[str, float], ess_bulk: Mapping[str, float], ess_tail: Mapping[str, float], gates: Gates
+) -> list[str]:
+    """What of R-hat and ESS does not meet the gates, with what to do, one line each."""
+    return [
+        *_beyond("R-hat", rhat, gates.rhat, True, "draw more, or fix what the data do not determine"),
+        *_beyond("bulk ESS", ess_bulk, gates.ess, False, "draw more"),
+        *_beyond("tail ESS", ess_tail, gates.ess, False, "draw more"),
+    ]
+
+
 def failures(found: Diagnosis, gates: Gates) -> list[str]:
     """What does not meet the gates, with what to do, one line each; empty if all do."""
-    lines = [
-        *_beyond("R-hat", found.rhat, gates.rhat, True, "draw more, or fix what the data do not determine"),
-        *_beyond("bulk ESS", found.ess_bulk, gates.ess, False, "draw more"),
-        *_beyond("tail ESS", found.ess_tail, gates.ess, False, "draw more"),
-    ]
+    lines = chain_failures(found.rhat, found.ess_bulk, found.ess_tail, gates)
     if not found.bfmi >= gates.bfmi:
         lines.append(f"BFMI {found.bfmi:.2g} < {gates.bfmi:g}: warm up longer")
     if found.divergences > gates.divergences * found.draws:
@@ -90,13 +101,13 @@ def failures(found: Diagnosis, gates: Gates) -> list[str]:
             "do not determine"
         )
     if found.saturated > gates.saturated * found.draws:
-        lines.append(f"{found.saturated} trees at their greatest depth: warm up longer or raise max_tree_depth")
+        lines.append(
+            f"{found.saturated} trees at their greatest depth: warm up longer or raise max_tree_depth"
+        )
     return lines
 
 
-def _beyond(
-    what: str, values: Mapping[str, float], limit: float, at_most: bool, remedy: str
-) -> list[str]:
+def _beyond(what: str, values: Mapping[str, float], limit: float, at_most: bool, remedy: str) -> list[str]:
     bad = {k: v for k, v in values.items() if not (v <= limit if at_most else v >= limit)}
     if not bad:
         return []

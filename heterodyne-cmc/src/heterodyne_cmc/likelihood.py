@@ -1,8 +1,8 @@
 """The marginal likelihood of c2: Gaussian elements, contrast, offset and noise of every bin integrated out.
 
-    w = (contrast, offset) | σ² ~ N(m0, σ² Λ0⁻¹),   σ² ~ InvGamma(a0, b0),
-    log p(D_b | θ) = -½ log|A| - (a0 + n/2) log(b0 + ½ [DᵀD + m0ᵀ Λ0 m0 - ŵᵀ A ŵ]) + const,
-    A = XᵀX + Λ0,   ŵ = A⁻¹ (XᵀD + Λ0 m0),   X = [S, 1].
+w = (contrast, offset) | σ² ~ N(m0, σ² Λ0⁻¹),   σ² ~ InvGamma(a0, b0),
+log p(D_b | θ) = -½ log|A| - (a0 + n/2) log(b0 + ½ [DᵀD + m0ᵀ Λ0 m0 - ŵᵀ A ŵ]) + const,
+A = XᵀX + Λ0,   ŵ = A⁻¹ (XᵀD + Λ0 m0),   X = [S, 1].
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import numpy as np
 from jax import Array
 
 from heterodyne.kernels._jax import jax, jnp
+from heterodyne_cmc.arrays import AnyArray
 
 _CONTRAST_WIDTH = 0.25  # prior standard deviation of contrast and offset
 _MEAN = (0.5, 1.0)
@@ -21,25 +22,33 @@ _MEAN = (0.5, 1.0)
 class Elements(NamedTuple):
     """What the data alone give, per bin (bins,): ``pairs`` n, ``reference``, ``data`` Σd and ``data2`` Σd²."""
 
-    pairs: Array
-    reference: Array
-    data: Array
-    data2: Array
+    pairs: AnyArray
+    reference: AnyArray
+    data: AnyArray
+    data2: AnyArray
 
 
 class ScalingPrior(NamedTuple):
     """The normal-inverse-gamma prior per bin: ``mean`` (bins, 2), ``precision`` Λ0 (bins, 2), ``shape`` a0
     and ``rate`` b0 (bins,)."""
 
-    mean: Array
-    precision: Array
-    shape: Array
-    rate: Array
+    mean: AnyArray
+    precision: AnyArray
+    shape: AnyArray
+    rate: AnyArray
 
-    def tempered(self, share: float) -> ScalingPrior:
-        """The prior density of (w, log σ) to the power ``share``, in the same form; its shape may be negative."""
-        shape = (self.shape + 1.0) * share - 1.0
-        return ScalingPrior(self.mean, self.precision * share, shape, self.rate * share)
+    def of(self, bins: np.ndarray) -> ScalingPrior:
+        """The prior of these bins, by number."""
+        return ScalingPrior(*(column[bins] for column in self))
+
+    def tempered(self, share: np.ndarray, free: int) -> ScalingPrior:
+        """The prior density of (w, log σ) to the powers ``share`` (bins,), in the same form.
+
+        ``free`` is how many of contrast and offset w are. The shape may be negative: without data such a
+        density has no integral.
+        """
+        shape = (self.shape + 0.5 * free) * share - 0.5 * free
+        return ScalingPrior(self.mean, self.precision * share[:, None], shape, self.rate * share)
 
 
 class ModelSums(NamedTuple):
@@ -56,8 +65,8 @@ class Conditional(NamedTuple):
 
     mean: Array
     precision: Array
-    shape: Array
-    rate: Array
+    shape: AnyArray
+    rate: AnyArray
 
 
 def scaling_prior(noise: np.ndarray, held: tuple[float | None, float | None] = (None, None)) -> ScalingPrior:
@@ -65,10 +74,10 @@ def scaling_prior(noise: np.ndarray, held: tuple[float | None, float | None] = (
 
     ``held`` are contrast and offset where they are given numbers.
     """
-    s2 = jnp.asarray(noise) ** 2
+    s2 = noise**2
     mean = [default if given is None else given for given, default in zip(held, _MEAN, strict=True)]
-    precision = jnp.tile((s2 / _CONTRAST_WIDTH**2)[:, None], (1, 2))
-    return ScalingPrior(jnp.tile(jnp.asarray(mean), (len(s2), 1)), precision, jnp.ones(len(s2)), s2)
+    precision = np.tile((s2 / _CONTRAST_WIDTH**2)[:, None], (1, 2))
+    return ScalingPrior(np.tile(mean, (len(s2), 1)), precision, np.ones(len(s2)), s2)
 
 
 def conditional(
@@ -79,8 +88,8 @@ def conditional(
     Of contrast and offset, those that are not ``free`` stand at the mean of the prior.
     """
     # the offset counts from the reference, so that no digits are lost
-    centred = prior.mean.at[:, 1].add(-elements.reference)
-    moved, held = np.flatnonzero(free), np.flatnonzero(~np.array(free))
+    centred = jnp.asarray(prior.mean).at[:, 1].add(-elements.reference)
+    moved = np.flatnonzero(free)
     gram = jnp.stack([sums.gram, sums.model, sums.model, elements.pairs], axis=-1).reshape(-1, 2, 2)
     right = jnp.stack([sums.cross, elements.data], axis=-1)
     known = centred * ~np.array(free)
@@ -103,7 +112,7 @@ def log_marginal(found: Conditional) -> Array:
 
 def draw_noise(key: Array, found: Conditional) -> Array:
     """One draw of σ² of every bin, (bins,)."""
-    return found.rate / jax.random.gamma(key, found.shape)
+    return jnp.asarray(found.rate) / jax.random.gamma(key, found.shape)
 
 
 def draw_scaling(key: Array, found: Conditional, variance: Array, free: tuple[bool, bool]) -> Array:

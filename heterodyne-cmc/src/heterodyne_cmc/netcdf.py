@@ -68,7 +68,10 @@ def groups(fit: Fit, posterior: Posterior) -> dict[str, Any]:
         ),
         "constant_data": Dataset(
             {
-                **{name: ("bin", np.array([getattr(row, name) for row in fit.scaling])) for name in ("q", "phi")},
+                **{
+                    name: ("bin", np.array([getattr(row, name) for row in fit.scaling]))
+                    for name in ("q", "phi")
+                },
                 **{row.name: row.value for row in fit.estimates if not row.vary},
             },
             bins,

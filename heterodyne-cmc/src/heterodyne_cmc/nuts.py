@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 from numpyro.infer.hmc import hmc
+from numpyro.infer.util import ParamInfo
 
 from heterodyne.io.atomic import replacing
 from heterodyne.kernels._jax import jax
@@ -68,18 +69,21 @@ class _Sampler:
     """NumPyro's kernel for one density, compiled once for all chains."""
 
     def __init__(self, code: Code, target: Target, settings: Settings):
-        self.target, self.settings = target, settings
+        self.target, self.settings = jax.tree.map(jax.numpy.asarray, target), settings
         self._lock = threading.Lock()
         self._compiled: dict[int, Any] = {}
         self._start, self._kernel = hmc(
             potential_fn_gen=lambda target: partial(potential, code, target), algo="NUTS"
         )
+        self._slope = jax.jit(jax.value_and_grad(partial(potential, code), argnums=1))
 
     def start(self, u: np.ndarray, key: Any) -> Any:
         """The state at the start of a chain."""
         with self._lock:  # the kernel keeps what it learns here in variables of its own
+            # given here, because the kernel would compute them one compiled operation at a time
+            energy, slope = self._slope(self.target, u)
             return self._start(
-                jax.numpy.asarray(u),
+                ParamInfo(jax.numpy.asarray(u), energy, slope),
                 num_warmup=self.settings.warmup,
                 target_accept_prob=self.settings.target_accept,
                 max_tree_depth=self.settings.max_tree_depth,
@@ -92,9 +96,7 @@ class _Sampler:
         """The state after so many steps, and the states on the way (draws and statistics)."""
         with self._lock:
             if steps not in self._compiled:
-                self._compiled[steps] = (
-                    jax.jit(partial(self._run, steps)).lower(state, self.target).compile()
-                )
+                self._compiled[steps] = jax.jit(partial(self._run, steps)).lower(state, self.target).compile()
         return self._compiled[steps](state, self.target)
 
     def _run(self, steps: int, state: Any, target: Target) -> tuple[Any, Any]:
@@ -155,4 +157,3 @@ def _read_block(file: Path, like: Any) -> tuple[dict[str, np.ndarray], Any]:
             for k, leaf in enumerate(jax.tree.leaves(like))
         ]
     return part, jax.tree.unflatten(jax.tree.structure(like), leaves)
-

@@ -23,6 +23,7 @@ OPTIONS = (
     Option("no_warm_start", bool, False, "sample from the prior's centre without least squares first"),
     Option("shards", int, 1, "parts of the data that are sampled apart and combined; 1 is exact", low=1),
     Option("partition", str, "tiles", "what a shard is made of", ("tiles", "pairs", "bins")),
+    Option("refine", bool, True, "correct combined shards by the posterior of all data"),
     Option("executor", str, "processes", "where shards run"),
     Option("scheduler", str, "", "address of a dask scheduler, tcp://..."),
     Option("workers", int, 0, "shards at a time, 0: as many as there are cores for", low=0),

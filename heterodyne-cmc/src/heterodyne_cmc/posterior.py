@@ -63,6 +63,12 @@ class JointDraws:
         return np.concatenate([x.reshape(rows, -1) for x in (self.u, self.w, self.log_noise)], axis=1)
 
 
+def joint_columns(p: int, bins: int, own: np.ndarray) -> np.ndarray:
+    """Where in ψ = (u, w, log σ) of all ``bins`` that of the bins ``own`` stands."""
+    first = p + 2 * own
+    return np.concatenate([np.arange(p), np.stack([first, first + 1], axis=1).ravel(), p + 2 * bins + own])
+
+
 def from_joined(code: Code, target: Target, psi: np.ndarray) -> JointDraws:
     """Joint draws ψ (draws, p + 3 bins) as one chain, with the log likelihood of the data of ``target``."""
     p, bins = len(target.space.centre), len(target.shard.parts)
@@ -85,7 +91,9 @@ def joint_draws(
     root = None if calibrated is None else jnp.asarray(_roots(calibrated))
     w, log_noise, log_likelihood = _drawn(code, target, jnp.asarray(u.reshape(-1, p)), keys, root)
     shape = (chains, draws)
-    return JointDraws(u, *(np.asarray(x).reshape(*shape, *x.shape[1:]) for x in (w, log_noise, log_likelihood)))
+    return JointDraws(
+        u, *(np.asarray(x).reshape(*shape, *x.shape[1:]) for x in (w, log_noise, log_likelihood))
+    )
 
 
 def _roots(matrices: np.ndarray) -> np.ndarray:

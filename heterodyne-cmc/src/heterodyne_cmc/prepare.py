@@ -96,7 +96,9 @@ def _is_number(choice: str) -> bool:
 
 def held_scaling(problem: Problem) -> tuple[float | None, float | None]:
     """Contrast and offset where they are given numbers."""
-    found = [None if choice == "individual" else float(choice) for choice in (problem.contrast, problem.offset)]
+    found = [
+        None if choice == "individual" else float(choice) for choice in (problem.contrast, problem.offset)
+    ]
     return found[0], found[1]
 
 

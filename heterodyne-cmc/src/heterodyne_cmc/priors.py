@@ -10,13 +10,14 @@ from jax import Array
 
 from heterodyne.kernels._jax import jnp
 from heterodyne.parameters import Parameter
+from heterodyne_cmc.arrays import AnyArray
 
 
 class PriorNumbers(NamedTuple):
     """Locations and widths of the varying parameters' priors, (p,) each."""
 
-    location: Array
-    width: Array
+    location: AnyArray
+    width: AnyArray
 
 
 def prior_numbers(rows: Sequence[Parameter], duration: float) -> PriorNumbers:

@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -16,27 +17,35 @@ from heterodyne.data.bin import Bin, read_bins
 from heterodyne.device.cores import available_cores
 from heterodyne.errors import ConfigError, HeterodyneError
 from heterodyne.executors.task import Event, Task
+from heterodyne.kernels._jax import jax
 from heterodyne.objective import create_objective
 from heterodyne.plugins.manager import resolve
 from heterodyne.problem import Problem
 from heterodyne.result import Fit
 from heterodyne_cmc.checkpoint import fingerprint_of, open_folder, read_arrays, write_arrays, write_target
-from heterodyne_cmc.consensus import combined
-from heterodyne_cmc.coordinates import Space, create_space, form_of, whitened
-from heterodyne_cmc.density import Code, Target
-from heterodyne_cmc.diagnostics import Diagnosis, Gates, diagnose, failures
+from heterodyne_cmc.consensus import combined, refined
+from heterodyne_cmc.coordinates import create_space, form_of, whitened
+from heterodyne_cmc.density import Code, Target, create_targets, log_density
+from heterodyne_cmc.diagnostics import Diagnosis, Gates, chain_diagnostics, chain_failures, diagnose, failures
 from heterodyne_cmc.likelihood import scaling_prior
 from heterodyne_cmc.nuts import STATISTICS, Draws, Settings, sample
 from heterodyne_cmc.outcome import create_fit
-from heterodyne_cmc.posterior import JointDraws, create_posterior, from_joined, joint_draws, physical_values
+from heterodyne_cmc.partition import partitioned
+from heterodyne_cmc.posterior import (
+    JointDraws,
+    create_posterior,
+    from_joined,
+    joint_columns,
+    joint_draws,
+    physical_values,
+)
 from heterodyne_cmc.prepare import Prepared, averaged_bins, held_scaling, prepare, with_own_scaling
-from heterodyne_cmc.shards import Shard, bin_shards, pair_shards, tile_shards, whole_shard
+from heterodyne_cmc.shards import whole_shard
 from heterodyne_cmc.watch import Watch
 from heterodyne_cmc.worker import DRAWS
 
 Progress = Callable[[str], None]
 
-_PARTITIONS = {"tiles": tile_shards, "pairs": pair_shards, "bins": bin_shards}
 _RETRIES = 2  # on divergences
 _DISPERSION = 1.0  # of the chains' starts, in posterior standard deviations
 
@@ -69,7 +78,9 @@ def _check(options: Mapping[str, Any]) -> None:
     if options["resume"] and not options["checkpoint"]:
         raise ConfigError("there is nothing to resume: name the folder with the draws as checkpoint")
     if options["no_warm_start"] and options["likelihood"] == "calibrated":
-        raise ConfigError("without a warm start there is nothing to calibrate with: add --likelihood independent")
+        raise ConfigError(
+            "without a warm start there is nothing to calibrate with: add --likelihood independent"
+        )
 
 
 def _create_run(
@@ -83,19 +94,10 @@ def _create_run(
     space = whitened(space, form, prepared.adjustment.T @ prepared.precision @ prepared.adjustment)
     root = np.asarray(space.root)
     adjustment = np.linalg.solve(root, prepared.adjustment @ root)
-    scaling, shards = scaling_prior(prepared.noise, held), _shards(problem, bins, options)
-    targets = tuple(Target(space, shard, scaling, adjustment, 1.0 / len(shards)) for shard in shards)
+    shards = partitioned(problem, bins, options["partition"], options["shards"], options["seed"], prepared)
     code = Code(problem.model, form, (held[0] is None, held[1] is None))
+    targets = create_targets(code, space, shards, scaling_prior(prepared.noise, held), adjustment)
     return Run(problem, code, targets, prepared, options, folder)
-
-
-def _shards(problem: Problem, bins: tuple[Bin, ...], options: Mapping[str, Any]) -> list[Shard]:
-    count, partition = options["shards"], options["partition"]
-    if count == 1:
-        return [whole_shard(problem.model, bins)]
-    if partition == "tiles" and (problem.model.components is None or bins[0].pair_weight is not None):
-        raise ConfigError("tiles need a separable model and weights per frame: add --partition pairs")
-    return _PARTITIONS[partition](bins, count, options["seed"])
 
 
 def _prepared(
@@ -106,7 +108,7 @@ def _prepared(
     table = {"model": problem.model.name, "ties": dict(problem.ties), "options": described}
     table["parameters"] = [str(row) for row in problem.parameters.values()]
     table["scaling"] = [str(problem.contrast), str(problem.offset)]
-    print_ = fingerprint_of(table, [array for one in bins for array in (one.d, one.t, one.weight)])
+    print_ = fingerprint_of(table, [array for one in bins for array in _arrays(one)])
     begun = open_folder(folder, print_, options["resume"])
     file = folder / "prepared.npz"
     if begun and file.exists():
@@ -119,30 +121,45 @@ def _prepared(
     return found
 
 
-_NOT_SAMPLED = ("checkpoint", "resume", "executor", "scheduler", "workers", "rhat", "ess", "bfmi", "divergences")
+def _arrays(one: Bin) -> tuple[np.ndarray, ...]:
+    """All numbers of a bin."""
+    of_pairs = () if one.pair_weight is None else (one.pair_weight,)
+    place = np.array([one.q, one.phi, one.dq, one.dphi])
+    return (one.d, one.t, one.weight, one.skipped, place, *of_pairs)
+
+
+_NOT_SAMPLED = (
+    "checkpoint",
+    "resume",
+    "executor",
+    "scheduler",
+    "workers",
+    "rhat",
+    "ess",
+    "bfmi",
+    "divergences",
+    "saturated",
+)
 
 
 def _sampled(run: Run, progress: Progress) -> tuple[Settings, list[Draws], list[Diagnosis]]:
     """The draws of every shard; on divergences they are drawn again with smaller steps, twice at most."""
-    options = run.options
-    gates, target_accept = gates_of(options), options["target_accept"]
-    for attempt in range(_RETRIES + 1):
-        settings = settings_of(options, len(run.targets), target_accept)
-        draws = _drawn(run, settings, run.folder / f"attempt-{attempt + 1}", progress)
+    gates, settings, attempt = gates_of(run.options), settings_of(run.options, len(run.targets)), 1
+    while True:
+        draws = _drawn(run, settings, run.folder / f"attempt-{attempt}", progress)
         diagnoses = [_diagnosis(run, one, settings) for one in draws]
         diverged = max(one.divergences / one.draws for one in diagnoses)
-        if diverged <= gates.divergences or attempt == _RETRIES:
-            break
-        target_accept = 0.5 * (1.0 + target_accept)
-        progress(f"{diverged:.2%} of the draws diverged: again with target_accept {target_accept:g}")
-    return settings, draws, diagnoses
+        if diverged <= gates.divergences or attempt > _RETRIES:
+            return settings, draws, diagnoses
+        settings, attempt = replace(settings, target_accept=0.5 * (1.0 + settings.target_accept)), attempt + 1
+        progress(f"{diverged:.2%} of the draws diverged: again with target_accept {settings.target_accept:g}")
 
 
-def settings_of(options: Mapping[str, Any], shards: int, target_accept: float) -> Settings:
+def settings_of(options: Mapping[str, Any], shards: int) -> Settings:
     """How every shard is sampled."""
-    names = ("chains", "warmup", "draws", "max_tree_depth", "seed", "block")
+    names = ("chains", "warmup", "draws", "target_accept", "max_tree_depth", "seed", "block")
     threads = options["threads"] or (available_cores() if shards == 1 else 1)
-    return Settings(target_accept=target_accept, threads=threads, **{name: options[name] for name in names})
+    return Settings(threads=threads, **{name: options[name] for name in names})
 
 
 def gates_of(options: Mapping[str, Any]) -> Gates:
@@ -201,28 +218,44 @@ def _diagnosis(run: Run, draws: Draws, settings: Settings) -> Diagnosis:
 
 
 def _finished(
-    run: Run, bins: tuple[Bin, ...], settings: Settings, draws: list[Draws], found: list[Diagnosis], began: float
+    run: Run,
+    bins: tuple[Bin, ...],
+    settings: Settings,
+    draws: list[Draws],
+    found: list[Diagnosis],
+    began: float,
 ) -> Fit:
     """The result of the draws of all shards."""
-    each = [_joint(run, k, one) for k, one in enumerate(draws)]
-    joint, statistics = (each[0], draws[0].statistics) if len(each) == 1 else (_combined(run, bins, each), {})
-    posterior = create_posterior(run.problem, run.code, run.targets[0].space, joint, statistics)
-    objective = create_objective(run.problem, averaged_bins(bins, run.prepared.orders))
+    bins = averaged_bins(bins, run.prepared.orders)
     gates = gates_of(run.options)
     failed = [
         f"shard {k + 1}: {line}" if len(found) > 1 else line
         for k, one in enumerate(found)
         for line in failures(one, gates)
     ]
-    statistics = {
+    if len(draws) == 1:
+        joint, statistics, more = _joint(run, 0, draws[0].u), draws[0].statistics, {}
+    else:
+        joint, more = _combined(run, bins, settings, [_joint(run, k, one.u) for k, one in enumerate(draws)])
+        statistics = {}
+    posterior = create_posterior(run.problem, run.code, run.targets[0].space, joint, statistics)
+    if "acceptance" in more:
+        failed += _refinement_failures(posterior.names, posterior.values, gates)
+    objective = create_objective(run.problem, bins).weighted(run.prepared.noise)
+    summary = {**_summary(run, settings, found), **more, "seconds": perf_counter() - began}
+    return create_fit(objective, posterior, failed, summary, settings.seed)
+
+
+def _summary(run: Run, settings: Settings, found: list[Diagnosis]) -> dict[str, Any]:
+    """How it was sampled, and the worst of every diagnostic over the shards."""
+    return {
         "likelihood": run.options["likelihood"],
         "bandwidth": int(run.prepared.bandwidth),
         "shards": len(found),
-        "threads": settings.threads,
-        "chains": settings.chains,
-        "warmup": settings.warmup,
-        "draws": settings.draws,
-        "target_accept": settings.target_accept,
+        **{
+            name: getattr(settings, name)
+            for name in ("threads", "chains", "warmup", "draws", "target_accept")
+        },
         "max_rhat": max(max(one.rhat.values()) for one in found),
         "min_ess_bulk": min(min(one.ess_bulk.values()) for one in found),
         "min_ess_tail": min(min(one.ess_tail.values()) for one in found),
@@ -230,25 +263,48 @@ def _finished(
         "divergences": sum(one.divergences for one in found),
         "leapfrog_steps": float(np.mean([one.steps for one in found])),
         "iterations": settings.chains * (settings.warmup + settings.draws) * len(found),
-        "seconds": perf_counter() - began,
         "bin_nodes": [int(order) for order in run.prepared.orders],
         "diagnostics": [one.document() for one in found],
     }
-    weighted = objective.weighted(run.prepared.noise)
-    return create_fit(weighted, posterior, failed, statistics, settings.seed)
 
 
-def _joint(run: Run, shard: int, draws: Draws) -> JointDraws:
+def _joint(run: Run, shard: int, u: np.ndarray) -> JointDraws:
     """Joint draws of one shard; under calibration contrast and offset have the shard's part of the information."""
-    target, calibrated = run.targets[shard], run.options["likelihood"] == "calibrated"
-    part = np.asarray(target.shard.elements.pairs)
-    whole = np.sum([one.shard.elements.pairs for one in run.targets], axis=0)
-    spread = run.prepared.scaling * (whole / np.maximum(part, 1.0))[:, None, None] if calibrated else None
-    return joint_draws(run.code, target, draws.u, spread, run.options["seed"] + shard)
+    whole = np.zeros(len(run.prepared.noise))
+    for one in run.targets:
+        whole[one.shard.bins] += one.shard.elements.pairs
+    own = run.targets[shard].shard
+    return _with_scaling(run, run.targets[shard], whole[own.bins] / own.elements.pairs, u, shard)
 
 
-def _combined(run: Run, bins: tuple[Bin, ...], shards: list[JointDraws]) -> JointDraws:
-    """The draws of all data from those of the shards, as one chain."""
-    psi = combined([one.joined() for one in shards])
-    whole = whole_shard(run.problem.model, averaged_bins(bins, run.prepared.orders))
-    return from_joined(run.code, run.targets[0]._replace(shard=whole, share=1.0), psi)
+def _with_scaling(run: Run, target: Target, share: np.ndarray, u: np.ndarray, number: int) -> JointDraws:
+    calibrated = run.options["likelihood"] == "calibrated"
+    spread = run.prepared.scaling[target.shard.bins] * share[:, None, None] if calibrated else None
+    return joint_draws(run.code, target, u, spread, run.options["seed"] + number)
+
+
+def _combined(
+    run: Run, bins: tuple[Bin, ...], settings: Settings, shards: list[JointDraws]
+) -> tuple[JointDraws, dict[str, Any]]:
+    """The draws of all data from those of the shards, and how many proposals made around them were accepted."""
+    p, held = len(run.problem.varying), held_scaling(run.problem)
+    columns = [joint_columns(p, len(bins), target.shard.bins) for target in run.targets]
+    psi = combined([one.joined() for one in shards], columns)
+    space, adjustment = run.targets[0].space, np.asarray(run.targets[0].adjustment)
+    everything = [whole_shard(run.problem.model, bins)]
+    scaling = scaling_prior(run.prepared.noise, held)
+    (whole,) = create_targets(run.code, space, everything, scaling, adjustment)
+    if not run.options["refine"]:
+        return from_joined(run.code, whole, psi), {}
+    density = jax.jit(lambda target, u: jax.lax.map(partial(log_density, run.code, target), u))
+    found = refined(lambda u: np.asarray(density(whole, u)), psi[:, :p], settings.chains, settings.seed)
+    number = len(shards)  # a seed that no shard has
+    joint = _with_scaling(run, whole, np.ones(len(bins)), found.u, number)
+    return joint, {"acceptance": found.acceptance}
+
+
+def _refinement_failures(names: tuple[str, ...], values: np.ndarray, gates: Gates) -> list[str]:
+    """What the chains made from combined shards do not meet."""
+    rhat, bulk, tail = chain_diagnostics(names, values)
+    lines = chain_failures(rhat, bulk, tail, gates)
+    return [f"combined shards: {line} (or take fewer shards)" for line in lines]

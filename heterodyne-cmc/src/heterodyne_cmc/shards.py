@@ -17,6 +17,7 @@ from heterodyne.kernels.blocks import carried, corner, cut, sides, transfer, tra
 from heterodyne.kernels.elementwise import listed_values
 from heterodyne.kernels.structured import averaged, value_sums
 from heterodyne.model import Model
+from heterodyne_cmc.arrays import AnyArray
 from heterodyne_cmc.likelihood import Elements, ModelSums
 
 TILE = 64
@@ -61,8 +62,9 @@ class Part(NamedTuple):
 
 
 class Shard(NamedTuple):
-    """The data of one sampler: a part of every bin, and what these data alone give."""
+    """The data of one sampler: parts of the bins numbered ``bins``, and what these data alone give."""
 
+    bins: np.ndarray
     parts: tuple[Part, ...]
     elements: Elements
 
@@ -94,12 +96,12 @@ def part_sums(model: Model, theta: Array, part: Part) -> ModelSums:
 
 def _pair_sums(model: Model, theta: Array, part: Part, pairs: Pairs) -> ModelSums:
     s = listed_values(model, theta, part.t, part.nodes, pairs.first, pairs.second)
-    weighted = pairs.weight * s
-    return ModelSums(pairs.d @ s, jnp.sum(weighted), weighted @ s)
+    weighted = jnp.asarray(pairs.weight) * s
+    return ModelSums(jnp.vdot(pairs.d, s), jnp.sum(weighted), jnp.vdot(weighted, s))
 
 
 def _tile_sums(model: Model, theta: Array, part: Part, tiles: Tiles) -> ModelSums:
-    b = cut(averaged(model, theta, part.t, part.nodes), TILE)
+    b = cut(averaged(model, theta, jnp.asarray(part.t), part.nodes), TILE)
     left, right = sides(b)
     to = jax.tree.map(lambda x: x[tiles.row, tiles.column], transfer(b))
     far = jnp.einsum("mki,mkj->mij", left[tiles.row], carried(transposed(to), right[tiles.column]))
@@ -111,7 +113,7 @@ def _tile_sums(model: Model, theta: Array, part: Part, tiles: Tiles) -> ModelSum
     return jax.tree.map(jnp.add, of_near, of_far)
 
 
-def _weighted(s: Array, d: Array | np.ndarray, of_rows: Array, of_columns: Array) -> ModelSums:
+def _weighted(s: Array, d: AnyArray, of_rows: Array, of_columns: Array) -> ModelSums:
     weighted = s * of_rows[:, :, None] * of_columns[:, None, :]
     return ModelSums(jnp.vdot(d, s), jnp.sum(weighted), jnp.vdot(weighted, s))
 
@@ -120,7 +122,11 @@ def whole_shard(model: Model, bins: tuple[Bin, ...]) -> Shard:
     """The shard of all pairs of all bins."""
     by_pairs = model.components is None
     return Shard(
-        tuple(_listed(one, *_used_pairs(one)) if by_pairs or one.pair_weight is not None else _whole(one) for one in bins),
+        np.arange(len(bins)),
+        tuple(
+            _listed(one, *_used_pairs(one)) if by_pairs or one.pair_weight is not None else _whole(one)
+            for one in bins
+        ),
         _stacked([(one.pairs, one.reference, one.data, one.data2) for one in bins]),
     )
 
@@ -136,7 +142,8 @@ def _whole(one: Bin) -> Part:
 
 
 def _used_pairs(one: Bin) -> tuple[np.ndarray, np.ndarray]:
-    return np.nonzero(np.triu(one.weights() > 0, 1))
+    first, second = np.nonzero(np.triu(one.weights() > 0, 1))
+    return first, second
 
 
 def _listed(one: Bin, first: np.ndarray, second: np.ndarray) -> Part:
@@ -180,7 +187,7 @@ def tile_shards(bins: tuple[Bin, ...], count: int, seed: int) -> list[Shard]:
 def _used_tiles(one: Bin) -> np.ndarray:
     blocks = len(one.t) // TILE
     used = (one.weights() > 0).reshape(blocks, TILE, blocks, TILE)
-    return used.any(axis=(1, 3))
+    return np.any(used, axis=(1, 3))
 
 
 def _tiles(one: Bin, row: np.ndarray, column: np.ndarray, blocks: int) -> Part:
@@ -188,7 +195,11 @@ def _tiles(one: Bin, row: np.ndarray, column: np.ndarray, blocks: int) -> Part:
     near = row == column
     upper = np.triu(np.ones((TILE, TILE)), 1)
     content = Tiles(
-        row[near], tiles[row[near], row[near]] * upper, row[~near], column[~near], tiles[row[~near], column[~near]]
+        row[near],
+        tiles[row[near], row[near]] * upper,
+        row[~near],
+        column[~near],
+        tiles[row[~near], column[~near]],
     )
     mine = np.zeros((blocks, blocks), dtype=bool)
     mine[row, column] = True
@@ -200,12 +211,15 @@ def _tiles(one: Bin, row: np.ndarray, column: np.ndarray, blocks: int) -> Part:
 
 
 def _shard_of(bins: tuple[Bin, ...], parts: tuple[Part, ...]) -> Shard:
-    rows = []
-    for one, part in zip(bins, parts, strict=True):
+    """The shard of these parts, one of each bin, without those that hold no pair."""
+    held, rows = [], []
+    for number, (one, part) in enumerate(zip(bins, parts, strict=True)):
         w, d = weights_and_data(part)
-        square = np.divide(d**2, w, out=np.zeros_like(d), where=w > 0)
-        rows.append((w.sum(), one.reference, d.sum(), square.sum()))
-    return Shard(parts, _stacked(rows))
+        if np.any(w > 0):
+            square = np.divide(d**2, w, out=np.zeros_like(d), where=w > 0)
+            rows.append((w.sum(), one.reference, d.sum(), square.sum()))
+            held.append(number)
+    return Shard(np.array(held, dtype=int), tuple(parts[number] for number in held), _stacked(rows))
 
 
 def weights_and_data(part: Part) -> tuple[np.ndarray, np.ndarray]:
@@ -223,17 +237,15 @@ def weights_and_data(part: Part) -> tuple[np.ndarray, np.ndarray]:
     return weight, data
 
 
-def bin_shards(bins: tuple[Bin, ...], count: int, seed: int) -> list[Shard]:
-    """The bins dealt out at random; whether each part determines what the whole does is for the caller to see."""
-    order = np.random.default_rng(seed).permutation(len(bins))
-    return [_of_bins(bins, set(order[k::count].tolist())) for k in range(count)]
+def bin_shards(whole: Shard, count: int, seed: int) -> list[Shard]:
+    """The bins of a shard dealt out at random, whole bins each to one of ``count`` shards."""
+    order = np.random.default_rng(seed).permutation(len(whole.parts))
+    return [_of_bins(whole, np.sort(order[k::count])) for k in range(count)]
 
 
-def _of_bins(bins: tuple[Bin, ...], mine: set[int]) -> Shard:
-    """These bins, the others without pairs, so that every shard has the scaling of all."""
-    none = np.zeros(0, dtype=int)
-    parts = [
-        _listed(one, *_used_pairs(one)) if k in mine else _listed(one, none, none)
-        for k, one in enumerate(bins)
-    ]
-    return _shard_of(bins, tuple(parts))
+def _of_bins(whole: Shard, mine: np.ndarray) -> Shard:
+    return Shard(
+        whole.bins[mine],
+        tuple(whole.parts[number] for number in mine),
+        Elements(*(np.asarray(column)[mine] for column in whole.elements)),
+    )

@@ -124,10 +124,10 @@ class Comparison:
         document = plain({**about, "models": rows})
         return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
-    def save(self, folder: str | Path, write: Iterable[str] = ("json", "npz", "profiles")) -> list[Path]:
+    def save(self, folder: str | Path, write: Iterable[str] | None = None) -> list[Path]:
         """Write `comparison.json` and `comparison.csv` into ``folder`` and every fit into a folder in it.
 
-        ``write`` names the outputs of every fit. Returns the paths written; raises what `Fit.save` raises.
+        ``write`` names the outputs of every fit, as in `Fit.save`. Returns the paths written; raises what `Fit.save` raises.
         """
         home = as_path(folder)
         written = [path for name, one in self.fits.items() for path in write_fit(one, home / name, write)]

@@ -13,6 +13,7 @@ import numpy as np
 from heterodyne.identifiability import STRONG, strong_correlations
 
 if TYPE_CHECKING:
+    from heterodyne.bands import Band
     from heterodyne.problem import Problem
     from heterodyne.profile import Profile
 
@@ -61,6 +62,7 @@ class Fit:
     ``covariance`` is over ``covariance_names``, the determined varying parameters. ``problem`` is what
     was fitted while it is in memory, None after reading a result back. ``identifiability`` and
     ``statistics`` hold plain numbers, lists and words. ``profiles`` are profile likelihoods by parameter;
+    ``curves`` are J(t), v(t) and f(t) with their bands, none after reading a result back;
     ``posterior`` is what a sampler drew, for the writers that know it, None after reading a result back.
     """
 
@@ -77,6 +79,7 @@ class Fit:
     provenance: Mapping[str, Any] = field(default_factory=dict)
     problem: Problem | None = None
     profiles: Mapping[str, Profile] = field(default_factory=dict)
+    curves: tuple[Band, ...] = ()
     posterior: Any = None
 
     @property
@@ -109,8 +112,11 @@ class Fit:
         parts = (_head, _variables, _identifiability, _profiles, _scaling, _correlations)
         return "\n".join(line for part in parts for line in part(self))
 
-    def save(self, folder: str | Path, write: Iterable[str] = ("json", "npz", "profiles")) -> list[Path]:
-        """Write the outputs named in ``write`` into ``folder``; returns the paths written."""
+    def save(self, folder: str | Path, write: Iterable[str] | None = None) -> list[Path]:
+        """Write the outputs named in ``write`` into ``folder``; returns the paths written.
+
+        By default json, npz and profiles, and what its optimizer adds (a sampler its posterior).
+        """
         from heterodyne.io.atomic import as_path
         from heterodyne.io.writers import write_fit
 

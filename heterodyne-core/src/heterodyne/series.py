@@ -18,7 +18,7 @@ from heterodyne.errors import ConfigError, DataError
 from heterodyne.fitting import fit, labelled
 from heterodyne.io.atomic import as_path, replacing
 from heterodyne.io.results import plain
-from heterodyne.io.writers import find_writers, write_fit
+from heterodyne.io.writers import OUTPUTS, find_writers, write_fit
 from heterodyne.other_solutions import exchanged
 from heterodyne.problem import data_sets
 from heterodyne.result import Estimate, Fit
@@ -86,13 +86,13 @@ class Series:
         }
         return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
-    def save(self, folder: str | Path, write: Iterable[str] = ("json", "npz", "profiles")) -> list[Path]:
+    def save(self, folder: str | Path, write: Iterable[str] | None = None) -> list[Path]:
         """Write `by_q.json` and `by_q.csv` (or by_phi) into ``folder`` and every fit into a folder in it.
 
-        ``write`` names the outputs of every fit; those that have a form for series (figures) write that
-        too. Returns the paths written; raises what `Fit.save` raises.
+        ``write`` names the outputs of every fit, as in `Fit.save`; those that have a form for series
+        (figures) write that too. Returns the paths written; raises what `Fit.save` raises.
         """
-        home, records = as_path(folder), find_writers(write)
+        home, records = as_path(folder), find_writers(OUTPUTS if write is None else write)
         of_series = [writer for record in records if (writer := record.resolve_series()) is not None]
         written = [path for group in self.groups for path in write_fit(group.fit, home / group.name, write)]
         place = home / f"by_{self.by}.json"

@@ -14,6 +14,7 @@ from heterodyne.objective import Objective, create_objective
 from heterodyne.problem import Problem
 from heterodyne.result import Fit
 from heterodyne_nlsq.finite_bins import bin_warnings, fit_averaged
+from heterodyne_nlsq.global_search import with_global_search
 from heterodyne_nlsq.held import hold_undetermined
 from heterodyne_nlsq.outcome import create_fit, judged, residual_noise
 from heterodyne_nlsq.profile import check_profiled, fit_with_profiles
@@ -41,6 +42,10 @@ def fit(problem: Problem, options: Mapping[str, Any], progress: Callable[[str], 
         start, record["sequential"] = bin_by_bin(objective, best, tolerances, progress)
         points = start[None]
     solution = best_of(objective, points, options, tolerances, progress)
+    added = ""
+    if options["global"]:
+        solution, figures, added = with_global_search(objective, solution, options, tolerances, progress)
+        record |= figures
     if options["bin_average"]:
         objective, solution = fit_averaged(objective, solution, tolerances, progress)
     if (shared := shared_where_unknown(objective, solution, progress)) is not None:
@@ -53,6 +58,7 @@ def fit(problem: Problem, options: Mapping[str, Any], progress: Callable[[str], 
     doubts = bin_warnings(objective, solution, options["bin_average"])
     for line in doubts:
         warnings.warn(line, stacklevel=3)
+    doubts = (*filter(None, (added,)), *doubts)
     progress("errors")
     robust = options["errors"] == "robust"
 

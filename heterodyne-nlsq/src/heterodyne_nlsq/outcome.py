@@ -6,8 +6,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from heterodyne.covariance import effective_parameters, robust_covariance
+from heterodyne.bands import curve_bands
+from heterodyne.covariance import effective_parameters, quantile, robust_covariance
 from heterodyne.finite_bins import orders_of
+from heterodyne.goodness import Residuals
 from heterodyne.identifiability import (
     FLAT,
     Spectrum,
@@ -21,7 +23,7 @@ from heterodyne.objective import Objective
 from heterodyne.result import BinScaling, Estimate, Fit
 from heterodyne.robust import robust_meat
 from heterodyne.scaling import AUTO
-from heterodyne_nlsq.residuals import residuals_at
+from heterodyne_nlsq.residuals import residuals_at, structure_at, structure_statistics
 from heterodyne_nlsq.trust_region import Solution
 from heterodyne_nlsq.unknowns import Unknowns, identifiability, unknowns
 
@@ -53,6 +55,7 @@ def create_fit(
     covariance = (errors.covariance * np.outer(slopes, slopes))[np.ix_(keep, keep)]
     determined = tuple(names[k] for k in keep)
     residuals = residuals_at(objective, solution.x, here.scaling)
+    structure, misfit = _structure(here, solution.x, residuals)
     noise, orders = np.array([one.noise for one in residuals]), orders_of(objective.bins)
     bounds = _at_bounds(objective, solution, here.scaling)
     return Fit(
@@ -66,15 +69,27 @@ def create_fit(
             **_statistics(solution, here.equations, here.scaling, noise, seconds),
             "deviance": _deviance(objective, here.scaling),
             **errors.statistics,
+            **structure,
             "bin_average": str(orders),
             "bin_nodes": [orders.q, orders.phi],
         },
         identifiability=identifiability(around, unknown, covariance, determined, bounds),
         verdict=solution.verdict,
-        message="; ".join(filter(None, (solution.message, *bounds, *errors.doubts, *doubts))),
+        message="; ".join(filter(None, (solution.message, *bounds, misfit, *errors.doubts, *doubts))),
         provenance={"scaling": _designs(objective)},
         problem=problem,
+        curves=curve_bands(around, objective.width[here.free], quantile(errors.statistics.get("dof", np.inf))),
     )
+
+
+def _structure(here: AtSolution, u: np.ndarray, found: list[Residuals]) -> tuple[dict[str, Any], str]:
+    """What is said about structure of the residuals in the statistics, and in the message."""
+    if here.equations.cost <= here.weighted.floor:
+        return {"structure": "not asked: the residuals are rounding"}, ""
+    structure = structure_at(here.weighted, u, here.free, here.scaling, found)
+    seen = structure.lag.found or structure.age.found
+    doubt = f"{structure.verdict}: the residuals are not noise about this model"
+    return structure_statistics(structure), doubt if seen else ""
 
 
 def judged(objective: Objective, solution: Solution, robust: bool) -> AtSolution:

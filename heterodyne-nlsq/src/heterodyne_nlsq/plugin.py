@@ -42,6 +42,7 @@ OPTIONS = (
         "hold undetermined directions at the prior means, without changing the cost or what is determined",
     ),
     Option("profile", str, (), "parameters whose profile likelihood is computed", many=True),
+    Option("global", bool, False, "search all that the bounds allow too, and say what that adds"),
     Option("starts", int, 64, "points to try where start values are missing", low=1),
     Option("polish", int, 3, "how many of the best points are fitted to the end", low=1),
     Option("seed", int, 0, "seed of the points to try", low=0),

@@ -47,8 +47,9 @@ def structure_at(
 def structure_statistics(found: Structure) -> dict[str, Any]:
     """The verdict and its figures, for the statistics of a fit."""
     words: dict[str, Any] = {"structure": found.verdict}
-    for name, check, rows in (("lag", found.lag, found.lag_z), ("age", found.age, found.age_z)):
-        words[f"{name}_chi2"] = check.chi2 / max(check.terms, 1)
+    for name, check in (("lag", found.lag), ("age", found.age)):
+        words[f"{name}_chi2"] = check.chi2 / max(check.cells, 1)
         words[f"{name}_probability"] = check.probability
-        words[f"{name}_residuals"] = [row.tolist() for row in rows]
+    words["lag_residuals"] = [row.tolist() for row in found.lag_z]
+    words["age_residuals"] = [row.tolist() for row in found.age_z]
     return words

@@ -29,15 +29,20 @@ def start_points(objective: Objective, count: int, seed: int) -> np.ndarray:
     given = objective.to_coordinates(problem.column("start"))
     if not problem.needs_start:
         return given[None]
+    started = [name in problem.started for name in problem.varying]
+    return np.where(started, given, data_points(objective, count, seed))
+
+
+def data_points(objective: Objective, count: int, seed: int) -> np.ndarray:
+    """Points around what the data suggest, whatever start values were given, (points, p)."""
     crude = crude_estimates(tuple(one for one in objective.bins if isinstance(one, Bin)))
-    unit = latin_hypercube(max(count, 1), len(given), seed)
-    duration = max(data.duration for data in problem.data)
+    unit = latin_hypercube(max(count, 1), len(objective.low), seed)
+    duration = max(data.duration for data in objective.problem.data)
     flows = crude.flows or (Flow(np.sqrt(crude.rate), 0.0, 0.0),)
     points = np.array(
         [_point(objective, crude, flows[k % len(flows)], row, duration) for k, row in enumerate(unit)]
     )
-    started = [name in problem.started for name in problem.varying]
-    return np.clip(np.where(started, given, points), objective.low, objective.high)
+    return np.clip(points, objective.low, objective.high)
 
 
 def latin_hypercube(points: int, dimensions: int, seed: int) -> np.ndarray:

@@ -6,15 +6,15 @@ from pathlib import Path
 
 from heterodyne.result import Fit
 from heterodyne.series import Series
-from heterodyne_viz import fit_comparison, profile, series
+from heterodyne_viz import curves, fit_comparison, profile, series
 
 
 def write(fit: Fit, folder: Path) -> list[Path]:
-    """Write data beside fit and the profile likelihoods into figures/ in ``folder``; returns the paths.
+    """Write data beside fit, the derived curves and the profile likelihoods into figures/ in ``folder``; returns the paths.
 
     Raises `HeterodyneError` for a fit without its data.
     """
-    return [*fit_comparison.write(fit, folder), *profile.write(fit, folder)]
+    return [*fit_comparison.write(fit, folder), *curves.write(fit, folder), *profile.write(fit, folder)]
 
 
 def write_series(of: Series, folder: Path) -> list[Path]:

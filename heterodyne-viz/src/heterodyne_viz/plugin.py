@@ -14,7 +14,7 @@ def heterodyne_writers() -> Iterator[WriterRecord]:
     home = "heterodyne_viz.figures"
     yield WriterRecord(
         "figures",
-        "figures/*.png: data beside fit, profiles",
+        "figures/*.png: data beside fit, curves of time, profiles",
         f"{home}:write",
         series=f"{home}:write_series",
     )

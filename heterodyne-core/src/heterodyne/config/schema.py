@@ -21,7 +21,7 @@ from pydantic import (
 )
 
 from heterodyne.errors import ConfigError, ParameterError, unknown
-from heterodyne.io.writers import find_writers
+from heterodyne.io.writers import default_outputs, find_writers
 from heterodyne.plugins.manager import manager, optimizer_record, resolve
 
 
@@ -177,8 +177,10 @@ class FitConfig(BaseModel):
         default=None, description="folder or fit.json of an earlier fit, whose estimates are the start values"
     )
     options: dict[str, Any] = Field(default={}, description="options of the optimizer")
-    write: Annotated[tuple[str, ...], Names] = Field(
-        default=("json", "npz", "profiles"), description="what to write into the output folder"
+    write: Annotated[tuple[str, ...], Names] | None = Field(
+        default=None,
+        description="what to write into the output folder; if not given json, npz, profiles and what the "
+        "optimizer adds",
     )
     output: Name | None = Field(
         default=None, description="folder for the results; without it nothing is written"
@@ -219,7 +221,7 @@ def check_names(config: FitConfig) -> None:
     """Raise a `HeterodyneError` for the first name in ``config`` that nothing answers to."""
     if config.loader is not None:
         manager().find("loader", config.loader)
-    find_writers(config.write)
+    find_writers(config.write or ())
     optimizer_record(config.optimizer).complete(config.options)
     for other in _EXCLUSIVE["compare"]:
         if config.compare and config.model_dump(exclude_unset=True).get(other):
@@ -234,7 +236,8 @@ def check_names(config: FitConfig) -> None:
 def effective(config: FitConfig) -> dict[str, Any]:
     """Every key with its value, defaults and the optimizer's options included: a configuration again."""
     options = optimizer_record(config.optimizer).complete(config.options)
-    write = [] if config.output is None else list(config.write)
+    named = default_outputs(config.optimizer) if config.write is None else config.write
+    write = [] if config.output is None else list(named)
     found = {**config.model_dump(mode="json"), "options": options, "write": write}
     if config.compare:
         del found["model"]

@@ -20,6 +20,7 @@ _EXAMPLES = {
     "frames": "1:200",
     "dt": 0.1,
     "age": 0.0,
+    "write": ["json", "npz"],
     "output": "out",
 }
 

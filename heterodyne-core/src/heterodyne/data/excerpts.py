@@ -1,4 +1,4 @@
-"""Excerpts of a streamed bin as bins in memory: short windows at all ages, and every k-th frame of the whole.
+"""Excerpts of a bin as bins in memory: short windows at all ages, and every k-th frame of the whole.
 
 Windows show fast decays and fringes, the thinned matrix slow ones and long lags. No value is averaged: an
 excerpt is the same c2 at fewer pairs of frames.
@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from heterodyne.data.bin import Bin, read_bin
+from heterodyne.data.bin import PADDING, Bin, read_bin
+from heterodyne.data.parts import upper_parts
 from heterodyne.data.tiles import StreamedBin
 from heterodyne.data.two_time import TwoTime
 from heterodyne.errors import DataError
@@ -26,22 +27,33 @@ class Excerpts(NamedTuple):
     thinned: tuple[Bin, ...]
 
 
-def excerpts(one: StreamedBin) -> Excerpts:
-    """The excerpts of one bin, in one pass over its tiles."""
+def excerpts(
+    one: Bin | StreamedBin, windows: int = _WINDOWS, window: int = _WINDOW, thinned: int = _THINNED
+) -> Excerpts:
+    """``windows`` windows of ``window`` frames and at most ``thinned`` frames of the whole, in one pass.
+
+    A series of no more than ``thinned`` frames has one window.
+    """
     used = np.flatnonzero(one.weight)
-    starts = np.linspace(0, max(len(used) - _WINDOW, 0), _WINDOWS if len(used) > _THINNED else 1).astype(int)
-    wanted = [used[start : start + _WINDOW] for start in starts] + [used[:: -(-len(used) // _THINNED)]]
+    starts = np.linspace(0, max(len(used) - window, 0), windows if len(used) > thinned else 1).astype(int)
+    wanted = [used[start : start + window] for start in starts] + [used[:: -(-len(used) // thinned)]]
     found = [_bin(one, kept, c2) for kept, c2 in zip(wanted, _submatrices(one, wanted), strict=True)]
-    windows, thinned = (
-        tuple(part for part in parts if part is not None) for parts in (found[:-1], found[-1:])
+    return Excerpts(
+        *(tuple(part for part in parts if part is not None) for parts in (found[:-1], found[-1:]))
     )
-    return Excerpts(windows, thinned)
 
 
-def _submatrices(one: StreamedBin, wanted: list[np.ndarray]) -> list[np.ndarray]:
-    """c2 between the frames of each list, upper half, in one pass over the tiles; NaN for pairs left out."""
-    size = one.tiles.size
+def _submatrices(one: Bin | StreamedBin, wanted: list[np.ndarray]) -> list[np.ndarray]:
+    """c2 between the frames of each list, upper half; NaN for pairs left out."""
     found = [np.zeros((len(frames), len(frames))) for frames in wanted]
+    if isinstance(one, Bin):
+        for first, _, c2, weights in upper_parts(one):
+            for frames, total in zip(wanted, found, strict=True):
+                rows = np.flatnonzero(frames // PADDING == first // PADDING)
+                place = np.ix_(frames[rows] - first, frames)
+                total[rows] = np.where(weights[place] > 0, c2[place], np.nan)
+        return [np.triu(c2, 1) for c2 in found]
+    size = one.tiles.size
     inside = [[np.flatnonzero(frames // size == k) for k in range(one.tiles.blocks)] for frames in wanted]
     places = [(i, j) for i, j in one.tiles.places() if any(len(at[i]) and len(at[j]) for at in inside)]
     for (i, j), tile in one.tiles.read(places):

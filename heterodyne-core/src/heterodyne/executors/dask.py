@@ -8,8 +8,11 @@ the workers'.
 from __future__ import annotations
 
 import json
+import logging
+from asyncio import CancelledError
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
 from queue import Empty, SimpleQueue
@@ -51,9 +54,12 @@ def execute(
         return _Run(client, tasks, texts, chosen, on_event).outcomes()
 
 
-def _connected(address: str | None) -> Client:
+@contextmanager
+def _connected(address: str | None) -> Iterator[Client]:
+    """A client of the scheduler, closed at the end; that the scheduler is lost becomes a `ConfigError`."""
     try:
         from distributed import Client
+        from distributed.comm import CommClosedError
     except ModuleNotFoundError as error:
         line = "executor 'dask' needs dask.distributed: pip install heterodyne-core[dask]"
         raise ConfigError(f"{line} ({error})") from None
@@ -62,14 +68,32 @@ def _connected(address: str | None) -> Client:
             "executor 'dask' needs the address of a scheduler, such as tcp://host:8786 "
             "(`dask scheduler` starts one and prints it)"
         )
+    with _without_log_of_client():
+        try:
+            client = Client(address, timeout=_CONNECT, set_as_default=False)
+        except (OSError, ValueError) as error:
+            reason = " ".join(str(error).split())
+            raise ConfigError(f"no dask scheduler answers at {address}: {reason}") from None
+        with client:
+            try:
+                yield client
+            except (CommClosedError, CancelledError):
+                raise ConfigError(f"the dask scheduler at {address} went away while tasks ran") from None
+
+
+@contextmanager
+def _without_log_of_client() -> Iterator[None]:
+    """Dask's client logs a traceback when it loses the scheduler, for which we have a line."""
+    log = logging.getLogger("distributed.client")
+    level = log.level
+    log.setLevel(logging.CRITICAL)
     try:
-        return Client(address, timeout=_CONNECT, set_as_default=False)
-    except (OSError, ValueError) as error:
-        reason = " ".join(str(error).split())
-        raise ConfigError(f"no dask scheduler answers at {address}: {reason}") from None
+        yield
+    finally:
+        log.setLevel(level)
 
 
-@dataclass
+@dataclass(eq=False)
 class _Entry:
     """A task of a run and what is known of it."""
 
@@ -114,9 +138,8 @@ class _Run:
             try:
                 entry, kind, value = self.inbox.get(timeout=_LOOK)
             except Empty:
-                self._check_scheduler()
-            else:
-                self._heed(entry, kind, value)
+                continue
+            self._heed(entry, kind, value)
         return [entry.outcome for entry in self.entries if entry.outcome]
 
     def _capacity(self) -> int:
@@ -124,7 +147,9 @@ class _Run:
         if self.settings.workers:
             return self.settings.workers
         widest = max(entry.task.threads for entry in self.entries)
-        return sum(max(1, threads // widest) for threads in self.client.nthreads().values()) or len(self.entries)
+        return sum(max(1, threads // widest) for threads in self.client.nthreads().values()) or len(
+            self.entries
+        )
 
     def _submit(self, entry: _Entry) -> None:
         index = self.entries.index(entry)
@@ -161,14 +186,13 @@ class _Run:
 
     def _conclude(self, entry: _Entry, future: Future) -> None:
         if future.status == "cancelled":
-            raise self._scheduler_gone()
-        if future.status == "error":
-            self._settle(entry, Answer(error=_reason(future.exception())))
-            return
-        answer = Answer(**json.loads(future.result()))
-        if not answer.died:
+            raise CancelledError  # not by us: the client has lost its scheduler
+        answer = _answer(future)
+        if answer.died is None:
             self._settle(entry, answer)
-        elif self._may_run_again(entry, answer.died):
+            return
+        entry.attempts += not entry.running  # a dask worker may be lost before it says that it began
+        if self._may_run_again(entry, answer.died):
             self.submitted -= 1
             self._submit(entry)
 
@@ -190,13 +214,6 @@ class _Run:
         if entry.future is not None and not entry.future.done():
             entry.future.cancel()
         self.on_event(Event(entry.task.name, "ended", entry.attempts, answer.error or ""))
-
-    def _check_scheduler(self) -> None:
-        if self.client.status != "running":
-            raise self._scheduler_gone()
-
-    def _scheduler_gone(self) -> ConfigError:
-        return ConfigError(f"the dask scheduler at {self.settings.scheduler} went away while tasks ran")
 
 
 def run_on_worker(text: str, threads: int, topic: str, index: int) -> str:
@@ -232,8 +249,13 @@ def _stop_when_unwanted(worker: Worker, key: Any, crew: Crew, ended: Flag) -> No
             return
 
 
-def _reason(error: BaseException | None) -> str:
-    """Why dask could not run a task, in one line."""
+def _answer(future: Future) -> Answer:
+    """What became of a dask task: it gave up on one whose dask workers were lost more often than it allows."""
     from distributed.scheduler import KilledWorker
 
-    return _LOST if isinstance(error, KilledWorker) else " ".join(f"{type(error).__name__}: {error}".split())
+    if future.status != "error":
+        return Answer(**json.loads(future.result()))
+    error = future.exception()
+    if isinstance(error, KilledWorker):
+        return Answer(died=_LOST)
+    return Answer(error=" ".join(f"dask could not run it: {type(error).__name__}: {error}".split()))

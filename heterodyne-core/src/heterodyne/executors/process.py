@@ -125,7 +125,7 @@ def _death(status: int, complaints: IO[bytes]) -> str:
     if status < 0:
         how = f"killed by signal {-status} ({signal.strsignal(-status) or 'unknown'})"
         if -status == getattr(signal, "SIGKILL", 0):
-            how += ", which may be the system's for lack of memory"
+            how += ", perhaps by the system for lack of memory (try fewer workers)"
     else:
         how = f"ended with status {status} and no answer"
     complaints.seek(max(0, complaints.seek(0, os.SEEK_END) - _TAIL))

@@ -38,5 +38,7 @@ def read_settings(executor: str, given: Mapping[str, Any], taken: tuple[str, ...
         if name not in _SETTINGS:
             raise ConfigError(unknown(f"setting of executor {executor!r}", name, taken))
         if value is not None and name not in taken:
-            raise ConfigError(f"executor {executor!r} takes no {name!r} (it takes: {', '.join(sorted(taken))})")
+            raise ConfigError(
+                f"executor {executor!r} takes no {name!r} (it takes: {', '.join(sorted(taken))})"
+            )
     return Settings(**{name: option.convert(given.get(name)) for name, option in _SETTINGS.items()})

@@ -13,13 +13,13 @@ from jax.typing import ArrayLike
 
 from heterodyne.kernels._jax import jnp
 
-_POWER_LIMIT = 300.0  # e^300 times the largest bound and duration can still be squared below overflow
-_EXPONENT_LIMIT = 690.0  # f1 (t - f2) reaches 1e5 inside the bounds; the slope e^690 (t - f2) stays finite
+_EXPONENT_LIMIT = 300.0
+"""Exponents reach 1e5 inside the bounds; e^300 times the largest bound can still be squared and summed."""
 
 
 def power(t: ArrayLike, exponent: ArrayLike) -> Array:
     """t^exponent for t > 0, finite with finite gradients for every exponent."""
-    return jnp.exp(jnp.clip(exponent * jnp.log(t), -_POWER_LIMIT, _POWER_LIMIT))
+    return jnp.exp(jnp.clip(exponent * jnp.log(t), -_EXPONENT_LIMIT, _EXPONENT_LIMIT))
 
 
 def transport_rate(t: ArrayLike, d0: ArrayLike, alpha: ArrayLike, d_offset: ArrayLike) -> Array:

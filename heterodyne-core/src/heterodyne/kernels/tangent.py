@@ -18,45 +18,43 @@ if TYPE_CHECKING:
 
 @partial(jax.jit, static_argnames="model")
 def tangent_between(
-    model: Model, theta: ArrayLike, t: ArrayLike, nodes: Nodes, frames: ArrayLike
+    model: Model, theta: ArrayLike, t: ArrayLike, q: ArrayLike, phi: ArrayLike, frames: ArrayLike
 ) -> Array:
-    """(S, ∂S/∂θ) averaged over the nodes of a bin, between all pairs of these frames, (1+P, n, n).
+    """(S, ∂S/∂θ) between all pairs of these frames, (1+P, n, n).
 
     ``t`` (N,) are the times of all frames, over which the integrals run; ``frames`` (n,) count from 0.
     """
-    at = nodes.listed()
     times, chosen = jnp.asarray(t), jnp.asarray(frames)
 
-    def mean(values: Array) -> Array:
+    def of(values: Array) -> Array:
         params = dict(zip(model.parameters, values, strict=True))
-
-        def of(q: ArrayLike, phi: ArrayLike) -> Array:
-            rows = jax.tree.map(lambda row: row[..., chosen], model.profiles(params, times, q, phi))
-            left = jax.tree.map(lambda row: row[..., :, None], rows)
-            right = jax.tree.map(lambda row: row[..., None, :], rows)
-            return model.pair(left, right)
-
-        return jnp.tensordot(at.weight, jax.vmap(of)(jnp.asarray(at.q), jnp.asarray(at.phi)), axes=1)
+        rows = jax.tree.map(lambda row: row[..., chosen], model.profiles(params, times, q, phi))
+        left = jax.tree.map(lambda row: row[..., :, None], rows)
+        right = jax.tree.map(lambda row: row[..., None, :], rows)
+        return model.pair(left, right)
 
     values = jnp.asarray(theta, dtype=float)
-    along = jax.vmap(lambda v: jax.jvp(mean, (values,), (v,)), out_axes=(None, 0))
-    s, slopes = along(jnp.eye(len(values)))
+    s, slopes = jax.vmap(lambda v: jax.jvp(of, (values,), (v,)), out_axes=(None, 0))(jnp.eye(len(values)))
     return jnp.concatenate([s[None], slopes])
 
 
 def block_tangent(
     model: Model, theta: np.ndarray, t: np.ndarray, nodes: Nodes, frames: int, grain: int
 ) -> np.ndarray:
-    """(S, ∂S/∂θ) averaged over blocks of ``grain`` frames, (1+P, n, n), from two frames of every block.
+    """(S, ∂S/∂θ) averaged over the nodes of a bin and over blocks of frames, (1+P, n, n).
 
-    On the diagonal the mean is that of the pair of those two frames. The first ``frames`` of ``t`` count.
+    Of every block of ``grain`` frames two are taken; on the diagonal the mean is that of the pair of these.
+    The first ``frames`` of ``t`` count.
     """
-    if grain == 1:
-        return np.asarray(tangent_between(model, theta, t, nodes, np.arange(frames)))
     starts = np.arange(0, frames, grain)
     stops = np.minimum(starts + grain, frames)
-    chosen = np.stack([starts + (stops - starts) // 4, starts + 3 * (stops - starts) // 4], axis=1)
-    found = np.asarray(tangent_between(model, theta, t, nodes, chosen.ravel()))
+    two = np.stack([starts + (stops - starts) // 4, starts + 3 * (stops - starts) // 4], axis=1)
+    chosen = two.ravel() if grain > 1 else starts
+    found = np.zeros((1 + len(theta), len(chosen), len(chosen)))
+    for weight, q, phi in zip(*nodes.listed(), strict=True):
+        found += weight * np.asarray(tangent_between(model, theta, t, q, phi, chosen))
+    if grain == 1:
+        return found
     pairs = found.reshape(len(found), len(starts), 2, len(starts), 2)
     means = pairs.mean(axis=(2, 4))
     diagonal = np.arange(len(starts))

@@ -115,9 +115,13 @@ class ModelRecord(Record):
 
 @dataclass(frozen=True)
 class OptimizerRecord(Record):
-    """An optimizer; the target is an `Optimizer`, ``options`` are what it takes."""
+    """An optimizer; the target is an `Optimizer`, ``options`` are what it takes.
+
+    ``outputs`` are writers of what only its own fits hold, such as a posterior: they write by default, too.
+    """
 
     options: tuple[Option, ...] = ()
+    outputs: tuple[str, ...] = ()
 
     def complete(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Every option's value, converted; raises `ConfigError` for a name that is not an option."""

@@ -1,4 +1,4 @@
-"""Starts of streamed fits: the same problem on excerpts of the data that fit into memory."""
+"""The same problem on excerpts of the data that fit into memory, for starts and for searches."""
 
 from __future__ import annotations
 
@@ -9,18 +9,17 @@ import numpy as np
 
 from heterodyne.data.bin import Bin
 from heterodyne.data.excerpts import excerpts
-from heterodyne.data.tiles import StreamedBin
 from heterodyne.errors import DataError
 from heterodyne.objective import Objective
 
 
-def on_excerpts(objective: Objective) -> tuple[Objective, ...]:
-    """The objective on windows of its streamed bins, on the thinned bins, and on both together.
+def on_excerpts(objective: Objective, *sizes: int) -> tuple[Objective, ...]:
+    """The objective on windows of its bins, on the thinned bins, and on both together.
 
     Windows tell fast fringes, which the thinned bins alias; these tell what is slow. All parts of one bin
-    share its contrast and offset. Raises `DataError` if no part holds anything to fit.
+    share its contrast and offset. ``sizes`` are those of `heterodyne.data.excerpts`. Raises `DataError` if no part holds anything to fit.
     """
-    found = [excerpts(one) for one in objective.bins if isinstance(one, StreamedBin)]
+    found = [excerpts(one, *sizes) for one in objective.bins]
     windows, thinned = ([parts[k] for parts in found] for k in (0, 1))
     both = [parts.windows + parts.thinned for parts in found]
     made = tuple(_on(objective, parts) for parts in (windows, thinned, both) if any(parts))

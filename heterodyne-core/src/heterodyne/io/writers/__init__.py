@@ -16,13 +16,25 @@ if TYPE_CHECKING:
     from heterodyne.result import Fit
 
 
-def write_fit(fit: Fit, folder: Path, write: Iterable[str]) -> list[Path]:
+OUTPUTS = ("json", "npz", "profiles")
+"""What is written of every fit where no outputs are named."""
+
+
+def default_outputs(optimizer: str) -> tuple[str, ...]:
+    """What is written of a new fit by this optimizer where no outputs are named."""
+    record = manager().listing("optimizer").get(optimizer)
+    return (*OUTPUTS, *getattr(record, "outputs", ()))
+
+
+def write_fit(fit: Fit, folder: Path, write: Iterable[str] | None) -> list[Path]:
     """Let the named writers write into ``folder``, which is made if need be; returns the paths written.
 
-    Raises `PluginError` for an unknown writer before anything is written, and `HeterodyneError` where
+    None names those of `default_outputs`, of which a fit that was read back has `OUTPUTS` alone. Raises `PluginError` for an unknown writer before anything is written, and `HeterodyneError` where
     the folder cannot be written. A writer that fails does not keep the others from writing; then
     `PluginError` names it.
     """
+    if write is None:
+        write = OUTPUTS if fit.problem is None else default_outputs(fit.optimizer)
     writers = {record.name: record.resolve() for record in find_writers(write)}
     written: list[Path] = []
     failed: list[str] = []

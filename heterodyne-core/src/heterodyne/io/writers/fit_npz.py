@@ -11,6 +11,7 @@ from heterodyne.io.atomic import replacing
 from heterodyne.result import BinScaling, Fit
 
 _PER_PARAMETER = ("value", "error", "error_independent", "low", "high", "start", "vary", "status")
+_PER_CURVE = ("name", "unit", "error", "low", "high")
 
 
 def write(fit: Fit, folder: Path) -> list[Path]:
@@ -27,13 +28,18 @@ def arrays(fit: Fit) -> dict[str, np.ndarray]:
     Per parameter ``name``, ``value``, ``error`` and the rest of `Estimate`; per bin ``q``, ``phi``,
     ``contrast``, ``offset`` and the rest of `BinScaling`; ``covariance`` over ``covariance_names``. While
     the data are in memory also ``t``, the frame times of all files one after the other, ``n_frames`` per
-    file, and ``bin_file``, the file of every bin, from 0.
+    file, and ``bin_file``, the file of every bin, from 0. Where the fit has derived curves, ``curve_name``
+    (C,), ``curve_unit`` (C,), ``curve_t`` (T,), and ``curve``, ``curve_error``, ``curve_low`` and
+    ``curve_high`` (C, T), NaN where undetermined.
     """
     found = {"name": np.array([row.name for row in fit.estimates])}
     found |= {key: np.array([getattr(row, key) for row in fit.estimates]) for key in _PER_PARAMETER}
     found |= {f.name: np.array([getattr(row, f.name) for row in fit.scaling]) for f in fields(BinScaling)}
     found["covariance"] = np.asarray(fit.covariance, dtype=float)
     found["covariance_names"] = np.array(fit.covariance_names, dtype=str)
+    if fit.curves:
+        found |= {f"curve_{key}": np.array([getattr(one, key) for one in fit.curves]) for key in _PER_CURVE}
+        found["curve"], found["curve_t"] = np.array([one.value for one in fit.curves]), fit.curves[0].t
     if fit.problem is not None:
         data = fit.problem.data
         found["t"] = np.concatenate([part.t for part in data])

@@ -1,0 +1,85 @@
+"""Bands of the derived curves J(t), v(t) and f(t): standard errors carried over from the parameters.
+
+With G = ∂(curve)/∂u by automatic differentiation and the covariance V of the coordinates u over all directions
+that the data tell anything about, var(curve) = G V Gᵀ. A curve may be determined where its parameters are
+not, as J is where D0 and D_offset merge. It is undetermined where more than a tenth of its slope, squared, lies in
+directions that are lost, or where its error spans more than the bounds of a parameter would let it move.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from jax import Array
+
+from heterodyne.curves import CURVES, curve_names
+from heterodyne.kernels._jax import jax, jnp
+from heterodyne.kernels.rates import power
+from heterodyne.neighbourhood import Neighbourhood
+
+_LOADING = 0.1
+_STEEPEST = 690.0  # exponent of the fraction beyond which e^x overflows
+_UNITS = {"v": "Å/s", "f": "1"}
+_LIMITS = {"v": (-np.inf, np.inf), "f": (0.0, 1.0)}
+_RATE_LIMITS = (0.0, np.inf)
+
+
+@dataclass(frozen=True, eq=False)
+class Band:
+    """A curve at the times ``t`` (N,) in s: value, standard error, and the ends of its 95 % interval.
+
+    ``error``, ``low`` and ``high`` are NaN where the data do not determine the curve. J and f end where the
+    model clips them; their error is that without the clip. Parameters on a bound count as known.
+    """
+
+    name: str
+    unit: str
+    t: np.ndarray
+    value: np.ndarray
+    error: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+
+
+def curve_bands(around: Neighbourhood, width: np.ndarray, quantile: float) -> tuple[Band, ...]:
+    """The bands of all curves of a model at the frame times of all files.
+
+    ``width`` (p,) is what the bounds leave to each coordinate; ``quantile`` is that of the interval, in
+    standard errors.
+    """
+    t = np.unique(np.concatenate([data.t for data in around.problem.data]))
+    return tuple(_band(name, around, width, quantile, t) for name in curve_names(around.values))
+
+
+def _band(name: str, around: Neighbourhood, width: np.ndarray, quantile: float, t: np.ndarray) -> Band:
+    at = np.array([around.values[part] for part in CURVES[name]])
+    free = np.asarray(_of(name)(at, t))
+    gradient = np.asarray(jax.jacfwd(_of(name))(at, t)) @ _chain(name, around)
+    error = np.where(determined(gradient, around, width), around.errors(gradient), np.nan)
+    limits = _LIMITS.get(name, _RATE_LIMITS)
+    value, low, high = (np.clip(free + side * quantile * error, *limits) for side in (0, -1, 1))
+    return Band(name, _UNITS.get(name, "Å²/s"), t, np.clip(free, *limits), error, low, high)
+
+
+def determined(gradient: np.ndarray, around: Neighbourhood, width: np.ndarray) -> np.ndarray:
+    """Where quantities with these derivatives (n, p) by the parameters are determined, (n,)."""
+    found, moved = around.found, gradient * around.slopes
+    scaled = moved / found.size
+    lost = ((scaled @ found.vectors[:, found.lost]) ** 2).sum(axis=1)
+    span = np.max(np.abs(moved) * width, axis=1, initial=0.0)
+    return (lost <= _LOADING * (scaled**2).sum(axis=1)) & (2.0 * around.errors(gradient) <= span)
+
+
+def _chain(name: str, around: Neighbourhood) -> np.ndarray:
+    """∂(parameter of the curve)/∂(varying parameter), (parts, p): 1 for itself and those tied to it."""
+    ties = around.problem.ties
+    return np.array([[float(ties.get(part, part) == other) for other in around.names] for part in CURVES[name]])
+
+
+def _of(name: str) -> Callable[[np.ndarray, np.ndarray], Array]:
+    """The curve before it is clipped, of its parameters in their order and of the times."""
+    if name == "f":
+        return lambda p, t: p[0] * jnp.exp(jnp.clip(p[1] * (t - p[2]), -_STEEPEST, _STEEPEST)) + p[3]
+    return lambda p, t: p[0] * power(t, p[1]) + p[2]

@@ -1,0 +1,134 @@
+"""Structure of residuals: block sums against loops, noise that passes, structure that is found."""
+
+import numpy as np
+import pytest
+
+from heterodyne import create_model, simulate
+from heterodyne.data.bin import read_bins
+from heterodyne.data.tiles import stream_bin
+from heterodyne.goodness import examine_residuals
+from heterodyne.kernels.tangent import block_tangent, tangent_between
+from heterodyne.structure import BinBlocks, lag_edges, residual_structure
+
+N = 120
+TRUTH = {"D0": 3e3, "alpha": 0.1, "D_offset": 0.0}
+MODEL = create_model("static")
+UPPER = np.triu(np.ones((N, N)), 1)
+LAG = np.abs(np.subtract.outer(np.arange(N), np.arange(N)))
+AGE = np.add.outer(np.arange(N), np.arange(N)) / (2.0 * N)
+
+
+def data_of(frames=N, **choices):
+    return simulate(model="static", params=TRUTH, phi=[0.0], frames=frames, seed=1, **choices)
+
+
+def blocks_of(residual, weight=UPPER):
+    """One bin with this residual (N, N) about a fitted offset, noise 1."""
+    edges = lag_edges(N)
+    residual = residual - np.sum(residual * weight) / weight.sum()
+    share = [(edges[k] <= LAG) & (edges[k + 1] > LAG) for k in range(len(edges) - 1)]
+    return BinBlocks(
+        np.array([residual * weight * one for one in share]),
+        np.array([weight * one for one in share]),
+        np.ones((1, N, N)),
+    )
+
+
+def white(seed):
+    noise = np.triu(np.random.default_rng(seed).normal(size=(N, N)), 1)
+    return noise + noise.T
+
+
+def smooth(seed, length):
+    """Noise that frames within about ``length`` share, of variance about 1."""
+    kernel = np.exp(-0.5 * (np.subtract.outer(np.arange(N), np.arange(N)) / length) ** 2)
+    kernel /= np.sqrt((kernel**2).sum(axis=1, keepdims=True))
+    return kernel @ white(seed) @ kernel.T
+
+
+def checked(*residuals):
+    bins = [blocks_of(one) for one in residuals]
+    return residual_structure(bins, [[b] for b in range(len(bins))], [1] * len(bins), 1)
+
+
+@pytest.mark.parametrize("frames", [2, 3, 10, 57, 120, 5000])
+def test_lag_bins_cover_all_lags_and_the_last_is_the_longer_half(frames):
+    edges = lag_edges(frames)
+    assert edges[0] == 1
+    assert edges[-1] >= frames
+    assert np.all(np.diff(edges) > 0)
+    assert edges[-2] == max(frames // 2, 2)
+
+
+def test_sums_by_lag_and_blocks_are_those_of_a_loop():
+    data = data_of(frames=150, noise=0.05)  # more than 128 frames: two in a block
+    one = read_bins((data,))[0]
+    found = examine_residuals(MODEL, TRUTH, one, 0.15, 1.0).sums
+    residual = data.c2[0] - 1.0 - 0.15 * MODEL.correlation(TRUTH, data.t, data.q[0])
+    edges, expected = lag_edges(150), np.zeros_like(found.residual)
+    for i in range(150):
+        for j in range(i + 1, 150):
+            expected[np.searchsorted(edges, j - i, side="right") - 1, i // 2, j // 2] += residual[i, j]
+    assert (found.frames, found.grain) == (150, 2)
+    np.testing.assert_allclose(found.residual, expected, atol=1e-12)
+    assert found.weight.sum() == 150 * 149 / 2
+
+
+def test_sums_of_a_streamed_bin_are_those_of_one_in_memory():
+    data = data_of(frames=150, noise=0.05)
+    whole = examine_residuals(MODEL, TRUTH, read_bins((data,))[0], 0.15, 1.0).sums
+    parts = examine_residuals(MODEL, TRUTH, stream_bin(data, 0, 0, 1 << 20, 64), 0.15, 1.0).sums
+    np.testing.assert_allclose(parts.residual, whole.residual, atol=1e-10)
+    np.testing.assert_allclose(parts.weight, whole.weight, atol=1e-10)
+
+
+def test_the_tangent_of_blocks_is_the_mean_over_their_pairs():
+    data = data_of(frames=40)
+    one, theta = read_bins((data,))[0], np.array(list(TRUTH.values()))
+    at = float(data.q[0]), float(data.phi[0])
+    full = np.asarray(tangent_between(MODEL, theta, one.t, *at, np.arange(40)))
+    np.testing.assert_allclose(full[0], MODEL.correlation(TRUTH, data.t, at[0]), rtol=1e-12)
+    np.testing.assert_allclose(block_tangent(MODEL, theta, one.t, one.nodes, 40, 1), full, rtol=1e-12)
+    means = full.reshape(4, 10, 4, 10, 4).mean(axis=(2, 4))
+    found = block_tangent(MODEL, theta, one.t, one.nodes, 40, 4)
+    apart = np.abs(np.subtract.outer(np.arange(10), np.arange(10))) > 0
+    for row, mean in zip(found, means, strict=True):
+        np.testing.assert_allclose(row[apart], mean[apart], atol=0.02 * np.abs(mean).max())
+
+
+@pytest.mark.parametrize("length", [0.3, 1.0, 2.0])
+def test_noise_passes_however_many_frames_share_it(length):
+    flagged = [
+        checked(smooth(3 * seed, length), smooth(3 * seed + 1, length)).verdict != "no structure found"
+        for seed in range(20)
+    ]
+    assert sum(flagged) <= 1
+
+
+@pytest.mark.parametrize("length", [0.3, 1.0, 2.0])
+def test_a_dip_at_short_lags_is_structure_over_lag(length):
+    dip = -0.6 * np.exp(-LAG / 8.0)
+    verdicts = [checked(smooth(seed, length) + dip, smooth(seed + 50, length) + dip).verdict for seed in range(8)]
+    assert verdicts.count("structure over lag") >= 7
+
+
+def test_a_drift_is_structure_over_age_and_not_over_lag():
+    verdicts = [checked(white(seed) + 0.6 * AGE, white(seed + 50) + 0.6 * AGE).verdict for seed in range(8)]
+    assert verdicts.count("structure over age") >= 7
+
+
+def test_bins_with_the_same_speckle_tell_no_more_than_one():
+    one = smooth(7, 1.0) - 0.25 * np.exp(-LAG / 8.0)
+    bins = [blocks_of(one), blocks_of(one)]
+    alone = checked(one)
+    mates = residual_structure(bins, [[0, 1]], [1], 1)
+    np.testing.assert_allclose(mates.lag_z[0], mates.lag_z[1], rtol=1e-9)
+    assert mates.lag.chi2 / mates.lag.cells == pytest.approx(alone.lag.chi2 / alone.lag.cells, rel=0.5)
+
+
+def test_pairs_that_are_left_out_are_no_cell():
+    weight = UPPER * (LAG > 2)
+    found = residual_structure([blocks_of(white(3), weight)], [[0]], [1], 1)
+    assert np.all(np.isnan(found.lag_z[0][:2]))
+    assert np.all(np.isfinite(found.lag_z[0][2:]))
+    assert found.lag.cells == len(found.lag_z[0]) - 2

@@ -1,0 +1,59 @@
+"""The figure of the derived curves: J(t), v(t) and f(t) with their 95 % bands.
+
+A curve that the data do not determine is drawn dotted and without a band.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from heterodyne.bands import Band
+from heterodyne.errors import HeterodyneError
+from heterodyne.result import Fit
+from heterodyne_viz.pages import figures_folder, remove_stale, save_png
+
+FILE = "curves.png"
+
+_WIDTH, _HEIGHT, _EDGE, _DPI = 6.4, 2.4, 0.5, 150  # inches: of the page, of a panel, below all panels
+_FONT, _SMALL = 13.0, 11.0  # points
+_ROOM = 0.05  # of the range of a curve and its band, above and below
+
+
+def write(fit: Fit, folder: Path) -> list[Path]:
+    """Write figures/curves.png into ``folder``; returns its path, none for a model without curves."""
+    home = figures_folder(folder)
+    paths = [save_png(figure(fit), home / FILE)] if fit.curves else []
+    remove_stale(home, FILE, paths)
+    return paths
+
+
+def figure(fit: Fit) -> Figure:
+    """The figure of all curves of a fit; raises `HeterodyneError` where it has none."""
+    if not fit.curves:
+        raise HeterodyneError(f"the fit of {fit.model} holds no curves of time to draw")
+    page = Figure(figsize=(_WIDTH, _HEIGHT * len(fit.curves) + _EDGE), dpi=_DPI, layout="constrained")
+    panels = np.atleast_1d(page.subplots(len(fit.curves), sharex=True))
+    for axes, band in zip(panels, fit.curves, strict=True):
+        _draw(axes, band)
+    panels[-1].set_xlabel("t (s)", fontsize=_FONT)
+    return page
+
+
+def _draw(axes: Axes, band: Band) -> None:
+    known = np.isfinite(band.error)
+    axes.plot(band.t, np.where(known, band.value, np.nan), color="tab:blue")
+    axes.fill_between(band.t, band.low, band.high, color="tab:blue", alpha=0.25, linewidth=0)
+    if not known.all():
+        axes.plot(band.t, np.where(known, np.nan, band.value), ":", color="0.5")
+        axes.text(0.98, 0.9, "dotted: undetermined", transform=axes.transAxes, ha="right", va="top")
+    shown = np.concatenate([band.value, band.low[known], band.high[known]])
+    room = _ROOM * (shown.max() - shown.min()) or 0.1 * abs(shown.max()) or 1.0
+    axes.set_ylim(shown.min() - room, shown.max() + room)
+    letter, _, which = band.name.partition("_")
+    symbol = rf"${letter}_{{\mathrm{{{which}}}}}$" if which else f"${letter}$"
+    axes.set_ylabel(symbol if band.unit == "1" else f"{symbol} ({band.unit})", fontsize=_FONT)
+    axes.tick_params(labelsize=_SMALL)
