@@ -10,9 +10,10 @@ nox.options.reuse_venv = "yes"
 nox.options.sessions = ["lint", "tests"]
 
 CORE = "./heterodyne-core[compression]"
+WHOLE_CORE = "./heterodyne-core[compression,dask]"
 PARTS = ("core", "nlsq", "cmc", "viz", "cli")
 EXAMPLE = "./examples/heterodyne-stretched"
-EVERYTHING = (CORE, *(f"./heterodyne-{part}" for part in PARTS[1:]), EXAMPLE)
+EVERYTHING = (WHOLE_CORE, *(f"./heterodyne-{part}" for part in PARTS[1:]), EXAMPLE)
 PROJECT = nox.project.load_toml("pyproject.toml")
 
 
@@ -38,7 +39,7 @@ def tests(session: nox.Session, part: str) -> None:
         install(session, *EVERYTHING, group="tests")
         session.run("pytest", "tests", *session.posargs)
         return
-    install(session, CORE, *([] if part == "core" else [f"./heterodyne-{part}"]), group="tests")
+    install(session, WHOLE_CORE, *([] if part == "core" else [f"./heterodyne-{part}"]), group="tests")
     session.run("pytest", f"heterodyne-{part}/tests", *session.posargs)
 
 
@@ -64,7 +65,9 @@ def wheels(session: nox.Session) -> None:
     built = session.create_tmp()
     session.run("pip", "wheel", "--no-deps", "-w", built, *(name.split("[")[0] for name in EVERYTHING))
     tools = nox.project.dependency_groups(PROJECT, "tests")
-    session.install("-c", "constraints.txt", "--find-links", built, "heterodyne-core[compression]", *tools)
+    session.install(
+        "-c", "constraints.txt", "--find-links", built, "heterodyne-core[compression,dask]", *tools
+    )
     session.install(
         *("-c", "constraints.txt", "--find-links", built), "heterodyne-cli[all]", "heterodyne-stretched"
     )

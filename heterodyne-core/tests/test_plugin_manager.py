@@ -177,8 +177,9 @@ def test_a_name_of_a_sibling_that_is_absent_says_what_to_install(kind, name, dis
 def test_core_offers_its_own_through_the_same_door():
     core = discover([EntryPoint("core", "heterodyne.plugins.builtin", "heterodyne")])
     assert offered(core) == ["equilibrium", "no-flow", "static", "static-reference", "two-component"]
+    assert offered(core, "executor") == ["dask", "processes", "serial"]
     assert offered(core, "loader") == ["aps-u", "heterodyne", "numpy"]
-    assert set(offered(core, "writer")) == {"json", "npz"}
+    assert offered(core, "writer") == ["json", "npz", "profiles"]
     assert all(isinstance(record.resolve(), Model) for record in core.listing("model").values())
 
 
@@ -203,7 +204,7 @@ from heterodyne.plugins.manager import discover
 found = discover([EntryPoint("core", "heterodyne.plugins.builtin", "heterodyne")])
 for kind in {list(KINDS)}:
     found.listing(kind)
-heavy = ("jax", "jaxlib", "numpy", "scipy", "h5py", "numpyro", "matplotlib")
+heavy = ("jax", "jaxlib", "numpy", "scipy", "h5py", "numpyro", "matplotlib", "dask", "distributed")
 print([name for name in heavy if name in sys.modules])
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

@@ -68,7 +68,7 @@ def _parameter(name: str, owners: list[Owned], taken: set[str]) -> Parameter:
     many = all(option.many for option in options)
     choices = dict.fromkeys(choice for option in options for choice in option.choices)
     info = typer.Option(
-        f"{flag}/--no-{flag.removeprefix('--')}" if kind is bool else flag,
+        f"{flag}/--no-{flag.removeprefix('--')}" if kind is bool and not flag.startswith("--no-") else flag,
         help="; ".join(dict.fromkeys(_sentence(option) for option in options)) + ".",
         metavar="|".join(choices) or ("NAME" if many else None),
         rich_help_panel=f"Options of {', '.join(record.name for record, _ in owners)}",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Mapping
 from dataclasses import asdict
 from hashlib import sha256
@@ -23,28 +24,24 @@ from heterodyne_cmc.nuts import Settings
 from heterodyne_cmc.priors import PriorNumbers
 from heterodyne_cmc.shards import Pairs, Part, Shard, Tiles
 
-_RUN = "run.json"
 _KINDS = {"whole": np.ndarray, "tiles": Tiles, "pairs": Pairs}
 
 
-def open_folder(folder: Path, fingerprint: str, resume: bool) -> bool:
-    """Whether ``folder`` holds this run, begun before; else it is made to hold it.
+def run_folder(root: Path, fingerprint: str, resume: bool) -> Path:
+    """The folder in ``root`` of the run with this fingerprint; it exists where the run was begun before.
 
-    Raises `ConfigError` where it holds a run and ``resume`` is not wanted, or holds another run.
+    Raises `ConfigError` where it was and is not to be resumed, and where ``root`` holds nothing to resume.
     """
-    file = folder / _RUN
-    if not file.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        with replacing(file) as temporary:
-            temporary.write_text(json.dumps({"fingerprint": fingerprint}))
-        return False
-    if not resume:
+    folder = root / fingerprint[:16]
+    if folder.exists() and not resume:
         raise ConfigError(
-            f"{folder} holds an earlier run: add --resume to go on with it, or name another folder"
+            f"{folder} holds this run, begun before: add --resume to go on with it, or remove that folder"
         )
-    if json.loads(file.read_text())["fingerprint"] != fingerprint:
-        raise ConfigError(f"{folder} holds a run of other data or options: name another folder")
-    return True
+    if resume and not folder.exists():
+        if not root.exists() or not any(root.iterdir()):
+            raise ConfigError(f"there is no run in {root} to go on with: leave --resume out")
+        warnings.warn(f"{root} holds no run of these data and options: this one begins anew", stacklevel=2)
+    return folder
 
 
 def fingerprint_of(description: Mapping[str, Any], arrays: list[np.ndarray]) -> str:
@@ -102,7 +99,8 @@ def _like(kinds: list[str]) -> Target:
 
 
 def write_arrays(file: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """Write arrays by name."""
+    """Write arrays by name, in a folder that is made if need be."""
+    file.parent.mkdir(parents=True, exist_ok=True)
     with replacing(file) as temporary, temporary.open("wb") as stream:
         np.savez(stream, allow_pickle=False, **arrays)
 

@@ -59,9 +59,8 @@ def create_space(problem: Problem, values: np.ndarray) -> Space:
     """Coordinates centred at these values of the varying parameters, not whitened."""
     rows = [problem.parameters[name] for name in problem.varying]
     log = np.array(form_of(problem).log)
-    x, low, high = (
-        _logarithms(log, each) for each in (values, problem.column("low"), problem.column("high"))
-    )
+    ends = np.array([_lowest(row) for row in rows]), problem.column("high")
+    x, low, high = (_logarithms(log, each) for each in (values, *ends))
     periods = np.array([row.period if row.period and row.is_periodic else 0.0 for row in rows])
     low, high = (np.where(periods > 0, x + side * periods, end) for side, end in ((-0.5, low), (0.5, high)))
     margin = _INSIDE * np.where(np.isfinite(high - low), high - low, 0.0)
@@ -76,8 +75,19 @@ def create_space(problem: Problem, values: np.ndarray) -> Space:
         jnp.asarray(low),
         jnp.asarray(high),
         jnp.eye(len(x)),
-        prior_numbers(rows, duration),
+        _nearest(prior_numbers(rows, duration), x, periods),
     )
+
+
+def _lowest(row: Parameter) -> float:
+    """The lower bound, or where a half-normal prior begins if that is above it."""
+    return max(row.low, row.prior.location) if row.prior.family == "half-normal" else row.low
+
+
+def _nearest(numbers: PriorNumbers, x: np.ndarray, periods: np.ndarray) -> PriorNumbers:
+    """The priors with the locations of periodic parameters moved by whole periods, to within half a one of x."""
+    turns = np.round(np.divide(x - np.asarray(numbers.location), periods, out=0.0 * x, where=periods > 0))
+    return numbers._replace(location=numbers.location + turns * periods)
 
 
 def _logarithms(log: np.ndarray, values: np.ndarray) -> np.ndarray:
@@ -138,9 +148,9 @@ def _levelled(space: Space, u: Array) -> tuple[Array, Array]:
 
 
 def folded(rows: list[Parameter], values: np.ndarray) -> np.ndarray:
-    """Draws (..., p) with periodic parameters in their range."""
-    columns = [
-        np.vectorize(row.folded)(column) if row.is_periodic else column
-        for row, column in zip(rows, np.moveaxis(values, -1, 0), strict=True)
-    ]
-    return np.stack(columns, axis=-1)
+    """Draws (..., p) with periodic parameters moved by whole periods, so that their medians are in range.
+
+    Draws on both sides of an end of the range stay together: their mean and spread have a meaning.
+    """
+    medians = np.median(values.reshape(-1, len(rows)), axis=0)
+    return values + [row.folded(float(median)) - median for row, median in zip(rows, medians, strict=True)]

@@ -134,7 +134,7 @@ def _determinant(matrix: Array) -> Array:
 def _solved(matrix: Array, right: Array) -> Array:
     """The solutions (..., k) of k × k systems, k ≤ 2."""
     if matrix.shape[-1] < 2:
-        return right / matrix[..., 0]
+        return right / matrix.reshape(right.shape)
     first = matrix[..., 1, 1] * right[..., 0] - matrix[..., 0, 1] * right[..., 1]
     second = matrix[..., 0, 0] * right[..., 1] - matrix[..., 1, 0] * right[..., 0]
     return jnp.stack([first, second], axis=-1) / _determinant(matrix)[..., None]

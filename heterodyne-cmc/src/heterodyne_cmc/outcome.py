@@ -8,12 +8,11 @@ from typing import Any
 import numpy as np
 
 from heterodyne.objective import Objective
+from heterodyne.parameters import SCALING
 from heterodyne.problem import Problem
 from heterodyne.result import CONVERGED, BinScaling, Estimate, Fit
+from heterodyne_cmc.bands import LEVELS, posterior_bands
 from heterodyne_cmc.posterior import Posterior, learnt, prior_directions
-
-LEVELS = (0.025, 0.16, 0.5, 0.84, 0.975)
-"""Quantiles in the result: the median, and intervals of 68 % and 95 %."""
 
 _FAILED = "diagnostics failed"
 _UNLEARNT = 0.1  # of the prior variance: a parameter of which less is gone is called undetermined
@@ -41,6 +40,7 @@ def create_fit(
         statistics={
             **_at_median(objective, posterior),
             "noise": [row.noise for row in scaling],
+            **_outside(posterior),
             **statistics,
             "levels": list(LEVELS),
             "quantiles": posterior.quantiles(LEVELS),
@@ -50,6 +50,7 @@ def create_fit(
         identifiability={"learnt": known, "prior_only": unknown},
         provenance={"scaling": {"contrast": str(problem.contrast), "offset": str(problem.offset)}},
         problem=problem,
+        curves=posterior_bands(problem, posterior),
         posterior=posterior,
     )
 
@@ -88,16 +89,27 @@ def _bins(objective: Objective, posterior: Posterior) -> tuple[BinScaling, ...]:
     return tuple(rows)
 
 
+def _outside(posterior: Posterior) -> dict[str, float]:
+    """The shares of draws of contrast and offset outside their bounds, which do not act on them."""
+    shares = {}
+    for name, row in SCALING.items():
+        draws = getattr(posterior, name)
+        shares[f"{name}_outside_bounds"] = float(np.mean((draws < row.low) | (draws > row.high)))
+    return shares
+
+
 def _at_median(objective: Objective, posterior: Posterior) -> dict[str, Any]:
     """Least-squares figures at the medians."""
     x = objective.to_coordinates(np.median(posterior.flat, axis=0))
     equations, scaling = objective.solve(np.clip(x, objective.low, objective.high))
     variables = len(x) + scaling.design.shape[1]
     square = float(np.sum(scaling.ssr / objective.sigma**2))
+    pairs = np.array([one.pairs for one in objective.bins])
     return {
         "n_pairs": equations.n_pairs,
         "n_variables": variables,
         "ssr": float(scaling.ssr.sum()),
         "cost": equations.cost,
+        "deviance": float(np.sum(pairs * (1.0 + np.log(2.0 * np.pi * scaling.ssr / pairs)))),
         "reduced_chi2": square / max(equations.n_pairs - variables, 1),
     }

@@ -44,7 +44,11 @@ OPTIONS = (
 def heterodyne_optimizers() -> Iterator[OptimizerRecord]:
     """Bayesian sampling."""
     yield OptimizerRecord(
-        "cmc", "posterior by NUTS, of shards by consensus Monte Carlo", "heterodyne_cmc.sampling:fit", OPTIONS
+        "cmc",
+        "posterior by NUTS, of shards by consensus Monte Carlo",
+        "heterodyne_cmc.sampling:fit",
+        OPTIONS,
+        outputs=("posterior",),
     )
 
 

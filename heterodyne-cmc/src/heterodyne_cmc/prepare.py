@@ -12,11 +12,14 @@ from heterodyne.data.bin import Bin
 from heterodyne.errors import ConfigError
 from heterodyne.finite_bins import BinOrders, sufficient_orders, with_orders
 from heterodyne.goodness import examine_residuals
-from heterodyne.objective import create_objective
+from heterodyne.identifiability import spectrum
+from heterodyne.objective import Objective, create_objective
 from heterodyne.plugins.manager import optimizer_record
 from heterodyne.problem import Problem
 from heterodyne.scaling import AUTO
 from heterodyne_cmc.calibration import calibrate, not_adjusted, unknown
+
+_SETTLED = 0.03  # of a standard error
 
 
 class Prepared(NamedTuple):
@@ -41,24 +44,49 @@ def prepare(
 ) -> Prepared:
     """The solution by the optimizer `nlsq`, or the start values where all are given, and the calibration there.
 
-    Without ``warm_start`` only the start values and the noise of neighbouring elements.
+    Start values are taken for the solution of a calibrated likelihood only where they are one, because
+    the adjustment turns about it. Without ``warm_start`` only the start values and the noise of neighbouring
+    elements.
     """
     p = len(problem.varying)
     if not warm_start:
         params = problem.expand(problem.column("start"))
         noise = np.array([examine_residuals(problem.model, params, one, 0.0, 0.0).noise for one in bins])
         return Prepared(problem.column("start"), noise, np.ones(2, dtype=int), *unknown(p, len(bins)))
-    values = _least_squares(problem, progress) if problem.needs_start else problem.column("start")
-    orders = sufficient_orders(problem.model, problem.expand(values), bins)
-    objective = create_objective(problem, averaged_bins(bins, np.array([orders.q, orders.phi])))
-    x = np.clip(objective.to_coordinates(values), objective.low, objective.high)
-    pairs = np.array([one.pairs for one in bins])
-    noise = np.sqrt(objective.solve(x)[1].ssr / pairs)
-    objective = objective.weighted(noise)
+    given = not problem.needs_start
+    values = problem.column("start") if given else _least_squares(problem, progress)
+    orders, objective, x = _at(problem, bins, values)
+    if calibrated and given and not _is_solution(objective, x):
+        values = _least_squares(problem, progress)
+        orders, objective, x = _at(problem, bins, values)
     if calibrated:
         progress("calibrating the likelihood")
     found = calibrate(objective, x) if calibrated else not_adjusted(objective, x)
-    return Prepared(values, noise, np.array([orders.q, orders.phi]), *found)
+    return Prepared(values, objective.sigma, orders, *found)
+
+
+def _at(
+    problem: Problem, bins: tuple[Bin, ...], values: np.ndarray
+) -> tuple[np.ndarray, Objective, np.ndarray]:
+    """Nodes per width of a bin, the objective weighted by its noise, and its coordinates x, at these values."""
+    found = sufficient_orders(problem.model, problem.expand(values), bins)
+    orders = np.array([found.q, found.phi])
+    objective = create_objective(problem, averaged_bins(bins, orders))
+    x = np.clip(objective.to_coordinates(values), objective.low, objective.high)
+    pairs = np.array([one.pairs for one in bins])
+    return orders, objective.weighted(np.sqrt(objective.solve(x)[1].ssr / pairs)), x
+
+
+def _is_solution(objective: Objective, x: np.ndarray) -> bool:
+    """Whether the minimum is a small part of a standard error away, by a step of Gauss and Newton."""
+    equations = objective.solve(x)[0]
+    at_bound = (x <= objective.low) & (equations.gradient > 0) | (x >= objective.high) & (
+        equations.gradient < 0
+    )
+    found = spectrum(equations.gram, objective.width)
+    along = found.basis.T @ np.where(at_bound, 0.0, equations.gradient)
+    keep = ~found.lost
+    return float(np.sum(along[keep] ** 2 / found.eigenvalues[keep])) < _SETTLED**2
 
 
 def averaged_bins(bins: tuple[Bin, ...], orders: np.ndarray) -> tuple[Bin, ...]:
@@ -104,5 +132,6 @@ def held_scaling(problem: Problem) -> tuple[float | None, float | None]:
 
 def _least_squares(problem: Problem, progress: Callable[[str], None]) -> np.ndarray:
     record = optimizer_record("nlsq")
-    found = record.resolve()(problem, record.complete({"errors": "independent"}), progress)
+    data_alone = replace(problem, priors=frozenset())  # which least squares would refuse
+    found = record.resolve()(data_alone, record.complete({"errors": "independent"}), progress)
     return np.array([found.values[name] for name in problem.varying])

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 from jax import Array
+from scipy.special import ndtr, ndtri
 
 from heterodyne.kernels._jax import jnp
 from heterodyne.parameters import Parameter
@@ -27,7 +28,8 @@ def prior_numbers(rows: Sequence[Parameter], duration: float) -> PriorNumbers:
 
 
 def log_prior(families: tuple[str, ...], log: tuple[bool, ...], numbers: PriorNumbers, x: Array) -> Array:
-    """log p(x) of all parameters, up to a constant; truncation to the bounds is that of the coordinates.
+    """log p(x) of all parameters, up to a constant; truncation to the bounds, and to what lies above the
+    location of a half-normal prior, is that of the coordinates.
 
     A density over values p(θ) is p(θ) θ over x = ln θ.
     """
@@ -38,8 +40,6 @@ def log_prior(families: tuple[str, ...], log: tuple[bool, ...], numbers: PriorNu
         deviation = (moved if family == "log-normal" else value) - numbers.location[k]
         if family in ("normal", "truncated-normal", "half-normal", "log-normal"):
             total -= 0.5 * (deviation / numbers.width[k]) ** 2
-        if family == "half-normal":
-            total += jnp.where(deviation < 0, -jnp.inf, 0.0)
         if family == "log-normal" and not is_log:
             total -= moved  # the density of the logarithm over that of the value
         if family != "log-normal" and is_log:
@@ -48,15 +48,16 @@ def log_prior(families: tuple[str, ...], log: tuple[bool, ...], numbers: PriorNu
 
 
 def draw_prior(row: Parameter, duration: float, rng: np.random.Generator, count: int) -> np.ndarray:
-    """Values drawn from a parameter's prior inside its bounds, (count,)."""
+    """Values drawn from a parameter's prior inside its bounds, (count,); of a periodic one around its location."""
     prior = row.prior
     if prior.family == "uniform":
         return rng.uniform(row.low, row.high, count)
-    width = prior.width / (duration if prior.per_duration else 1.0)
-    found = np.empty(0)
-    while len(found) < count:
-        deviation = rng.normal(size=4 * count) * width
-        more = prior.location + (np.abs(deviation) if prior.family == "half-normal" else deviation)
-        more = np.exp(more) if prior.family == "log-normal" else more
-        found = np.concatenate([found, more[(more > row.low) & (more < row.high)]])
-    return found[:count]
+    low, high = row.low, row.high
+    if row.period is not None and row.is_periodic:
+        low, high = prior.location - 0.5 * row.period, prior.location + 0.5 * row.period
+    if prior.family == "half-normal":
+        low = max(low, prior.location)
+    is_log, width = prior.family == "log-normal", prior.width / (duration if prior.per_duration else 1.0)
+    ends = np.log([max(low, 0.0), high]) if is_log else np.array([low, high])
+    drawn = prior.location + width * ndtri(rng.uniform(*ndtr((ends - prior.location) / width), count))
+    return np.exp(drawn) if is_log else drawn

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import warnings
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
@@ -22,7 +23,7 @@ from heterodyne.objective import create_objective
 from heterodyne.plugins.manager import resolve
 from heterodyne.problem import Problem
 from heterodyne.result import Fit
-from heterodyne_cmc.checkpoint import fingerprint_of, open_folder, read_arrays, write_arrays, write_target
+from heterodyne_cmc.checkpoint import fingerprint_of, read_arrays, run_folder, write_arrays, write_target
 from heterodyne_cmc.consensus import combined, refined
 from heterodyne_cmc.coordinates import create_space, form_of, whitened
 from heterodyne_cmc.density import Code, Target, create_targets, log_density
@@ -39,12 +40,15 @@ from heterodyne_cmc.posterior import (
     joint_draws,
     physical_values,
 )
+from heterodyne_cmc.plugin import OPTIONS
 from heterodyne_cmc.prepare import Prepared, averaged_bins, held_scaling, prepare, with_own_scaling
 from heterodyne_cmc.shards import whole_shard
-from heterodyne_cmc.watch import Watch
+from heterodyne_cmc.watch import Count, Meter, Watch
 from heterodyne_cmc.worker import DRAWS
 
 Progress = Callable[[str], None]
+
+PREPARED = "prepared.npz"
 
 _RETRIES = 2  # on divergences
 _DISPERSION = 1.0  # of the chains' starts, in posterior standard deviations
@@ -75,17 +79,27 @@ def fit(problem: Problem, options: Mapping[str, Any], progress: Progress) -> Fit
 
 
 def _check(options: Mapping[str, Any]) -> None:
+    """Raise `ConfigError` for options that contradict each other, or an executor that cannot run."""
     if options["resume"] and not options["checkpoint"]:
-        raise ConfigError("there is nothing to resume: name the folder with the draws as checkpoint")
+        raise ConfigError("there is nothing to resume: name the folder of the results (-o) or the checkpoint")
     if options["no_warm_start"] and options["likelihood"] == "calibrated":
         raise ConfigError(
             "without a warm start there is nothing to calibrate with: add --likelihood independent"
         )
+    if options["shards"] > 1:
+        _execute([], options, lambda event: None)
+    for option in OPTIONS:
+        if options["shards"] == 1 and option.name in _OF_SHARDS and options[option.name] != option.default:
+            raise ConfigError(f"option {option.name!r} is about shards, and there is one: add --shards N")
+
+
+_OF_SHARDS = ("partition", "refine", "executor", "scheduler", "workers")
 
 
 def _create_run(
     problem: Problem, bins: tuple[Bin, ...], options: Mapping[str, Any], folder: Path, progress: Progress
 ) -> Run:
+    folder = run_folder(folder, _fingerprint(problem, bins, options), options["resume"])
     prepared = _prepared(problem, bins, options, folder, progress)
     bins = averaged_bins(bins, prepared.orders)
     form = form_of(problem)
@@ -97,28 +111,30 @@ def _create_run(
     shards = partitioned(problem, bins, options["partition"], options["shards"], options["seed"], prepared)
     code = Code(problem.model, form, (held[0] is None, held[1] is None))
     targets = create_targets(code, space, shards, scaling_prior(prepared.noise, held), adjustment)
+    write_arrays(folder / PREPARED, prepared._asdict())  # not before the data could be shared out
     return Run(problem, code, targets, prepared, options, folder)
+
+
+def _fingerprint(problem: Problem, bins: tuple[Bin, ...], options: Mapping[str, Any]) -> str:
+    described = {name: value for name, value in options.items() if name not in _NOT_SAMPLED}
+    table = {"model": problem.model.name, "ties": dict(problem.ties), "options": described}
+    table["parameters"] = [str(row) for row in problem.parameters.values()]
+    table["scaling"] = [str(problem.contrast), str(problem.offset)]
+    return fingerprint_of(table, [array for one in bins for array in _arrays(one)])
 
 
 def _prepared(
     problem: Problem, bins: tuple[Bin, ...], options: Mapping[str, Any], folder: Path, progress: Progress
 ) -> Prepared:
     """The solution and its calibration, read back where the run was begun before."""
-    described = {name: value for name, value in options.items() if name not in _NOT_SAMPLED}
-    table = {"model": problem.model.name, "ties": dict(problem.ties), "options": described}
-    table["parameters"] = [str(row) for row in problem.parameters.values()]
-    table["scaling"] = [str(problem.contrast), str(problem.offset)]
-    print_ = fingerprint_of(table, [array for one in bins for array in _arrays(one)])
-    begun = open_folder(folder, print_, options["resume"])
-    file = folder / "prepared.npz"
-    if begun and file.exists():
+    file = folder / PREPARED
+    if file.exists():
         progress("going on with the run in the checkpoint folder")
         stored = read_arrays(file)
         return Prepared(*(stored[name] for name in Prepared._fields))
-    calibrated = options["likelihood"] == "calibrated"
-    found = prepare(problem, bins, not options["no_warm_start"], calibrated, progress)
-    write_arrays(file, found._asdict())
-    return found
+    return prepare(
+        problem, bins, not options["no_warm_start"], options["likelihood"] == "calibrated", progress
+    )
 
 
 def _arrays(one: Bin) -> tuple[np.ndarray, ...]:
@@ -173,8 +189,9 @@ def _drawn(run: Run, settings: Settings, folder: Path, progress: Progress) -> li
         _DISPERSION * np.random.default_rng([settings.seed, k]).normal(size=(settings.chains, p))
         for k in range(len(run.targets))
     ]
+    meter = Meter(settings, len(run.targets), progress)
     if len(run.targets) == 1:
-        watch = Watch(settings, progress)
+        watch = Watch(meter)
         kept = folder if run.options["checkpoint"] else None
         return [sample(run.code, run.targets[0], starts[0], settings, kept, watch)]
     tasks = []
@@ -190,21 +207,30 @@ def _drawn(run: Run, settings: Settings, folder: Path, progress: Progress) -> li
                 name=f"shard {k + 1}",
             )
         )
-    return [_read_draws(Path(task.arguments["folder"])) for task in _executed(run, tasks, progress)]
+    _execute(tasks, run.options, partial(_heed, meter, progress))
+    return [_read_draws(Path(task.arguments["folder"])) for task in tasks]
 
 
-def _executed(run: Run, tasks: list[Task], progress: Progress) -> list[Task]:
-    """The tasks after they have run; raises `HeterodyneError` where one could not."""
-
-    def tell(event: Event) -> None:
-        progress(": ".join(filter(None, (event.task, event.text or event.kind))))
-
-    settings = {name: run.options[name] or None for name in ("workers", "scheduler")}
-    outcomes = resolve("executor", run.options["executor"])(tasks, settings, tell)
-    for task, outcome in zip(tasks, outcomes, strict=True):
+def _execute(tasks: list[Task], options: Mapping[str, Any], heed: Callable[[Event], None]) -> None:
+    """Run the tasks; raises `HeterodyneError` where one could not be, or the executor cannot run any."""
+    settings = {name: options[name] or None for name in ("workers", "scheduler")}
+    settings = {name: value for name, value in settings.items() if value is not None}
+    for task, outcome in zip(
+        tasks, resolve("executor", options["executor"])(tasks, settings, heed), strict=True
+    ):
         if outcome.error:
             raise HeterodyneError(f"{task.name} could not be sampled: {outcome.error}")
-    return tasks
+
+
+def _heed(meter: Meter, progress: Progress, event: Event) -> None:
+    """Pass on what an executor tells of a shard."""
+    count = Count.from_text(event.text) if event.kind == "progress" else None
+    if count is not None:
+        meter(count, event.task)
+    elif event.kind == "died":
+        warnings.warn(f"the process of {event.task} died and is started again: {event.text}", stacklevel=2)
+    elif event.kind == "progress":
+        progress(": ".join(filter(None, (event.task, event.text))))
 
 
 def _read_draws(folder: Path) -> Draws:

@@ -51,7 +51,8 @@ class Part(NamedTuple):
     """One bin's share of a shard: the bin's times, nodes and frame weights, and its data in one form.
 
     ``content`` is the matrix d (N, N) of a whole bin, `Tiles` or `Pairs`; ``skipped`` are pairs that the
-    bin leaves out though their frames are used.
+    bin leaves out though their frames are used. Lists may be filled up: with tiles of block -1, which count
+    for nothing, and with pairs of weight 0.
     """
 
     t: np.ndarray
@@ -107,13 +108,20 @@ def _tile_sums(model: Model, theta: Array, part: Part, tiles: Tiles) -> ModelSum
     far = jnp.einsum("mki,mkj->mij", left[tiles.row], carried(transposed(to), right[tiles.column]))
     a = b.a[tiles.block]
     near = jnp.einsum("mki,mkij,mkj->mij", a, corner(b.rise[tiles.block]), a)
-    frames = jnp.asarray(part.weight).reshape(-1, TILE)
-    of_near = _weighted(near, tiles.near, frames[tiles.block], frames[tiles.block])
-    of_far = _weighted(far, tiles.far, frames[tiles.row], frames[tiles.column])
+    of_block, of_row, of_column = (
+        _frame_weights(part, block) for block in (tiles.block, tiles.row, tiles.column)
+    )
+    of_near = _weighted(near, tiles.near, of_block, of_block)
+    of_far = _weighted(far, tiles.far, of_row, of_column)
     return jax.tree.map(jnp.add, of_near, of_far)
 
 
-def _weighted(s: Array, d: AnyArray, of_rows: Array, of_columns: Array) -> ModelSums:
+def _frame_weights(part: Part, block: AnyArray) -> AnyArray:
+    """The weights of the frames of these blocks (n,), (n, T)."""
+    return part.weight.reshape(-1, TILE)[block] * (block >= 0)[:, None]
+
+
+def _weighted(s: Array, d: AnyArray, of_rows: AnyArray, of_columns: AnyArray) -> ModelSums:
     weighted = s * of_rows[:, :, None] * of_columns[:, None, :]
     return ModelSums(jnp.vdot(d, s), jnp.sum(weighted), jnp.vdot(weighted, s))
 
@@ -132,7 +140,7 @@ def whole_shard(model: Model, bins: tuple[Bin, ...]) -> Shard:
 
 
 def _stacked(rows: list[tuple[float, float, float, float]]) -> Elements:
-    return Elements(*(np.array(column) for column in zip(*rows, strict=True)))
+    return Elements(*np.array(rows, dtype=float).reshape(-1, 4).T)
 
 
 def _whole(one: Bin) -> Part:
@@ -160,8 +168,25 @@ def pair_shards(bins: tuple[Bin, ...], count: int, seed: int) -> list[Shard]:
     for one in bins:
         first, second = _used_pairs(one)
         order = _shuffled_in_bands(second - first, rng)
-        dealt.append([_listed(one, first[order[k::count]], second[order[k::count]]) for k in range(count)])
+        turns = [order[k::count] for k in range(count)]
+        dealt.append(_of_one_shape([_listed(one, first[turn], second[turn]) for turn in turns]))
     return [_shard_of(bins, tuple(parts)) for parts in zip(*dealt, strict=True)]
+
+
+def _of_one_shape(parts: list[Part]) -> list[Part]:
+    """The parts with their lists filled up to common lengths, so that one compiled code serves all shards."""
+    lists = [(part.content, part.skipped) for part in parts]
+    lengths = jax.tree.map(lambda *each: max(len(one) for one in each), *lists)
+    filled = [jax.tree.map(_filled_up, one, lengths) for one in lists]
+    return [
+        part._replace(content=content, skipped=skipped)
+        for part, (content, skipped) in zip(parts, filled, strict=True)
+    ]
+
+
+def _filled_up(column: np.ndarray, length: int) -> np.ndarray:
+    short = np.zeros((length - len(column), *column.shape[1:]), column.dtype)
+    return np.concatenate([column, short - 1 if column.dtype.kind == "i" else short])
 
 
 def _shuffled_in_bands(lag: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -173,14 +198,15 @@ def _shuffled_in_bands(lag: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 def tile_shards(bins: tuple[Bin, ...], count: int, seed: int) -> list[Shard]:
     """All tiles of all bins dealt out at random, each to one of ``count`` shards, evenly over the lags."""
     rng = np.random.default_rng(seed)
-    dealt = []
-    for offset, one in enumerate(bins):
+    dealt, next_ = [], 0
+    for one in bins:
         blocks = len(one.t) // TILE
         row, column = np.nonzero(np.triu(_used_tiles(one)))
         order = _shuffled_in_bands(column - row + (row != column), rng)
-        # each bin begins with another shard, so that none gets every first tile
-        turns = [order[(k - offset) % count :: count] for k in range(count)]
-        dealt.append([_tiles(one, row[turn], column[turn], blocks) for turn in turns])
+        # each bin begins with the shard that is next, so that the last ones get as many tiles
+        turns = [order[(k - next_) % count :: count] for k in range(count)]
+        next_ += len(order)
+        dealt.append(_of_one_shape([_tiles(one, row[turn], column[turn], blocks) for turn in turns]))
     return [_shard_of(bins, tuple(parts)) for parts in zip(*dealt, strict=True)]
 
 
@@ -228,10 +254,11 @@ def weights_and_data(part: Part) -> tuple[np.ndarray, np.ndarray]:
         return part.content.weight, part.content.d
     assert isinstance(part.content, Tiles)
     tiles = part.content
-    frames = part.weight.reshape(-1, TILE)
-    upper = np.triu(np.ones((TILE, TILE)), 1)
-    near = frames[tiles.block][:, :, None] * frames[tiles.block][:, None, :] * upper
-    far = frames[tiles.row][:, :, None] * frames[tiles.column][:, None, :]
+    of_block, of_row, of_column = (
+        np.asarray(_frame_weights(part, block)) for block in (tiles.block, tiles.row, tiles.column)
+    )
+    near = of_block[:, :, None] * of_block[:, None, :] * np.triu(np.ones((TILE, TILE)), 1)
+    far = of_row[:, :, None] * of_column[:, None, :]
     weight = np.concatenate([near.ravel(), far.ravel(), -part.skipped.weight])
     data = np.concatenate([tiles.near.ravel(), tiles.far.ravel(), np.zeros(len(part.skipped.weight))])
     return weight, data

@@ -4,31 +4,90 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from time import perf_counter
 
 from heterodyne_cmc.nuts import Settings
 
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Count:
+    """Steps done of all chains of one sampler, warm-up included, and divergences after warm-up."""
+
+    done: int = 0
+    divergences: int = 0
+
+    def text(self) -> str:
+        """The count as text, for another process."""
+        return f"{self.done} {self.divergences}"
+
+    @classmethod
+    def from_text(cls, text: str) -> Count | None:
+        """The count that `text` gave; None for any other text."""
+        try:
+            return cls(*map(int, text.split()))
+        except (TypeError, ValueError):
+            return None
+
 
 class Watch:
-    """Called after every block of a chain; tells ``progress`` of all chains together."""
+    """Called after every block of a chain; tells the count of all chains of the sampler."""
 
-    def __init__(self, settings: Settings, progress: Callable[[str], None]):
-        self._total = settings.chains * (settings.warmup + settings.draws)
-        self._progress, self._lock = progress, threading.Lock()
-        self._done: dict[int, int] = {}
-        self._diverged: dict[int, int] = {}
-        self._first: tuple[float, int] | None = None
+    def __init__(self, tell: Callable[[Count], None]):
+        self._tell, self._lock = tell, threading.Lock()
+        self._chains: dict[int, Count] = {}
 
     def __call__(self, chain: int, done: int, divergences: int) -> None:
         with self._lock:
-            self._done[chain], self._diverged[chain] = done, divergences
-            self._progress(self._line(perf_counter(), sum(self._done.values())))
+            self._chains[chain] = Count(done, divergences)
+            self._tell(_sum(self._chains))
 
-    def _line(self, now: float, done: int) -> str:
+
+class Meter:
+    """The line of one sampler, or of several shards together, from their counts; given to ``progress``."""
+
+    def __init__(self, settings: Settings, shards: int, progress: Progress):
+        self._each = settings.chains * (settings.warmup + settings.draws)
+        self._chains, self._shards, self._progress = settings.chains, shards, progress
+        self._counts: dict[str, Count] = {}
+        self._first: tuple[float, int] | None = None
+
+    def __call__(self, count: Count, shard: str = "") -> None:
+        self._counts[shard] = count
+        self._progress(self._line(perf_counter()))
+
+    def _line(self, now: float) -> str:
+        whole, total = _sum(self._counts), self._each * self._shards
         if self._first is None:
-            self._first = now, done  # what came before is compilation
+            self._first = now, whole.done  # what came before is compilation, or was read back
         began, before = self._first
-        left = (now - began) / (done - before) * (self._total - done) if done > before else None
-        time = "" if left is None else f", {left:.0f} s left"
-        diverged = sum(self._diverged.values())
-        return f"sampling: {done / self._total:.0%} of {len(self._done)} chains, {diverged} divergences{time}"
+        left = (now - began) / (whole.done - before) * (total - whole.done) if whole.done > before else None
+        time = "" if left is None else f", {_duration(left)} left"
+        diverged = f"{whole.divergences} divergence{'' if whole.divergences == 1 else 's'}"
+        return f"sampling {self._parts()}: {whole.done / total:.0%} done, {diverged}{time}"
+
+    def _parts(self) -> str:
+        if self._shards == 1:
+            return f"{self._chains} chains"
+        running = [(name, one.done) for name, one in self._counts.items() if one.done < self._each]
+        shares = ", ".join(
+            f"{name.removeprefix('shard ')} at {done / self._each:.0%}" for name, done in running
+        )
+        ended = len(self._counts) - len(running)
+        return f"{self._shards} shards ({ended} ended{f'; {shares}' if shares else ''})"
+
+
+def _sum(counts: dict[int, Count] | dict[str, Count]) -> Count:
+    parts = counts.values()
+    return Count(sum(one.done for one in parts), sum(one.divergences for one in parts))
+
+
+def _duration(seconds: float) -> str:
+    """Seconds in words of two units at most: 48 s, 3 min 20 s, 2 h 5 min."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"

@@ -19,6 +19,7 @@ def sample_shard(folder: str, progress: Callable[[str], None]) -> str:
     if not (place / DRAWS).exists():
         keep_compiled_code()
         code, target, settings, starts = read_target(place)
-        draws = sample(code, target, starts, settings, place, Watch(settings, progress))
+        watch = Watch(lambda count: progress(count.text()))
+        draws = sample(code, target, starts, settings, place, watch)
         write_arrays(place / DRAWS, {"u": draws.u, **draws.statistics})
     return str(place / DRAWS)

@@ -31,7 +31,8 @@ class Band:
     """A curve at the times ``t`` (N,) in s: value, standard error, and the ends of its 95 % interval.
 
     ``error``, ``low`` and ``high`` are NaN where the data do not determine the curve. J and f end where the
-    model clips them; their error is that without the clip. Parameters on a bound count as known.
+    model clips them; their error is that without the clip. Parameters on a bound count as known. A band of
+    draws has their median for a value and ``inner_low`` and ``inner_high``, the ends of the 68 % interval, too.
     """
 
     name: str
@@ -41,6 +42,8 @@ class Band:
     error: np.ndarray
     low: np.ndarray
     high: np.ndarray
+    inner_low: np.ndarray | None = None
+    inner_high: np.ndarray | None = None
 
 
 def curve_bands(around: Neighbourhood, width: np.ndarray, quantile: float) -> tuple[Band, ...]:
@@ -60,7 +63,12 @@ def _band(name: str, around: Neighbourhood, width: np.ndarray, quantile: float, 
     error = np.where(determined(gradient, around, width), around.errors(gradient), np.nan)
     limits = _LIMITS.get(name, _RATE_LIMITS)
     value, low, high = (np.clip(free + side * quantile * error, *limits) for side in (0, -1, 1))
-    return Band(name, _UNITS.get(name, "Å²/s"), t, np.clip(free, *limits), error, low, high)
+    return Band(name, curve_unit(name), t, np.clip(free, *limits), error, low, high)
+
+
+def curve_unit(name: str) -> str:
+    """The unit of a curve."""
+    return _UNITS.get(name, "Å²/s")
 
 
 def determined(gradient: np.ndarray, around: Neighbourhood, width: np.ndarray) -> np.ndarray:

@@ -28,12 +28,13 @@ from pathlib import Path
 from typing import Any
 
 from heterodyne.data.two_time import TwoTime
-from heterodyne.errors import ConfigError, ParameterError, PluginError, unknown
+from heterodyne.errors import ConfigError, ParameterError, PluginError
 from heterodyne.fitting import fit, labelled
 from heterodyne.io.atomic import as_path, replacing
 from heterodyne.io.results import plain
 from heterodyne.io.writers import write_fit
 from heterodyne.model import Model, create_model
+from heterodyne.parameters import unknown_parameter
 from heterodyne.problem import Bounds, Fixed, names_or_mapping
 from heterodyne.result import Fit
 from heterodyne.scaling import AUTO
@@ -127,7 +128,8 @@ class Comparison:
     def save(self, folder: str | Path, write: Iterable[str] | None = None) -> list[Path]:
         """Write `comparison.json` and `comparison.csv` into ``folder`` and every fit into a folder in it.
 
-        ``write`` names the outputs of every fit, as in `Fit.save`. Returns the paths written; raises what `Fit.save` raises.
+        ``write`` names the outputs of every fit, as in `Fit.save`. Returns the paths written; raises what
+        `Fit.save` raises.
         """
         home = as_path(folder)
         written = [path for name, one in self.fits.items() for path in write_fit(one, home / name, write)]
@@ -171,20 +173,21 @@ def compare(
     start: Mapping[str, float] | None = None,
     bounds: Bounds | None = None,
     tie: Mapping[str, str] | None = None,
+    prior: Mapping[str, Any] | None = None,
     warm_start: Fit | str | Path | None = None,
     progress: Callable[[str], None] | None = None,
     **choices: Any,
 ) -> Comparison:
     """The fits of several models to the same data, with criteria of which to prefer.
 
-    ``fix``, ``start``, ``bounds``, ``tie`` and ``warm_start`` hold where a model has the parameter;
+    ``fix``, ``start``, ``bounds``, ``tie``, ``prior`` and ``warm_start`` hold where a model has the parameter;
     ``choices`` are the other arguments of `heterodyne.fit`. Where ``auto`` shares the contrast for one model,
     it is shared for all. Raises `ConfigError` for fewer than two models or one named twice,
     `ParameterError` for a name that no model has, `PluginError` for an optimizer without a likelihood, and
     what `fit` raises.
     """
     chosen = _models(models)
-    fixed, given = names_or_mapping(fix), (start or {}, bounds or {}, tie or {})
+    fixed, given = names_or_mapping(fix), (start or {}, bounds or {}, prior or {}, tie or {})
     _check_names(chosen, [*fixed, *(name for one in given for name in one), *(tie or {}).values()])
     earlier = None if warm_start is None else earlier_fit(warm_start)
     own = {
@@ -245,17 +248,22 @@ def _check_names(models: Mapping[str, Model], names: Iterable[str]) -> None:
     known = {name for model in models.values() for name in model.parameters}
     for name in names:
         if name not in known:
-            raise ParameterError(unknown("parameter", name, known))
+            raise ParameterError(unknown_parameter(name, known))
 
 
 def _applied(
-    model: Model, fixed: Mapping[str, float | None], start: Mapping, bounds: Mapping, tie: Mapping
+    model: Model,
+    fixed: Mapping[str, float | None],
+    start: Mapping,
+    bounds: Mapping,
+    prior: Mapping,
+    tie: Mapping,
 ) -> dict[str, Any]:
     """The choices that a model's parameters can follow."""
     table = model.parameters
     held = {
         word: {name: value for name, value in choice.items() if name in table}
-        for word, choice in (("fix", fixed), ("start", start), ("bounds", bounds))
+        for word, choice in (("fix", fixed), ("start", start), ("bounds", bounds), ("prior", prior))
     }
     return {**held, "tie": {one: two for one, two in tie.items() if one in table and two in table}}
 

@@ -30,8 +30,8 @@ def curve_names(names: Mapping[str, object]) -> tuple[str, ...]:
     return tuple(curve for curve, parts in CURVES.items() if set(parts) <= set(names))
 
 
-def curve(name: str, values: Mapping[str, float], t: np.ndarray) -> np.ndarray:
-    """The curve at the times ``t`` (N,): J in Å²/s, v in Å/s, f dimensionless."""
+def curve(name: str, values: Mapping[str, float | np.ndarray], t: np.ndarray) -> np.ndarray:
+    """The curve at the times ``t`` (N,): J in Å²/s, v in Å/s, f dimensionless; (n, N) for values (n, 1)."""
     function = {"v": velocity, "f": fraction}.get(name, transport_rate)
     return np.asarray(function(t, *(values[part] for part in CURVES[name])), dtype=float)
 

@@ -28,6 +28,7 @@ def fit(
     start: Mapping[str, float] | None = None,
     bounds: Bounds | None = None,
     tie: Mapping[str, str] | None = None,
+    prior: Mapping[str, Any] | None = None,
     contrast: str | float = "auto",
     offset: str | float = "auto",
     skip_lags: int = 0,
@@ -38,7 +39,8 @@ def fit(
     """The fit of ``model`` to all bins of ``data`` jointly.
 
     ``fix`` maps parameters to values (None: the start value) or lists them; ``start``, ``bounds`` and
-    ``tie`` map parameters; ``contrast`` and ``offset`` are ``auto``, ``individual``, ``shared``,
+    ``tie`` map parameters; ``prior`` maps parameters to priors such as ``"normal:0:0.3"``, which a sampler
+    takes in place of the model's; ``contrast`` and ``offset`` are ``auto``, ``individual``, ``shared``,
     ``fourier:M`` or a number; the ``skip_lags`` lags next to the diagonal are left out; ``options`` are the
     optimizer's. No start value is needed. ``warm_start`` is an earlier result, or the place where one was
     written, of this or of another model: its estimates are the start values of the parameters that it has
@@ -57,6 +59,7 @@ def fit(
         start=start,
         bounds=bounds,
         tie=tie,
+        prior=prior,
         contrast=contrast,
         offset=offset,
         skip_lags=skip_lags,

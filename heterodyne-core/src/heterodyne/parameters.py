@@ -6,29 +6,48 @@ doi 10.1073/pnas.2514216122, SI Eqs. S-77 to S-98; ranges cover the published va
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from numbers import Real
 from types import MappingProxyType
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
 from heterodyne.errors import ParameterError, unknown
 
-Family = Literal["normal", "log-normal", "uniform"]
+Family = Literal["normal", "truncated-normal", "uniform", "log-normal", "half-normal"]
+NO_NUMBERS = "a uniform prior takes no numbers: its range is that of the bounds"
+
+
+def _is_finite(value: object) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
 
 
 @dataclass(frozen=True, slots=True)
 class Prior:
     """A prior density of one parameter, truncated to the parameter's bounds.
 
-    ``location`` and ``width`` are mean and standard deviation (``normal``), the same of the natural
-    logarithm (``log-normal``), and unused for ``uniform``. With ``per_duration`` the width is divided
-    by the observed duration in seconds.
+    ``location`` and ``width`` are mean and standard deviation (``normal``, and ``truncated-normal``, which is
+    the same here), the same of the natural logarithm (``log-normal``), where the density begins and the width
+    of the normal density of which it is half (``half-normal``), and unused for ``uniform``. With
+    ``per_duration`` the width is divided by the observed duration in seconds. Raises `ParameterError` for
+    another family, a location that is no number, and a width that is not positive.
     """
 
     family: Family = "uniform"
     location: float = 0.0
     width: float = 1.0
     per_duration: bool = False
+
+    def __post_init__(self) -> None:
+        if self.family not in get_args(Family):
+            raise ParameterError(unknown("family of priors", self.family, get_args(Family)))
+        if not _is_finite(self.location):
+            raise ParameterError(f"the location of a prior must be a number, not {self.location!r}")
+        if not _is_finite(self.width) or self.width <= 0.0:
+            raise ParameterError(f"the width of a prior must be positive, not {self.width!r}")
+        if self.family == "uniform" and (self.location, self.width) != (0.0, 1.0):
+            raise ParameterError(NO_NUMBERS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +109,7 @@ class ParameterTable(Mapping[str, Parameter]):
         try:
             return self._rows[name]
         except KeyError:
-            raise ParameterError(unknown("parameter", name, self._rows)) from None
+            raise ParameterError(unknown_parameter(name, self._rows)) from None
 
     def __contains__(self, name: object) -> bool:
         return name in self._rows
@@ -171,3 +190,13 @@ SCALING = ParameterTable(
     )
 )
 """Contrast and offset, one pair per bin: solved inside the fit, never started."""
+
+
+def unknown_parameter(name: str, known: Iterable[str]) -> str:
+    """The line for a name that is no parameter of a model."""
+    if name in SCALING:
+        return (
+            f"{name!r} is no parameter of a model: every bin has its own, solved or integrated out; "
+            f"{name} itself can be held at a value ({name}: VALUE, --{name} VALUE)"
+        )
+    return unknown("parameter", name, known)

@@ -15,6 +15,7 @@ from heterodyne.data.two_time import TwoTime
 from heterodyne.errors import ConfigError, DataError, ParameterError
 from heterodyne.model import Model
 from heterodyne.parameters import ParameterTable
+from heterodyne.priors import with_priors
 from heterodyne.result import Fit
 from heterodyne.scaling import scaling_design, settled
 from heterodyne.warm_start import shared_names, warm_started
@@ -31,7 +32,7 @@ class Problem:
     ``ties`` maps a parameter to the one it equals; ``started`` names the parameters whose start the user
     or an earlier result gave; ``contrast`` and ``offset`` are scaling designs by name
     (`heterodyne.scaling`). ``skip_lags`` is the number of lags next to the diagonal, in frames, that every
-    bin leaves out.
+    bin leaves out. ``priors`` names the parameters whose prior the user gave.
     """
 
     model: Model
@@ -42,6 +43,7 @@ class Problem:
     contrast: str | float = "auto"
     offset: str | float = "auto"
     skip_lags: int = 0
+    priors: frozenset[str] = frozenset()
 
     @property
     def varying(self) -> tuple[str, ...]:
@@ -82,6 +84,7 @@ def create_problem(
     start: Mapping[str, float] | None = None,
     bounds: Bounds | None = None,
     tie: Mapping[str, str] | None = None,
+    prior: Mapping[str, Any] | None = None,
     contrast: str | float = "auto",
     offset: str | float = "auto",
     skip_lags: int = 0,
@@ -90,7 +93,8 @@ def create_problem(
     """The problem these choices state.
 
     ``fix`` maps names to values (None: the start value) or lists names; ``start``, ``bounds`` and ``tie``
-    map names. A start or bounds for a parameter that does not vary by default (f2) frees it; a parameter
+    map names, as does ``prior``, to a `heterodyne.parameters.Prior` or what `heterodyne.priors.as_prior`
+    takes. A start, bounds or a prior for a parameter that does not vary by default (f2) frees it; a parameter
     that another is tied to stays within the bounds of both. Estimates of ``warm_start`` are the start
     values of the parameters that it has too, moved into ``bounds``, where ``start`` gives none.
     Raises `ParameterError` for unknown names, values outside bounds and contradictions, `DataError` for
@@ -100,13 +104,15 @@ def create_problem(
     _check_data(sets, model)
     _check_lags(skip_lags, sets)
     fixed = names_or_mapping(fix)
-    start, bounds, ties = (_mapping(*given) for given in (("start", start), ("bounds", bounds), ("tie", tie)))
-    _check_conflicts(fixed, start, bounds, ties)
+    named = (("start", start), ("bounds", bounds), ("tie", tie), ("prior", prior))
+    start, bounds, ties, priors = (_mapping(*given) for given in named)
+    _check_conflicts(fixed, start, bounds, ties, priors)
     table, warm = model.parameters, ()
     if warm_start is not None:
         table, warm = warm_started(table, warm_start), shared_names(table, warm_start)
     for name, limits in bounds.items():
         table = _bounded(table, name, *_limits(name, limits))
+    table = with_priors(table, priors)
     for name, value in start.items():
         table = _started(table, name, _number(f"start of {name!r}", value))
     for name, value in fixed.items():
@@ -114,7 +120,15 @@ def create_problem(
     for name, source in ties.items():
         table = _tied(table, name, source, ties, source in start)
     problem = Problem(
-        model, sets, table, MappingProxyType(ties), frozenset((*start, *warm)), contrast, offset, skip_lags
+        model,
+        sets,
+        table,
+        MappingProxyType(ties),
+        frozenset((*start, *warm)),
+        contrast,
+        offset,
+        skip_lags,
+        frozenset(priors),
     )
     if not problem.varying:
         raise ParameterError(f"every parameter of {model.name!r} is fixed or tied: nothing is left to fit")
@@ -232,13 +246,13 @@ def _check_lags(skip_lags: object, sets: tuple[TwoTime, ...]) -> None:
         raise ConfigError(f"skip_lags={skip_lags} leaves too little of {fewest} frames: at most {fewest - 4}")
 
 
-def _check_conflicts(fixed: Mapping, start: Mapping, bounds: Mapping, ties: Mapping) -> None:
+def _check_conflicts(fixed: Mapping, start: Mapping, bounds: Mapping, ties: Mapping, priors: Mapping) -> None:
     for name in fixed:
-        for other, word in ((start, "a start value"), (ties, "a tie")):
+        for other, word in ((start, "a start value"), (ties, "a tie"), (priors, "a prior")):
             if name in other:
                 raise ParameterError(f"parameter {name!r} is fixed and has {word}: give one of the two")
     for name in ties:
-        for other, word in ((start, "a start value"), (bounds, "bounds")):
+        for other, word in ((start, "a start value"), (bounds, "bounds"), (priors, "a prior")):
             if name in other:
                 raise ParameterError(f"parameter {name!r} is tied and has {word}: give one of the two")
 

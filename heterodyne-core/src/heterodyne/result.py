@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from heterodyne.identifiability import STRONG, strong_correlations
+from heterodyne.tables import table
 
 if TYPE_CHECKING:
     from heterodyne.bands import Band
@@ -109,7 +110,9 @@ class Fit:
 
     def report(self) -> str:
         """The result as text, in the form of lmfit's fit reports."""
-        parts = (_head, _variables, _identifiability, _profiles, _scaling, _correlations)
+        parts = (
+            *(_head, _variables, _identifiability, _diagnostics, _profiles, _scaling, _correlations),
+        )
         return "\n".join(line for part in parts for line in part(self))
 
     def save(self, folder: str | Path, write: Iterable[str] | None = None) -> list[Path]:
@@ -145,16 +148,28 @@ def _text(value: Any) -> str:
 
 def _variables(fit: Fit) -> list[str]:
     width = max(len(row.name) for row in fit.estimates) + 1
-    return ["[[Variables]]", *(f"    {row.name + ':':<{width}} {_estimate(row)}" for row in fit.estimates)]
+    intervals = {name: _interval(fit, name) for name in fit.statistics.get("quantiles", ())}
+    about = " median +/- standard deviation [95 % interval]" if intervals else ""
+    lines = [f"    {row.name + ':':<{width}} {_estimate(row, intervals.get(row.name))}" for row in fit.estimates]
+    return [f"[[Variables]]{about}", *lines]
 
 
-def _estimate(row: Estimate) -> str:
+def _interval(fit: Fit, name: str) -> str:
+    """The 95 % interval of draws of a parameter."""
+    ends = dict(zip(fit.statistics["levels"], fit.statistics["quantiles"][name], strict=True))
+    return f"[{ends[0.025]:.6g}, {ends[0.975]:.6g}]"
+
+
+def _estimate(row: Estimate, interval: str | None = None) -> str:
     value, unit = f"{row.value:.8g}", "" if row.unit == "1" else f" {row.unit}"
     if not row.vary:
         return f"{value}{unit} ({row.status})"
     if not np.isfinite(row.error):
         return f"{value}{unit} ({row.status}, no error bar) (init = {row.start:.6g})"
     relative = f" ({abs(row.error / row.value):.2%})" if row.value else ""
+    if interval is not None:
+        note = f" ({row.status})" if row.status != "determined" else ""
+        return f"{value} +/- {row.error:.4g}{relative}{unit} {interval}{note}"
     return f"{value} +/- {row.error:.4g}{relative}{unit} (init = {row.start:.6g})"
 
 
@@ -163,10 +178,34 @@ def _identifiability(fit: Fit) -> list[str]:
     known = fit.identifiability
     words = [row["words"] for row in known.get("findings", ())]
     words += [known["held"]["words"]] if "held" in known else []
+    if "prior_only" in known:
+        lines = [line for text in known["prior_only"] for line in _wrapped(text)]
+        return [f"[[Identifiability]] {len(lines) or 'no'} directions that only the prior determines", *lines]
     if "rank" not in known or "names" not in known:
         return []
     head = f"[[Identifiability]] {known['rank']} of {len(known['names'])} directions are determined"
     return [head, *(line for text in words for line in _wrapped(text))]
+
+
+def _diagnostics(fit: Fit) -> list[str]:
+    """What samplers say of every parameter's chains, the worst of all shards; nothing for other optimizers."""
+    found = fit.statistics.get("diagnostics")
+    if not found:
+        return []
+    names, learnt = list(found[0]["rhat"]), fit.identifiability["learnt"]
+    rows = [
+        (
+            name,
+            f"{max(one['rhat'][name] for one in found):.4f}",
+            *(f"{min(one[key][name] for one in found):.0f}" for key in ("ess_bulk", "ess_tail")),
+            f"{learnt[name]:.1%}",
+        )
+        for name in names
+    ]
+    header = ("parameter", "R-hat", "bulk ESS", "tail ESS", "learnt")
+    about = "learnt is the part of the prior variance that the data have taken away"
+    lines = table(header, rows).splitlines()
+    return [f"[[Diagnostics]] {about}", *(f"    {line}" for line in lines)]
 
 
 def _wrapped(text: str) -> list[str]:

@@ -1,12 +1,12 @@
 """Structure of residuals over lag and age, against errors that know which elements share frames.
 
-The mean residual of a cell of pairs is a sum g = Σ W r z / σ², z = 1 in the cell. The cells are the lag bins
-and, for age, thirds of the ages within a lag bin. What has been taken out of g is known: g is also the sum
-with z̃ = z - X c, the part of z beyond X, which is the tangent space of parameters, contrasts and offsets, and
-for age the lag bins too. So the variance of g is the kernel-weighted sum over pairs that share frames
-(`heterodyne.covariance`) of the scores r z̃: noise that is correlated between elements widens the errors and
-does not count as structure. The residual in these scores is taken less its mean in the cell, because what is
-found must not widen its own error. Then
+The mean residual of a cell of pairs is a sum g = Σ W r z / σ². Over lag the cells are the lag bins, z = 1 inside.
+Over age they are thirds of the ages within a lag bin, and z is less its mean at every lag, so that it does
+not see what depends on lag alone. The fit leaves no residual in the tangent space T of parameters, contrasts and
+offsets: g is also the sum with z - T c, the part of z beyond T. So the variance of g is the kernel-weighted sum
+over pairs that share frames (`heterodyne.covariance`) of the scores r (z - T c): noise that is correlated between
+elements widens the errors and does not count as structure. The residual in these scores is taken less its
+cells, because what is found must not widen its own error. Then
 
     χ² = Σ g² / var(g) over the cells of all bins,
 
@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+from scipy.linalg import block_diag
 from scipy.special import fdtrc
 
 from heterodyne.covariance import ClusterScores, bandwidth_of, degrees_of_freedom
@@ -29,10 +30,12 @@ from heterodyne.covariance import ClusterScores, bandwidth_of, degrees_of_freedo
 BLOCKS = 128
 """Blocks of frames along a side at most."""
 
-LEVEL = 1e-3
+LEVEL = 0.01
 """Structure is reported where noise alone would show as much less often than this."""
 
-_AGES = 3
+AGES = 3
+"""Parts into which the ages are divided."""
+
 _FLAT = 1e-8  # eigenvalues of correlation matrices below this are rounding
 _TAKEN = 1e-6  # of a cell's own variance: with less than this left, its mean has been taken out
 
@@ -58,6 +61,17 @@ class BinBlocks(NamedTuple):
     residual: np.ndarray
     weight: np.ndarray
     tangent: np.ndarray
+
+    def lag_cells(self) -> np.ndarray:
+        """z of the lag bins but the last, (K - 1, 1, 1, 1)."""
+        return np.ones((len(self.weight) - 1, 1, 1, 1))
+
+    def age_cells(self) -> np.ndarray:
+        """z of the thirds of ages within the lag bins but the last, (K - 1, 3, n, n)."""
+        number, weight = np.arange(self.weight.shape[1]), self.weight[:-1]
+        ages = (number[:, None] + number) * AGES // (2 * len(number)) == np.arange(AGES)[:, None, None]
+        means = [_lag_means(weight * age, weight) for age in ages]
+        return ages - np.stack(means, axis=1)
 
 
 @dataclass(frozen=True)
@@ -112,87 +126,65 @@ def residual_structure(
 
     ``grains`` are the frames per block of every cluster; the bandwidth is at least ``fewest`` frames.
     """
-    scores = {
-        over_age: [_cluster_scores([bins[b] for b in members], over_age) for members in clusters]
-        for over_age in (False, True)
-    }
-    bandwidth = bandwidth_of([one.frames for one in scores[True]], fewest, grains)
-    widths = [max(round(bandwidth / grain), 1) for grain in grains]
-    frames = min(one.frames.shape[1] * grain for one, grain in zip(scores[True], grains, strict=True))
-    dof = {False: degrees_of_freedom(frames, bandwidth)}
-    dof[True] = max(degrees_of_freedom(frames // _AGES, bandwidth) - 1.0, 1.0)
-    checks, rows = [], []
-    for over_age, of_clusters in scores.items():
-        fit = _projection(bins, over_age)
+    cells = [[one.lag_cells() for one in bins], [one.age_cells() for one in bins]]
+    scores = [
+        [_cluster_scores([bins[b] for b in members], [of[b] for b in members]) for members in clusters]
+        for of in cells
+    ]
+    bandwidth = bandwidth_of([one.frames for one in scores[1]], fewest, grains)
+    frames = min(one.frames.shape[1] * grain for one, grain in zip(scores[1], grains, strict=True))
+    found, rows = [], []
+    for parts, of, by_cluster in zip((1, AGES), cells, scores, strict=True):
+        fit = _projection(bins, of)
         variance = np.zeros_like(fit.variance)
-        for members, one, width in zip(clusters, of_clusters, widths, strict=True):
-            loading = _loading(fit, bins, members, over_age)
-            variance += loading @ one.meat(width) @ loading.T
-        if over_age:  # the kernel's factor for all frames is in it; means were taken over a third of them
-            variance *= (frames - bandwidth) / (frames - _AGES * bandwidth)
+        for members, one, grain in zip(clusters, by_cluster, grains, strict=True):
+            loading = np.concatenate([-fit.coefficients, *(fit.own[b] for b in members)], axis=1)
+            variance += loading @ one.meat(max(round(bandwidth / grain), 1)) @ loading.T
+        # the kernel's factor for all frames is in it; means were taken over a part of them
+        variance *= max(frames - bandwidth, 1) / max(frames - parts * bandwidth, 1)
         z, correlation = _standardised(fit, variance)
-        checks.append(_check(z, correlation, dof[over_age]))
-        rows.append(tuple(z[own] for own in _places(bins, over_age)))
-    age_z = tuple(row.reshape(-1, _AGES) for row in rows[1])
-    return Structure(*checks, bandwidth, rows[0], age_z)
+        dof = max(degrees_of_freedom(frames // parts, bandwidth) - (parts > 1), 1.0)
+        found.append(_check(z, correlation, dof))
+        rows.append(tuple(z[own.any(axis=1)].reshape(-1, parts) for own in fit.own))
+    return Structure(*found, bandwidth, tuple(row[:, 0] for row in rows[0]), rows[1])
 
 
 class _Projection(NamedTuple):
-    """``sums`` g (F,) of the cells of all bins, their ``variance`` (F, F) for independent elements, ``own``
-    (F,) that without X, and the ``coefficients`` c (F, X)."""
+    """``sums`` g (F,) of the cells of all bins, their ``variance`` (F, F) for independent elements, ``alone`` (F,)
+    that without T, the ``coefficients`` c (F, q), and which cells are whose: ``own`` (F, cells) per bin."""
 
     sums: np.ndarray
     variance: np.ndarray
-    own: np.ndarray
+    alone: np.ndarray
     coefficients: np.ndarray
+    own: list[np.ndarray]
 
 
-def _places(bins: Sequence[BinBlocks], over_age: bool) -> list[np.ndarray]:
-    """The numbers of every bin's cells among those of all bins."""
-    count = [(len(one.residual) - 1) * (_AGES if over_age else 1) for one in bins]
-    return np.split(np.arange(sum(count)), np.cumsum(count)[:-1])
-
-
-def _known(bins: Sequence[BinBlocks], over_age: bool) -> list[np.ndarray]:
-    """The columns of X that belong to one bin alone, for every bin: its lag bins where age is asked for."""
-    fitted = len(bins[0].tangent)
-    return [fitted + own if over_age else own[:0] for own in _places(bins, False)]
-
-
-def _projection(bins: Sequence[BinBlocks], over_age: bool) -> _Projection:
-    places, known = _places(bins, over_age), _known(bins, over_age)
-    cells, columns = places[-1][-1] + 1, len(bins[0].tangent) + sum(map(len, known))
-    sums, own = np.zeros(cells), np.zeros(cells)
-    coupling, hessian = np.zeros((cells, columns)), np.zeros((columns, columns))
-    for one, place, lags in zip(bins, places, known, strict=True):
-        weight, acts = _cells(one.weight), np.flatnonzero(one.tangent.any(axis=(1, 2)))
-        tangent = one.tangent[acts]
-        by_cell = np.array([_cells(one.weight * row) for row in tangent]).reshape(-1, *weight.shape)
-        axis = () if over_age else (-1,)
-        sums[place] = _cells(one.residual).sum(axis=axis).ravel()
-        own[place] = weight.sum(axis=axis).ravel()
-        coupling[np.ix_(place, acts)] = by_cell.sum(axis=axis).reshape(len(acts), -1).T
-        flat = tangent.reshape(len(acts), -1)
+def _projection(bins: Sequence[BinBlocks], cells: Sequence[np.ndarray]) -> _Projection:
+    count, fitted = [of.shape[0] * of.shape[1] for of in cells], len(bins[0].tangent)
+    own = np.split(np.eye(sum(count)), np.cumsum(count)[:-1], axis=1)
+    sums, variance = np.zeros(sum(count)), np.zeros((sum(count), sum(count)))
+    coupling, hessian = np.zeros((sum(count), fitted)), np.zeros((fitted, fitted))
+    for one, of, place in zip(bins, cells, own, strict=True):
+        acts = np.flatnonzero(one.tangent.any(axis=(1, 2)))
+        flat = one.tangent[acts].reshape(len(acts), -1)
+        sums += place @ _sum(one.residual[:-1, None] * of).ravel()
+        variance += place @ block_diag(*_cell_gram(one.weight, of)) @ place.T
+        weighted = (one.weight[:-1, None] * of).reshape(place.shape[1], -1)
+        coupling[:, acts] += place @ (weighted @ flat.T)
         hessian[np.ix_(acts, acts)] += (flat * one.weight.sum(axis=0).ravel()) @ flat.T
-        if over_age:
-            coupling[place, np.repeat(lags, _AGES)] = weight.ravel()
-            hessian[lags, lags] = weight.sum(axis=-1)
-            hessian[np.ix_(acts, lags)] = by_cell.sum(axis=-1)
-            hessian[np.ix_(lags, acts)] = by_cell.sum(axis=-1).T
     coefficients = coupling @ _inverse(hessian)
-    return _Projection(sums, np.diag(own) - coefficients @ coupling.T, own, coefficients)
+    return _Projection(sums, variance - coefficients @ coupling.T, np.diag(variance), coefficients, own)
 
 
-def _cells(values: np.ndarray) -> np.ndarray:
-    """Sums of values (K, n, n) over lag bins and ages, (K - 1, ages), without the longest lags."""
-    ages = _ages(values.shape[1]).ravel()
-    return np.array([np.bincount(ages, row.ravel(), _AGES) for row in values[:-1]]).reshape(-1, _AGES)
+def _cell_gram(weight: np.ndarray, cells: np.ndarray) -> np.ndarray:
+    """Σ W z z' / σ² over the cells of each lag bin, (K - 1, cells, cells)."""
+    flat = np.broadcast_to(cells, (*cells.shape[:2], *weight.shape[1:])).reshape(*cells.shape[:2], -1)
+    return np.einsum("kai,ki,kbi->kab", flat, weight[:-1].reshape(len(flat), -1), flat, optimize=True)
 
 
-def _ages(blocks: int) -> np.ndarray:
-    """The age of every pair of blocks (n, n), 0 to 2, by the mean of their numbers."""
-    number = np.arange(blocks)
-    return (number[:, None] + number) * _AGES // (2 * blocks)
+def _sum(values: np.ndarray) -> np.ndarray:
+    return values.sum(axis=(-2, -1))
 
 
 def _inverse(matrix: np.ndarray) -> np.ndarray:
@@ -202,61 +194,56 @@ def _inverse(matrix: np.ndarray) -> np.ndarray:
     return np.linalg.pinv(matrix / np.outer(size, size), _FLAT, hermitian=True) / np.outer(size, size)
 
 
-def _cluster_scores(bins: Sequence[BinBlocks], over_age: bool) -> ClusterScores:
-    """The scores of bins with the same speckle: of the tangent space added up, then bin by bin of the lag
-    bins, where age is asked for, and of the cells."""
-    tangent, cells = np.zeros_like(bins[0].tangent), []
-    for one in bins:
-        left = _centred(one, over_age)
+def _cluster_scores(bins: Sequence[BinBlocks], cells: Sequence[np.ndarray]) -> ClusterScores:
+    """The scores of bins with the same speckle: of the tangent space added up, of the cells bin by bin."""
+    tangent, rows = np.zeros_like(bins[0].tangent), []
+    for one, of in zip(bins, cells, strict=True):
+        left = _centred(one, of)
         tangent += left.sum(axis=0) * one.tangent
-        cells.append(left[:-1])
-        if over_age:
-            ages = _ages(left.shape[1]) == np.arange(_AGES)[:, None, None]
-            cells.append((left[:-1, None] * ages).reshape(-1, *left.shape[1:]))
-    upper = np.concatenate([tangent, *cells])
+        rows.append((left[:-1, None] * of).reshape(-1, *left.shape[1:]))
+    upper = np.concatenate([tangent, *rows])
     both = upper + upper.transpose(0, 2, 1)
     return ClusterScores(both.sum(axis=2), both, 1)
 
 
-def _centred(one: BinBlocks, over_age: bool) -> np.ndarray:
-    """Σ W r' / σ² (K, n, n), r' the residual less its mean in every lag bin, or in every cell of age."""
-    means = _mean(one.residual.sum(axis=(1, 2)), one.weight.sum(axis=(1, 2)))[:, None, None]
-    if over_age:
-        by_age = _mean(_cells(one.residual), _cells(one.weight))[:, _ages(one.residual.shape[1])]
-        means = np.concatenate([by_age, np.broadcast_to(means[-1:], by_age[:1].shape)])
-    return one.residual - one.weight * means
+def _centred(one: BinBlocks, cells: np.ndarray) -> np.ndarray:
+    """Σ W r' / σ² (K, n, n), r' the residual less its cells; over age also less its mean at every lag."""
+    left = one.residual.copy()
+    left[-1] -= one.weight[-1] * _mean(_sum(one.residual[-1]), _sum(one.weight[-1]))
+    if cells.shape[1] > 1:
+        left[:-1] -= one.weight[:-1] * _lag_means(one.residual[:-1], one.weight[:-1])
+    for k, gram in enumerate(_cell_gram(one.weight, cells)):
+        means = _inverse(gram) @ _sum(left[k] * cells[k])
+        left[k] -= one.weight[k] * np.tensordot(means, cells[k], axes=1)
+    return left
+
+
+def _lag_means(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Σ values / Σ weights over the pairs of blocks equally far apart, (K, n, n), for rows (K, n, n)."""
+    number = np.arange(values.shape[-1])
+    apart = np.abs(number - number[:, None])
+    sums = [np.array([np.bincount(apart.ravel(), row.ravel()) for row in of]) for of in (values, weights)]
+    return _mean(*sums)[:, apart]
 
 
 def _mean(sums: np.ndarray, weights: np.ndarray) -> np.ndarray:
     return np.divide(sums, weights, out=np.zeros_like(sums), where=weights > 0)
 
 
-def _loading(
-    fit: _Projection, bins: Sequence[BinBlocks], members: Sequence[int], over_age: bool
-) -> np.ndarray:
-    """What the scores of a cluster, as `_cluster_scores` orders them, do to the cells of all bins (F, rows)."""
-    places, known = _places(bins, over_age), _known(bins, over_age)
-    cells, fitted = np.eye(len(fit.sums)), len(bins[0].tangent)
-    parts = [-fit.coefficients[:, :fitted]]
-    for b in members:
-        parts += [-fit.coefficients[:, known[b]], cells[:, places[b]]]
-    return np.concatenate(parts, axis=1)
-
-
 def _standardised(fit: _Projection, variance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """g over its standard error (F,), NaN where nothing is left of it, and the correlation matrix."""
-    raised = _raised(variance, fit.variance)
-    size = np.sqrt(np.maximum(np.diag(raised), 0.0))
-    seen = np.diag(fit.variance) > _TAKEN * fit.own
-    size = np.where(seen & (size > 0.0), size, np.nan)
-    return fit.sums / size, raised / np.outer(size, size)
+    """g over its standard error (F,), NaN where nothing is left of it, and the correlation matrix of the rest."""
+    seen = np.flatnonzero(np.diag(fit.variance) > _TAKEN * fit.alone)
+    raised = _raised(variance[np.ix_(seen, seen)], fit.variance[np.ix_(seen, seen)])
+    size, z = np.sqrt(np.diag(raised)), np.full(len(fit.sums), np.nan)
+    z[seen] = fit.sums[seen] / size
+    return z, raised / np.outer(size, size)
 
 
 def _raised(variance: np.ndarray, least: np.ndarray) -> np.ndarray:
     """The variance matrix, nowhere below ``least``, that of independent elements."""
-    size = np.sqrt(np.maximum(np.diag(least), np.finfo(float).tiny))
+    size = np.sqrt(np.diag(least))
     values, vectors = np.linalg.eigh(least / np.outer(size, size))
-    keep = values > _FLAT * max(values[-1], _FLAT)
+    keep = values > _FLAT * max(values[-1:], default=0.0)
     root = vectors[:, keep] * np.sqrt(values[keep])
     back = (vectors[:, keep] / np.sqrt(values[keep])).T / size
     inner, directions = np.linalg.eigh(back @ variance @ back.T)
@@ -265,10 +252,9 @@ def _raised(variance: np.ndarray, least: np.ndarray) -> np.ndarray:
 
 
 def _check(z: np.ndarray, correlation: np.ndarray, dof: float) -> Check:
-    seen = np.isfinite(z)
-    cells = int(seen.sum())
+    cells = len(correlation)
     if not cells:
         return Check(0.0, 0, 1.0)
-    chi2 = float(np.sum(z[seen] ** 2))
-    spread = cells**2 / float(np.sum(correlation[np.ix_(seen, seen)] ** 2))
+    chi2 = float(np.nansum(z**2))
+    spread = cells**2 / float(np.sum(correlation**2))
     return Check(chi2, cells, float(fdtrc(spread, dof, chi2 / cells)))

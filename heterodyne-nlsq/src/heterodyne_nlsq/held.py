@@ -15,10 +15,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from heterodyne.errors import ConfigError
 from heterodyne.identifiability import Spectrum, spectrum
 from heterodyne.normal_equations import NormalEquations
 from heterodyne.objective import Objective
 from heterodyne.parameters import Parameter
+from heterodyne.problem import Problem
 from heterodyne_nlsq.outcome import AtSolution
 from heterodyne_nlsq.trust_region import Solution, Tolerances, minimise
 
@@ -36,6 +38,16 @@ class LostSpace(NamedTuple):
     scaled: np.ndarray
     steps: np.ndarray
     rows: np.ndarray
+
+
+def check_priors(problem: Problem, held: bool) -> None:
+    """Raise `ConfigError` where the user gave priors that nothing would use."""
+    if problem.priors and not held:
+        names = ", ".join(sorted(problem.priors))
+        raise ConfigError(
+            f"least squares has no use for priors (given for {names}): sample with --optimizer cmc, or hold what "
+            "the data leave open at them with --hold-at-prior"
+        )
 
 
 def hold_undetermined(
@@ -90,6 +102,8 @@ def _prior_coordinate(row: Parameter, duration: float) -> tuple[float, float]:
     mean = float(np.exp(prior.location)) if prior.family == "log-normal" else prior.location
     width = prior.width * (mean if prior.family == "log-normal" else 1.0)
     width /= duration if prior.per_duration else 1.0
+    if prior.family == "half-normal":
+        mean, width = mean + np.sqrt(2.0 / np.pi) * width, np.sqrt(1.0 - 2.0 / np.pi) * width
     value = float(np.clip(mean, row.low, row.high))
     return (float(np.log(value)), width / value) if is_log else (value, width)
 

@@ -15,7 +15,7 @@ from heterodyne.problem import Problem
 from heterodyne.result import Fit
 from heterodyne_nlsq.finite_bins import bin_warnings, fit_averaged
 from heterodyne_nlsq.global_search import with_global_search
-from heterodyne_nlsq.held import hold_undetermined
+from heterodyne_nlsq.held import check_priors, hold_undetermined
 from heterodyne_nlsq.outcome import create_fit, judged, residual_noise
 from heterodyne_nlsq.profile import check_profiled, fit_with_profiles
 from heterodyne_nlsq.scaling_choice import shared_where_unknown
@@ -31,6 +31,7 @@ def fit(problem: Problem, options: Mapping[str, Any], progress: Callable[[str], 
     """The least-squares fit of a problem."""
     began = perf_counter()
     check_profiled(problem, options["profile"])
+    check_priors(problem, options["hold_at_prior"])
     choice = choose(problem, options["strategy"], options["memory"])
     progress(f"{choice.name}: {choice.reason}")
     objective = create_objective(problem, read(problem, choice))

@@ -96,7 +96,10 @@ def _around_prior(row: Parameter, u: float, duration: float) -> float:
     if row.prior.family == "uniform":
         return 0.5 * (row.low + row.high) + 0.45 * u * (row.high - row.low)
     width = row.prior.width / (duration if row.prior.per_duration else 1.0)
-    return row.prior.location + 0.5 * u * width
+    if row.prior.family == "half-normal":
+        return row.prior.location + 0.25 * (1.0 + u) * width
+    point = row.prior.location + 0.5 * u * width
+    return float(np.exp(point)) if row.prior.family == "log-normal" else point
 
 
 def exchanged_point(objective: Objective, u: np.ndarray) -> np.ndarray | None:

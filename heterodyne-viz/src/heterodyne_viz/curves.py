@@ -1,4 +1,4 @@
-"""The figure of the derived curves: J(t), v(t) and f(t) with their 95 % bands.
+"""The figure of the derived curves: J(t), v(t) and f(t) with their 95 % bands, those of draws with 68 % too.
 
 A curve that the data do not determine is drawn dotted and without a band.
 """
@@ -47,9 +47,11 @@ def _draw(axes: Axes, band: Band) -> None:
     known = np.isfinite(band.error)
     axes.plot(band.t, np.where(known, band.value, np.nan), color="tab:blue")
     axes.fill_between(band.t, band.low, band.high, color="tab:blue", alpha=0.25, linewidth=0)
+    if band.inner_low is not None and band.inner_high is not None:
+        axes.fill_between(band.t, band.inner_low, band.inner_high, color="tab:blue", alpha=0.3, linewidth=0)
     if not known.all():
-        axes.plot(band.t, np.where(known, np.nan, band.value), ":", color="0.5")
-        axes.text(0.98, 0.9, "dotted: undetermined", transform=axes.transAxes, ha="right", va="top")
+        axes.plot(band.t, np.where(known, np.nan, band.value), ":", color="0.5", label="undetermined")
+        axes.legend(fontsize=_SMALL, frameon=False)
     shown = np.concatenate([band.value, band.low[known], band.high[known]])
     room = _ROOM * (shown.max() - shown.min()) or 0.1 * abs(shown.max()) or 1.0
     axes.set_ylim(shown.min() - room, shown.max() + room)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from heterodyne.errors import ConfigError
+from heterodyne_cli.checkpoint import kept_until_done, with_checkpoint
 from heterodyne_cli.flags import check_owner
 from heterodyne_cli.output import progress
 from heterodyne_cli.selection import Age, Dt, Frames, Loader, Phi, Q, given, load_with
@@ -28,7 +29,9 @@ if TYPE_CHECKING:
 
 _MODEL, _OUTPUT = "Model", "Output"
 _NOT_CONVERGED = 3
-_CHOICES = ("optimizer", "fix", "start", "bounds", "tie", "contrast", "offset", "skip_lags", "warm_start")
+_CHOICES = (
+    *("optimizer", "fix", "start", "bounds", "tie", "prior", "contrast", "offset", "skip_lags", "warm_start"),
+)
 
 Files = Annotated[list[str] | None, typer.Argument(metavar="DATA", help="Files, fitted jointly.")]
 ConfigFile = Annotated[
@@ -83,6 +86,15 @@ Tie = Annotated[
     list[str] | None,
     typer.Option(metavar="A=B", help="Keep parameter A equal to B. Repeatable.", rich_help_panel=_MODEL),
 ]
+PriorOf = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME=FAMILY:LOCATION:WIDTH",
+        help="Prior of a parameter, for a sampler: normal, truncated-normal, log-normal, half-normal, or "
+        "NAME=uniform. Repeatable.",
+        rich_help_panel=_MODEL,
+    ),
+]
 Design = Annotated[
     str | None,
     typer.Option(
@@ -102,7 +114,7 @@ Write = Annotated[
     list[str] | None,
     typer.Option(
         metavar="NAME,...",
-        help="What to write into the folder (default json,npz,profiles).",
+        help="What to write into the folder (default json,npz,profiles, and posterior by cmc).",
         rich_help_panel=_OUTPUT,
     ),
 ]
@@ -139,6 +151,7 @@ def fit(
     start: Start = None,
     bounds: Bounds = None,
     tie: Tie = None,
+    prior: PriorOf = None,
     contrast: Design = None,
     offset: Design = None,
     skip_lags: SkipLags = None,
@@ -157,13 +170,16 @@ def fit(
     Exit status: 0 converged, 1 input rejected, 2 wrong command line, 3 not converged.
     """
     chosen = given(data=data, q=q, phi=phi, frames=frames, dt=dt, age=age, loader=loader)
-    chosen |= given(model=model, optimizer=optimizer, fix=fix, start=start, bounds=bounds, tie=tie)
+    chosen |= given(
+        model=model, optimizer=optimizer, fix=fix, start=start, bounds=bounds, tie=tie, prior=prior
+    )
     chosen |= given(compare=compare, by=by, warm_start=None if warm_start is None else str(warm_start))
     chosen |= given(contrast=contrast, offset=offset, skip_lags=skip_lags, write=write, output=output)
-    settings = _settings(config, {**chosen, "options": dict(options)})
-    with progress(quiet) as say:
-        result = _fitted(settings, context.obj.arguments, say)
-    written = [] if settings.output is None else result.save(settings.output, settings.write)
+    settings, checkpoint = with_checkpoint(_settings(config, {**chosen, "options": dict(options)}))
+    with kept_until_done(checkpoint):
+        with progress(quiet) as say:
+            result = _fitted(settings, context.obj.arguments, say)
+        written = [] if settings.output is None else result.save(settings.output, settings.write)
     _show(result, written, json, quiet)
     if not result.success:
         raise typer.Exit(_NOT_CONVERGED)
@@ -198,7 +214,7 @@ def _settings(file: Path | None, chosen: Mapping[str, Any]) -> FitConfig:
     """File and command line joined, every name in them checked, and the folder that is to be written."""
     from heterodyne.config.files import read_config
     from heterodyne.config.schema import FitConfig, check_names, create_config
-    from heterodyne.io.writers import check_folder, find_writers
+    from heterodyne.io.writers import check_folder, default_outputs, find_writers
 
     base = FitConfig() if file is None else read_config(file)
     settings = base.overridden(create_config(chosen, "command line"))
@@ -210,9 +226,10 @@ def _settings(file: Path | None, chosen: Mapping[str, Any]) -> FitConfig:
         )
     if settings.output is not None:
         check_folder(Path(settings.output))
-        for record in find_writers(settings.write):
+        named = default_outputs(settings.optimizer) if settings.write is None else settings.write
+        for record in find_writers(named):
             record.resolve()  # one that cannot be loaded must not cost a fit
-    elif settings.write and "write" in settings.model_fields_set:
+    elif settings.write:
         raise ConfigError("there is something to write but no folder for it: add -o DIR")
     return settings
 

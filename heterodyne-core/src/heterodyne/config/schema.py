@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
     BaseModel,
@@ -22,7 +22,10 @@ from pydantic import (
 
 from heterodyne.errors import ConfigError, ParameterError, unknown
 from heterodyne.io.writers import default_outputs, find_writers
+from heterodyne.parameters import Family, unknown_parameter
 from heterodyne.plugins.manager import manager, optimizer_record, resolve
+from heterodyne.plugins.records import OptimizerRecord, Record
+from heterodyne.priors import as_prior
 
 
 def as_number(value: Any) -> float:
@@ -109,6 +112,17 @@ def _design(value: Any) -> str | float:
 _NUMBER = {"type": "number"}
 _TEXT = {"type": "string"}
 _RANGE = {"anyOf": [{"type": "array", "items": _NUMBER, "minItems": 2, "maxItems": 2}, _TEXT]}
+_PRIOR = {
+    "type": "object",
+    "properties": {
+        "family": {"enum": list(get_args(Family))},
+        "location": _NUMBER,
+        "width": {"type": "number", "exclusiveMinimum": 0},
+        "per_duration": {"type": "boolean"},
+    },
+    "required": ["family"],
+    "additionalProperties": False,
+}
 
 Number = Annotated[float, PlainValidator(as_number), WithJsonSchema(_NUMBER)]
 Wanted = Annotated[Any, PlainValidator(as_number_or_range), WithJsonSchema({"anyOf": [_NUMBER, _RANGE]})]
@@ -117,6 +131,7 @@ Span = Annotated[Any, PlainValidator(as_range), WithJsonSchema(_RANGE)]
 Frames = Annotated[Any, PlainValidator(as_frames), WithJsonSchema(_RANGE)]
 Held = Annotated[Any, PlainValidator(_number_or_none), WithJsonSchema({"anyOf": [_NUMBER, {"type": "null"}]})]
 Design = Annotated[Any, PlainValidator(_design), WithJsonSchema({"anyOf": [_NUMBER, _TEXT]})]
+PriorOf = Annotated[Any, PlainValidator(as_prior), WithJsonSchema({"anyOf": [_PRIOR, _TEXT]})]
 Name = Annotated[str, Field(min_length=1)]
 Items = BeforeValidator(as_list)
 Names = BeforeValidator(as_names)
@@ -124,10 +139,11 @@ Pairs = BeforeValidator(as_assignments)
 
 _EXCLUSIVE = {"compare": ("model", "by"), "model": ("compare",), "by": ("compare",)}
 _CONTRADICTED = {  # what an override says about a parameter takes away what it contradicts
-    "fix": ("start", "tie"),
+    "fix": ("start", "tie", "prior"),
     "start": ("fix", "tie"),
     "bounds": ("fix", "tie"),
-    "tie": ("fix", "start", "bounds"),
+    "tie": ("fix", "start", "bounds", "prior"),
+    "prior": ("fix", "tie"),
 }
 
 
@@ -164,6 +180,9 @@ class FitConfig(BaseModel):
     start: Annotated[dict[str, Number], Pairs] = Field(default={}, description="start values of parameters")
     bounds: Annotated[dict[str, Span], Pairs] = Field(default={}, description="bounds LO:HI of parameters")
     tie: Annotated[dict[str, str], Pairs] = Field(default={}, description="parameters equal to another one")
+    prior: Annotated[dict[str, PriorOf], Pairs] = Field(
+        default={}, description="priors FAMILY:LOCATION:WIDTH of parameters, for a sampler"
+    )
     contrast: Design = Field(
         default="auto",
         description="auto, individual, shared, fourier:M or a number; auto is decided by the fit",
@@ -221,7 +240,7 @@ def check_names(config: FitConfig) -> None:
     """Raise a `HeterodyneError` for the first name in ``config`` that nothing answers to."""
     if config.loader is not None:
         manager().find("loader", config.loader)
-    find_writers(config.write or ())
+    _check_outputs(config)
     optimizer_record(config.optimizer).complete(config.options)
     for other in _EXCLUSIVE["compare"]:
         if config.compare and config.model_dump(exclude_unset=True).get(other):
@@ -230,7 +249,25 @@ def check_names(config: FitConfig) -> None:
     known = {name for table in tables for name in table}
     for name in _parameter_names(config):
         if name not in known:
-            raise ParameterError(unknown("parameter", name, known))
+            raise ParameterError(unknown_parameter(name, known))
+
+
+def _check_outputs(config: FitConfig) -> None:
+    """Raise for an output that does not exist, and for one that only fits by another optimizer have."""
+    for record in find_writers(config.write or ()):
+        owners = [
+            name for name, one in manager().listing("optimizer").items() if record.name in _outputs_of(one)
+        ]
+        if owners and config.optimizer not in owners:
+            listing = ", ".join(owners)
+            raise ConfigError(
+                f"output {record.name!r} is written of fits by {listing}, not by {config.optimizer}: add "
+                f"--optimizer {owners[0]}, or leave it out"
+            )
+
+
+def _outputs_of(record: Record) -> tuple[str, ...]:
+    return record.outputs if isinstance(record, OptimizerRecord) else ()
 
 
 def effective(config: FitConfig) -> dict[str, Any]:
@@ -245,7 +282,7 @@ def effective(config: FitConfig) -> dict[str, Any]:
 
 
 def _parameter_names(config: FitConfig) -> Iterable[str]:
-    for mapping in (config.fix, config.start, config.bounds, config.tie):
+    for mapping in (config.fix, config.start, config.bounds, config.tie, config.prior):
         yield from mapping
     yield from config.tie.values()
 

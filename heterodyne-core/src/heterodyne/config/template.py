@@ -65,6 +65,7 @@ def _parameter_examples(table: ParameterTable) -> dict[str, Any]:
         "start": {first.name: first.start},
         "bounds": {first.name: f"{first.low:g}:{first.high:g}"},
         "tie": {tied[0]: tied[1]} if tied else {},
+        "prior": {first.name: f"log-normal:{first.prior.location:g}:1"},
     }
 
 

@@ -19,7 +19,7 @@ from queue import Empty, SimpleQueue
 from threading import Event as Flag
 from threading import Thread
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from uuid import uuid4
 
 from heterodyne.errors import ConfigError
@@ -59,7 +59,7 @@ def _connected(address: str | None) -> Iterator[Client]:
     """A client of the scheduler, closed at the end; that the scheduler is lost becomes a `ConfigError`."""
     try:
         from distributed import Client
-        from distributed.comm import CommClosedError
+        from distributed.comm.core import CommClosedError
     except ModuleNotFoundError as error:
         line = "executor 'dask' needs dask.distributed: pip install heterodyne-core[dask]"
         raise ConfigError(f"{line} ({error})") from None
@@ -129,7 +129,7 @@ class _Run:
 
     def outcomes(self) -> list[Outcome]:
         """The outcomes in the order of the tasks, when all are there."""
-        if not self.client.nthreads():
+        if not self._threads():
             address = self.settings.scheduler
             self.on_event(Event("", "progress", 0, f"waiting for the first dask worker of {address}"))
         while self.waiting or self.submitted:
@@ -147,9 +147,11 @@ class _Run:
         if self.settings.workers:
             return self.settings.workers
         widest = max(entry.task.threads for entry in self.entries)
-        return sum(max(1, threads // widest) for threads in self.client.nthreads().values()) or len(
-            self.entries
-        )
+        return sum(max(1, threads // widest) for threads in self._threads()) or len(self.entries)
+
+    def _threads(self) -> list[int]:
+        """The threads of each dask worker."""
+        return list(cast("dict[str, int]", self.client.nthreads()).values())
 
     def _submit(self, entry: _Entry) -> None:
         index = self.entries.index(entry)

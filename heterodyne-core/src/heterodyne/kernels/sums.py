@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,7 @@ import numpy as np
 
 from heterodyne.data.bin import Bin
 from heterodyne.data.tiles import StreamedBin
+from heterodyne.device.cores import available_cores
 from heterodyne.kernels import dense, streamed, structured
 from heterodyne.kernels.elementwise import skipped_sums
 from heterodyne.normal_equations import PairSums, Sums
@@ -33,7 +33,7 @@ def pair_sums(
     if len(bins) == 1 or isinstance(bins[0], StreamedBin):
         rows = [of(one) for one in bins]
     else:
-        with ThreadPoolExecutor(min(len(bins), os.cpu_count() or 1)) as pool:
+        with ThreadPoolExecutor(min(len(bins), available_cores())) as pool:
             rows = list(pool.map(of, bins))
     data = np.array([(one.pairs, one.reference, one.data, one.data2) for one in bins]).T
     return PairSums(*data, **{name: np.stack([getattr(r, name) for r in rows]) for name in Sums._fields})

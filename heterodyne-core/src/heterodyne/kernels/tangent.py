@@ -48,7 +48,8 @@ def block_tangent(
     """
     starts = np.arange(0, frames, grain)
     stops = np.minimum(starts + grain, frames)
-    two = np.stack([starts + (stops - starts) // 4, starts + 3 * (stops - starts) // 4], axis=1)
+    quarter = np.rint((stops - starts - 1) / 4).astype(int)
+    two = np.stack([starts + quarter, stops - 1 - quarter], axis=1)
     chosen = two.ravel() if grain > 1 else starts
     found = np.zeros((1 + len(theta), len(chosen), len(chosen)))
     for weight, q, phi in zip(*nodes.listed(), strict=True):

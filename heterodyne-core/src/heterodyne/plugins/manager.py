@@ -43,6 +43,7 @@ _SUPPLIERS = MappingProxyType(
         ("optimizer", "nlsq"): "heterodyne-nlsq",
         ("optimizer", "cmc"): "heterodyne-cmc",
         ("writer", "figures"): "heterodyne-viz",
+        ("writer", "posterior"): "heterodyne-cmc",
     }
 )
 

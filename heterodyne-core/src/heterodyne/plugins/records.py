@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -14,6 +14,7 @@ from heterodyne.errors import ConfigError, PluginError, unknown
 if TYPE_CHECKING:
     from heterodyne.data.selection import Selection
     from heterodyne.data.two_time import TwoTime
+    from heterodyne.executors.task import Event, Outcome, Task
     from heterodyne.problem import Problem
     from heterodyne.result import Fit
 
@@ -156,7 +157,7 @@ class WriterRecord(Record):
 
 @dataclass(frozen=True)
 class ExecutorRecord(Record):
-    """Where shards run; the target is an `Executor`."""
+    """Where tasks run; the target is an `Executor`."""
 
 
 class Optimizer(Protocol):
@@ -181,6 +182,12 @@ class Writer(Protocol):
 
 
 class Executor(Protocol):
-    """Runs ``task`` on every item and returns the results in order."""
+    """Runs every task in a process of its own and returns their outcomes in the order of the tasks.
 
-    def __call__(self, task: Callable[[Any], Any], items: list[Any]) -> list[Any]: ...
+    ``on_event`` is called with what happens meanwhile, in the thread of the caller. A task that fails has an
+    outcome that says so; what the user can mend in ``settings`` raises a `HeterodyneError`.
+    """
+
+    def __call__(
+        self, tasks: Sequence[Task], settings: Mapping[str, Any], on_event: Callable[[Event], None]
+    ) -> list[Outcome]: ...

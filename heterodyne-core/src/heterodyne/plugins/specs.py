@@ -69,7 +69,7 @@ def heterodyne_writers() -> Iterable[WriterRecord]:
 
 @hookspec
 def heterodyne_executors() -> Iterable[ExecutorRecord]:
-    """Places where shards run; each target is called as ``target(task, items)``.
+    """Places where tasks run; each target is called as ``target(tasks, settings, on_event)``.
 
     Example: ``yield ExecutorRecord("slurm", "one job per shard", "my_package.slurm:run")``
     """

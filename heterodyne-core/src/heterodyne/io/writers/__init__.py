@@ -29,9 +29,9 @@ def default_outputs(optimizer: str) -> tuple[str, ...]:
 def write_fit(fit: Fit, folder: Path, write: Iterable[str] | None) -> list[Path]:
     """Let the named writers write into ``folder``, which is made if need be; returns the paths written.
 
-    None names those of `default_outputs`, of which a fit that was read back has `OUTPUTS` alone. Raises `PluginError` for an unknown writer before anything is written, and `HeterodyneError` where
-    the folder cannot be written. A writer that fails does not keep the others from writing; then
-    `PluginError` names it.
+    None names those of `default_outputs`, of which a fit that was read back has `OUTPUTS` alone. Raises
+    `PluginError` for an unknown writer before anything is written, and `HeterodyneError` where the folder
+    cannot be written. A writer that fails does not keep the others from writing; then `PluginError` names it.
     """
     if write is None:
         write = OUTPUTS if fit.problem is None else default_outputs(fit.optimizer)

@@ -12,6 +12,7 @@ from heterodyne.result import BinScaling, Fit
 
 _PER_PARAMETER = ("value", "error", "error_independent", "low", "high", "start", "vary", "status")
 _PER_CURVE = ("name", "unit", "error", "low", "high")
+_OF_DRAWS = ("inner_low", "inner_high")
 
 
 def write(fit: Fit, folder: Path) -> list[Path]:
@@ -39,6 +40,8 @@ def arrays(fit: Fit) -> dict[str, np.ndarray]:
     found["covariance_names"] = np.array(fit.covariance_names, dtype=str)
     if fit.curves:
         found |= {f"curve_{key}": np.array([getattr(one, key) for one in fit.curves]) for key in _PER_CURVE}
+        inner = [key for key in _OF_DRAWS if getattr(fit.curves[0], key) is not None]
+        found |= {f"curve_{key}": np.array([getattr(one, key) for one in fit.curves]) for key in inner}
         found["curve"], found["curve_t"] = np.array([one.value for one in fit.curves]), fit.curves[0].t
     if fit.problem is not None:
         data = fit.problem.data

@@ -1,0 +1,41 @@
+"""The curves J(t), v(t) and f(t) of the draws: median, standard deviation, and intervals of 68 % and 95 %."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from heterodyne.bands import Band, curve_unit
+from heterodyne.curves import curve, curve_names
+from heterodyne.problem import Problem
+from heterodyne_cmc.posterior import Posterior
+
+LEVELS = (0.025, 0.16, 0.5, 0.84, 0.975)
+"""Quantiles of every result: the median, and the ends of the intervals of 68 % and 95 %."""
+
+_DRAWS = 2000  # at most, evenly out of all: more move a band by less than a line is wide
+_TIMES = 1024  # at once
+
+
+def posterior_bands(problem: Problem, posterior: Posterior) -> tuple[Band, ...]:
+    """The bands of all curves of a model at the frame times of all files, from the draws."""
+    t = np.unique(np.concatenate([data.t for data in problem.data]))
+    draws = posterior.flat[:: -(-len(posterior.flat) // _DRAWS)]
+    moved = dict(zip(posterior.names, draws.T[:, :, None], strict=True))
+    still = {name: row.start for name, row in problem.parameters.items()}
+    values = {name: (still | moved)[problem.ties.get(name, name)] for name in problem.parameters}
+    return tuple(_band(name, values, t) for name in curve_names(values))
+
+
+def _band(name: str, values: Mapping[str, np.ndarray | float], t: np.ndarray) -> Band:
+    blocks = np.split(t, range(_TIMES, len(t), _TIMES))
+    low, inner_low, median, inner_high, high, error = np.hstack(
+        [_summary(np.atleast_2d(curve(name, values, block))) for block in blocks]
+    )
+    return Band(name, curve_unit(name), t, median, error, low, high, inner_low, inner_high)
+
+
+def _summary(rows: np.ndarray) -> np.ndarray:
+    """Quantiles and standard deviation over draws (n, times), (6, times)."""
+    return np.concatenate([np.quantile(rows, LEVELS, axis=0), rows.std(axis=0)[None]])

@@ -1,0 +1,77 @@
+"""Small problems with two unknowns, started at their least-squares solution, and options to sample them with.
+
+No test needs the optimizer `nlsq`: solutions come from Gauss-Newton steps on core's normal equations.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import heterodyne as het
+from heterodyne.data.bin import read_bins
+from heterodyne.device.compilation import keep_compiled_code
+from heterodyne.objective import create_objective
+from heterodyne.plugins.records import OptimizerRecord
+from heterodyne.problem import create_problem
+from heterodyne_cmc.plugin import OPTIONS
+from heterodyne_cmc.sampling import fit
+
+STATIC = {"D0": 3e3, "alpha": 0.2, "D_offset": 0.0}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compiled_code():
+    """What one test compiled, the next one and every worker process load."""
+    keep_compiled_code()
+
+
+def at_solution(problem):
+    """The problem with the least-squares solution nearest to its start values as start values."""
+    objective = create_objective(problem, read_bins(problem.data, problem.skip_lags))
+    x = objective.to_coordinates(problem.column("start"))
+    for _ in range(20):
+        equations = objective.solve(x)[0]
+        x = x - np.linalg.solve(equations.gram, equations.gradient)
+    table = problem.parameters
+    for name, value in zip(problem.varying, objective.to_values(x), strict=True):
+        table = table.updated(name, start=float(value))
+    return replace(problem, parameters=table, started=frozenset(problem.varying))
+
+
+@pytest.fixture(scope="session")
+def solved():
+    """The function `at_solution`."""
+    return at_solution
+
+
+@pytest.fixture(scope="session")
+def static_problem():
+    """A function: the problem of D0 and alpha of simulated static data, at its solution."""
+
+    def make(frames=64, phi=0.0, noise=0.02, seed=0, **choices):
+        data = het.simulate("static", params=STATIC, frames=frames, phi=phi, noise=noise, seed=seed)
+        start = {"D0": STATIC["D0"], "alpha": STATIC["alpha"]}
+        model = choices.pop("model", None) or het.create_model("static")
+        return at_solution(create_problem(data, model, fix={"D_offset": 0.0}, start=start, **choices))
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def complete():
+    """A function: options of the optimizer, complete, a short run unless they say otherwise."""
+    record = OptimizerRecord("cmc", "", "heterodyne_cmc.sampling:fit", OPTIONS)
+
+    def make(**options):
+        return record.complete({"warmup": 200, "draws": 250, "likelihood": "independent", **options})
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def sampled(complete):
+    """A function: the fit of a problem with these options."""
+    return lambda problem, progress=lambda line: None, **options: fit(problem, complete(**options), progress)
