@@ -11,6 +11,7 @@ from importlib.metadata import EntryPoint, entry_points
 import pytest
 
 from heterodyne.config.schema import FitConfig
+from heterodyne.io.writers import OUTPUTS
 from heterodyne.plugins import hookimpl
 from heterodyne.plugins.manager import manager
 
@@ -142,10 +143,11 @@ def test_the_defaults_in_the_help_of_fit_are_true(heterodyne):
     for words in (
         f"(default {config.model})",
         f"(default {config.optimizer})",
-        f"(default {','.join(config.write)})",
+        f"(default {','.join(OUTPUTS)} and what the optimizer adds)",
     ):
         assert words in text
     assert config.contrast == config.offset == "auto"
+    assert config.write is None
 
 
 def test_warnings_made_errors_end_in_one_line(rejected, run_file):

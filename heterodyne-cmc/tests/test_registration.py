@@ -1,20 +1,40 @@
+"""What the distribution offers, and what listing it costs."""
+
 from __future__ import annotations
 
-from importlib import import_module
-from importlib.metadata import distribution
+import subprocess
+import sys
 
-import pytest
+from heterodyne.io.writers import OUTPUTS, default_outputs
+from heterodyne.plugins.manager import manager, optimizer_record
 
-from heterodyne.errors import PluginError
+_LIST = """
+import sys
 from heterodyne.plugins.manager import manager
+record = manager().listing("optimizer")["cmc"]
+record.complete({})
+heavy = {"jax", "numpyro", "arviz", "xarray", "h5netcdf", "numpy", "heterodyne_cmc.sampling"} & set(sys.modules)
+print(sorted(heavy))
+"""
 
 
-def test_the_distribution_imports_and_declares_no_plugin_before_it_samples():
-    assert import_module("heterodyne_cmc").__doc__
-    assert not distribution("heterodyne-cmc").entry_points.select(group="heterodyne")
+def test_the_optimizer_and_the_writer_can_be_resolved():
+    record = optimizer_record("cmc")
+    assert callable(record.resolve())
+    assert callable(manager().find("writer", "posterior").resolve())
 
 
-def test_asking_for_cmc_names_the_install_line_while_nothing_offers_it():
-    assert "cmc" not in manager().listing("optimizer")
-    with pytest.raises(PluginError, match=r"no optimizer named 'cmc'.*pip install heterodyne-cmc"):
-        manager().find("optimizer", "cmc")
+def test_fits_by_cmc_write_their_posterior_by_default():
+    assert default_outputs("cmc") == (*OUTPUTS, "posterior")
+    assert default_outputs("other") == OUTPUTS
+
+
+def test_listing_imports_neither_jax_nor_what_samples():
+    done = subprocess.run([sys.executable, "-c", _LIST], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_every_option_says_what_it_is_and_takes_its_default():
+    for option in optimizer_record("cmc").options:
+        assert option.help
+        assert option.convert(option.default) == option.default

@@ -266,14 +266,15 @@ def test_neighbour_noise_of_tiles_leaves_out_only_neighbours_in_two_tiles():
     assert examine_residuals(model, params, parts, 0.15, 1.0).noise == pytest.approx(expected, rel=5e-3)
 
 
-def test_excerpts_hold_the_same_values_at_fewer_pairs(monkeypatch):
-    monkeypatch.setattr("heterodyne.data.excerpts._THINNED", 100)
-    monkeypatch.setattr("heterodyne.data.excerpts._WINDOW", 50)
+@pytest.mark.parametrize(
+    "read", [lambda data: stream_bin(data, 0, 0, ROOM, 64), lambda data: read_bin(data, 0)]
+)
+def test_excerpts_hold_the_same_values_at_fewer_pairs(read):
     data = troubled()
-    one = stream_bin(data, 0, 0, ROOM, 64)
+    one = read(data)
     used = np.setdiff1d(np.arange(300), [0, 33, 70, 299])
     chosen = [*(used[start : start + 50] for start in (0, 82, 164, 246)), used[::3]]
-    found = excerpts(one)
+    found = excerpts(one, windows=4, window=50, thinned=100)
     for part, frames in zip((*found.windows, *found.thinned), chosen, strict=True):
         np.testing.assert_array_equal(part.t[: len(frames)], data.t[frames])
         w = part.weights()
@@ -286,4 +287,4 @@ def test_excerpts_hold_the_same_values_at_fewer_pairs(monkeypatch):
         )
     assert len(found.windows[0].skipped) == 0
     assert len(found.windows) == 4
-    assert len(excerpts(stream_bin(experiment(90), 0, 0, ROOM, 64)).windows) == 1
+    assert len(excerpts(read(experiment(90)), 4, 50, 100).windows) == 1

@@ -62,13 +62,16 @@ def test_bands_cover_the_truth():
             "f": truth["f0"] * np.exp(truth["f1"] * (t - truth["f2"])) + truth["f3"],
         }
         outside += [
-            np.mean((expected[band.name] < band.low) | (expected[band.name] > band.high)) for band in fit.curves
+            np.mean((expected[band.name] < band.low) | (expected[band.name] > band.high))
+            for band in fit.curves
         ]
     assert np.mean(outside) < 0.15
 
 
 def test_a_curve_is_determined_where_its_parameters_merge():
-    data = het.simulate(model="static", frames=80, seed=0, params={"D0": 5e3, "alpha": 0.0, "D_offset": 500.0})
+    data = het.simulate(
+        model="static", frames=80, seed=0, params={"D0": 5e3, "alpha": 0.0, "D_offset": 500.0}
+    )
     fit = het.fit(data, model="static", fix={"alpha": 0.0}, start={"D0": 4e3, "D_offset": 0.0})
     assert set(fit.undetermined) >= {"D0", "D_offset"}
     band = curves_of(fit)["J"]

@@ -97,7 +97,9 @@ def digits(found, certified):
 def test_four_digits_from_start_2(name):
     found = solved(name, "start2")
     assert digits(found.x, SETS[name]["certified"]) >= 4.0
-    assert 2.0 * found.equations.cost == pytest.approx(SETS[name]["ssr"], rel=0.1 if name == ROUNDING else 1e-9)
+    assert 2.0 * found.equations.cost == pytest.approx(
+        SETS[name]["ssr"], rel=0.1 if name == ROUNDING else 1e-9
+    )
     assert found.verdict == ("stalled" if name == ROUNDING else "converged"), found.message
 
 

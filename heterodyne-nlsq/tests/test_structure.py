@@ -65,6 +65,8 @@ def test_streamed_data_are_judged_alike_and_figures_are_written(tmp_path):
 
 
 def test_residuals_that_are_rounding_are_not_judged():
-    data = het.simulate(model="static", frames=40, noise=0.0, params={"D0": 3e3, "alpha": 0.1, "D_offset": 0.0})
+    data = het.simulate(
+        model="static", frames=40, noise=0.0, params={"D0": 3e3, "alpha": 0.1, "D_offset": 0.0}
+    )
     fit = het.fit(data, model="static", fix={"D_offset": 0.0})
     assert fit.statistics["structure"] == "not asked: the residuals are rounding"

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from heterodyne.covariance import sandwich
+from heterodyne.covariance import robust_covariance, sandwich
 from heterodyne.identifiability import Spectrum, spectrum
 from heterodyne.objective import Objective
 from heterodyne.robust import robust_meat
@@ -46,8 +46,8 @@ def calibrate(objective: Objective, x: np.ndarray) -> Calibration:
     equations, scaling = objective.solve(x)
     meat = robust_meat(objective, x, np.ones(len(x), dtype=bool))
     found = spectrum(equations.gram, objective.width)
-    inverse = np.linalg.pinv(scaling.hessian, hermitian=True)
-    of_scaling = scaling.design @ inverse @ meat.scaling @ inverse @ scaling.design.T
+    of_weights = spectrum(scaling.hessian, np.full(len(scaling.hessian), np.inf))
+    of_scaling = scaling.design @ robust_covariance(of_weights, meat.scaling) @ scaling.design.T
     bins = np.arange(len(objective.bins))
     own = of_scaling.reshape(2, len(bins), 2, len(bins))[:, bins, :, bins]
     return Calibration(equations.gram, adjustment(found, meat.matrix), own, np.array(meat.bandwidth))

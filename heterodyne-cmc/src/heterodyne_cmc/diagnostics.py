@@ -13,6 +13,7 @@ import numpy as np
 from heterodyne_cmc.nuts import Draws
 
 _TAIL = (0.05, 0.95)
+_SURPLUS = 1.1  # of draws, as sample sizes scatter
 _Each = dict[str, float]  # by parameter
 
 
@@ -84,10 +85,18 @@ def chain_failures(
 ) -> list[str]:
     """What of R-hat and ESS does not meet the gates, with what to do, one line each."""
     return [
-        *_beyond("R-hat", rhat, gates.rhat, True, "draw more, or fix what the data do not determine"),
-        *_beyond("bulk ESS", ess_bulk, gates.ess, False, "draw more"),
-        *_beyond("tail ESS", ess_tail, gates.ess, False, "draw more"),
+        *_beyond(
+            "R-hat", rhat, gates.rhat, True, "raise warmup and draws, or fix what the data do not determine"
+        ),
+        *_beyond("bulk ESS", ess_bulk, gates.ess, False, _more(ess_bulk, gates.ess)),
+        *_beyond("tail ESS", ess_tail, gates.ess, False, _more(ess_tail, gates.ess)),
     ]
+
+
+def _more(ess: Mapping[str, float], limit: float) -> str:
+    """How many draws it would take for an effective sample size of ``limit``."""
+    least = min(ess.values())
+    return f"raise draws {limit / least * _SURPLUS:.2g} times" if least > 0.0 else "draw more"
 
 
 def failures(found: Diagnosis, gates: Gates) -> list[str]:

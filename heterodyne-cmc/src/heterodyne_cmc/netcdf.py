@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from heterodyne_cmc.posterior import Posterior
 
 FILE = "posterior.nc"
 
+_PER_DRAW, _PER_BIN = ("chain", "draw"), ("chain", "draw", "bin")
 _ARVIZ = {"accept_prob": "acceptance_rate", "num_steps": "n_steps"}
 
 
@@ -36,49 +38,60 @@ def groups(fit: Fit, posterior: Posterior) -> dict[str, Any]:
     """The groups by name, as xarray datasets.
 
     ``posterior``: the parameters, and contrast, offset and noise per bin; ``sample_stats``;
-    ``log_likelihood``: the marginal log likelihood per bin; ``observed_data``: residual sum of squares
-    and number of pairs per bin, which stand for the matrices; ``constant_data``: q and φ of the bins and
-    the parameters that did not vary. Attributes hold model, verdict and provenance.
+    ``log_likelihood``: the marginal log likelihood per bin; ``observed_data``: residual sum of squares at the
+    medians and number of pairs per bin, which stand for the matrices; ``constant_data``: q and φ of the bins
+    and the parameters that did not vary. Attributes hold model, verdict and provenance.
     """
     from xarray import Dataset
 
-    chain_draw = ("chain", "draw")
-    coords = {"chain": np.arange(posterior.values.shape[0]), "draw": np.arange(posterior.values.shape[1])}
-    per_bin = (*chain_draw, "bin")
+    chains, draws = posterior.values.shape[:2]
+    coords = {"chain": np.arange(chains), "draw": np.arange(draws)}
     bins = {"bin": np.arange(len(fit.scaling))}
-    drawn = {n: (chain_draw, posterior.values[..., k]) for k, n in enumerate(posterior.names)}
-    scaling = {name: (per_bin, getattr(posterior, name)) for name in ("contrast", "offset", "noise")}
-    attributes = {
-        "model": fit.model,
-        "optimizer": fit.optimizer,
-        "verdict": fit.verdict,
-        "statistics": json.dumps(plain(fit.statistics)),
-        "provenance": json.dumps(plain(fit.provenance)),
-        "inference_library": "numpyro",
+    columns = {
+        name: np.array([getattr(row, name) for row in fit.scaling]) for name in ("q", "phi", "n_pairs")
+    }
+    constants = {row.name: ((), row.value, {"units": row.unit}) for row in fit.estimates if not row.vary}
+    observed = {
+        "ssr": ("bin", np.array(fit.statistics["ssr_per_bin"])),
+        "n_pairs": ("bin", columns["n_pairs"]),
+    }
+    place = {
+        "q": ("bin", columns["q"], {"units": "1/Å"}),
+        "phi": ("bin", columns["phi"], {"units": "degree"}),
     }
     found = {
-        "posterior": Dataset(drawn | scaling, coords | bins, attributes),
-        "log_likelihood": Dataset({"c2": (per_bin, posterior.log_likelihood)}, coords | bins),
-        "observed_data": Dataset(
-            {
-                "ssr_at_median": ("bin", np.array([row.noise**2 * row.n_pairs for row in fit.scaling])),
-                "n_pairs": ("bin", np.array([row.n_pairs for row in fit.scaling])),
-            },
-            bins,
-        ),
-        "constant_data": Dataset(
-            {
-                **{
-                    name: ("bin", np.array([getattr(row, name) for row in fit.scaling]))
-                    for name in ("q", "phi")
-                },
-                **{row.name: row.value for row in fit.estimates if not row.vary},
-            },
-            bins,
-        ),
+        "posterior": Dataset(_drawn(fit, posterior), coords | bins, _attributes(fit)),
+        "log_likelihood": Dataset({"c2": (_PER_BIN, posterior.log_likelihood)}, coords | bins),
+        "observed_data": Dataset(observed, bins),
+        "constant_data": Dataset({**place, **constants}, bins),
     }
     if posterior.statistics:
         statistics = {_ARVIZ.get(name, name): values for name, values in posterior.statistics.items()}
         statistics["lp"] = -statistics.pop("potential_energy")
-        found["sample_stats"] = Dataset({n: (chain_draw, v) for n, v in statistics.items()}, coords)
+        found["sample_stats"] = Dataset({n: (_PER_DRAW, v) for n, v in statistics.items()}, coords)
     return found
+
+
+def _drawn(fit: Fit, posterior: Posterior) -> dict[str, Any]:
+    """Every drawn variable: dimensions, draws, attributes."""
+    units = {row.name: row.unit for row in fit.estimates}
+    values = zip(posterior.names, np.moveaxis(posterior.values, -1, 0), strict=True)
+    per_bin = {
+        name: (_PER_BIN, getattr(posterior, name), {"units": "1"}) for name in ("contrast", "offset", "noise")
+    }
+    return {name: (_PER_DRAW, draws, {"units": units[name]}) for name, draws in values} | per_bin
+
+
+def _attributes(fit: Fit) -> dict[str, str]:
+    return {
+        "model": fit.model,
+        "optimizer": fit.optimizer,
+        "verdict": fit.verdict,
+        "message": fit.message,
+        "statistics": json.dumps(plain(fit.statistics)),
+        "identifiability": json.dumps(plain(fit.identifiability)),
+        "provenance": json.dumps(plain(fit.provenance)),
+        "created_at": str(fit.provenance.get("date", "")),
+        "inference_library": "numpyro",
+        "inference_library_version": version("numpyro"),
+    }

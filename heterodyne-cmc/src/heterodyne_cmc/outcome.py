@@ -94,7 +94,7 @@ def _outside(posterior: Posterior) -> dict[str, float]:
     shares = {}
     for name, row in SCALING.items():
         draws = getattr(posterior, name)
-        shares[f"{name}_outside_bounds"] = float(np.mean((draws < row.low) | (draws > row.high)))
+        shares[f"{name}_outside"] = float(np.mean((draws < row.low) | (draws > row.high)))
     return shares
 
 
@@ -109,6 +109,7 @@ def _at_median(objective: Objective, posterior: Posterior) -> dict[str, Any]:
         "n_pairs": equations.n_pairs,
         "n_variables": variables,
         "ssr": float(scaling.ssr.sum()),
+        "ssr_per_bin": [float(value) for value in scaling.ssr],
         "cost": equations.cost,
         "deviance": float(np.sum(pairs * (1.0 + np.log(2.0 * np.pi * scaling.ssr / pairs)))),
         "reduced_chi2": square / max(equations.n_pairs - variables, 1),

@@ -28,10 +28,12 @@ from heterodyne_cmc.consensus import combined, refined
 from heterodyne_cmc.coordinates import create_space, form_of, whitened
 from heterodyne_cmc.density import Code, Target, create_targets, log_density
 from heterodyne_cmc.diagnostics import Diagnosis, Gates, chain_diagnostics, chain_failures, diagnose, failures
+from heterodyne_cmc.extrapolation import excess, extrapolation_failures
 from heterodyne_cmc.likelihood import scaling_prior
 from heterodyne_cmc.nuts import STATISTICS, Draws, Settings, sample
 from heterodyne_cmc.outcome import create_fit
 from heterodyne_cmc.partition import partitioned
+from heterodyne_cmc.plugin import OPTIONS
 from heterodyne_cmc.posterior import (
     JointDraws,
     create_posterior,
@@ -40,7 +42,6 @@ from heterodyne_cmc.posterior import (
     joint_draws,
     physical_values,
 )
-from heterodyne_cmc.plugin import OPTIONS
 from heterodyne_cmc.prepare import Prepared, averaged_bins, held_scaling, prepare, with_own_scaling
 from heterodyne_cmc.shards import whole_shard
 from heterodyne_cmc.watch import Count, Meter, Watch
@@ -268,6 +269,10 @@ def _finished(
     if "acceptance" in more:
         failed += _refinement_failures(posterior.names, posterior.values, gates)
     objective = create_objective(run.problem, bins).weighted(run.prepared.noise)
+    if run.options["likelihood"] == "calibrated":
+        reached = excess(objective, posterior.flat, run.prepared.values, run.prepared.precision)
+        failed += extrapolation_failures(*reached, len(posterior.names))
+        more |= dict(zip(("excess_chi2", "excess_foreseen"), reached, strict=True))
     summary = {**_summary(run, settings, found), **more, "seconds": perf_counter() - began}
     return create_fit(objective, posterior, failed, summary, settings.seed)
 

@@ -62,7 +62,7 @@ def _band(name: str, around: Neighbourhood, width: np.ndarray, quantile: float, 
     gradient = np.asarray(jax.jacfwd(_of(name))(at, t)) @ _chain(name, around)
     error = np.where(determined(gradient, around, width), around.errors(gradient), np.nan)
     limits = _LIMITS.get(name, _RATE_LIMITS)
-    value, low, high = (np.clip(free + side * quantile * error, *limits) for side in (0, -1, 1))
+    low, high = (np.clip(free + side * quantile * error, *limits) for side in (-1, 1))
     return Band(name, curve_unit(name), t, np.clip(free, *limits), error, low, high)
 
 
@@ -83,7 +83,9 @@ def determined(gradient: np.ndarray, around: Neighbourhood, width: np.ndarray) -
 def _chain(name: str, around: Neighbourhood) -> np.ndarray:
     """∂(parameter of the curve)/∂(varying parameter), (parts, p): 1 for itself and those tied to it."""
     ties = around.problem.ties
-    return np.array([[float(ties.get(part, part) == other) for other in around.names] for part in CURVES[name]])
+    return np.array(
+        [[float(ties.get(part, part) == other) for other in around.names] for part in CURVES[name]]
+    )
 
 
 def _of(name: str) -> Callable[[np.ndarray, np.ndarray], Array]:

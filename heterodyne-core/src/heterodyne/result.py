@@ -110,9 +110,7 @@ class Fit:
 
     def report(self) -> str:
         """The result as text, in the form of lmfit's fit reports."""
-        parts = (
-            *(_head, _variables, _identifiability, _diagnostics, _profiles, _scaling, _correlations),
-        )
+        parts = (*(_head, _variables, _identifiability, _diagnostics, _profiles, _scaling, _correlations),)
         return "\n".join(line for part in parts for line in part(self))
 
     def save(self, folder: str | Path, write: Iterable[str] | None = None) -> list[Path]:
@@ -150,7 +148,9 @@ def _variables(fit: Fit) -> list[str]:
     width = max(len(row.name) for row in fit.estimates) + 1
     intervals = {name: _interval(fit, name) for name in fit.statistics.get("quantiles", ())}
     about = " median +/- standard deviation [95 % interval]" if intervals else ""
-    lines = [f"    {row.name + ':':<{width}} {_estimate(row, intervals.get(row.name))}" for row in fit.estimates]
+    lines = [
+        f"    {row.name + ':':<{width}} {_estimate(row, intervals.get(row.name))}" for row in fit.estimates
+    ]
     return [f"[[Variables]]{about}", *lines]
 
 
@@ -192,13 +192,13 @@ def _diagnostics(fit: Fit) -> list[str]:
     found = fit.statistics.get("diagnostics")
     if not found:
         return []
-    names, learnt = list(found[0]["rhat"]), fit.identifiability["learnt"]
+    names, learnt = list(found[0]["rhat"]), fit.identifiability.get("learnt", {})
     rows = [
         (
             name,
             f"{max(one['rhat'][name] for one in found):.4f}",
             *(f"{min(one[key][name] for one in found):.0f}" for key in ("ess_bulk", "ess_tail")),
-            f"{learnt[name]:.1%}",
+            f"{learnt[name]:.1%}" if name in learnt else "-",
         )
         for name in names
     ]

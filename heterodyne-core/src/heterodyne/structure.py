@@ -146,7 +146,8 @@ def residual_structure(
         dof = max(degrees_of_freedom(frames // parts, bandwidth) - (parts > 1), 1.0)
         found.append(_check(z, correlation, dof))
         rows.append(tuple(z[own.any(axis=1)].reshape(-1, parts) for own in fit.own))
-    return Structure(*found, bandwidth, tuple(row[:, 0] for row in rows[0]), rows[1])
+    lag_z = tuple(row[:, 0] for row in rows[0])
+    return Structure(found[0], found[1], bandwidth, lag_z, rows[1])
 
 
 class _Projection(NamedTuple):
@@ -169,7 +170,7 @@ def _projection(bins: Sequence[BinBlocks], cells: Sequence[np.ndarray]) -> _Proj
         acts = np.flatnonzero(one.tangent.any(axis=(1, 2)))
         flat = one.tangent[acts].reshape(len(acts), -1)
         sums += place @ _sum(one.residual[:-1, None] * of).ravel()
-        variance += place @ block_diag(*_cell_gram(one.weight, of)) @ place.T
+        variance += place @ np.asarray(block_diag(*_cell_gram(one.weight, of))) @ place.T
         weighted = (one.weight[:-1, None] * of).reshape(place.shape[1], -1)
         coupling[:, acts] += place @ (weighted @ flat.T)
         hessian[np.ix_(acts, acts)] += (flat * one.weight.sum(axis=0).ravel()) @ flat.T

@@ -26,7 +26,7 @@ _POPULATION = 5  # times the number of parameters
 _LEAST = 8  # points in each half of the population
 _GENERATIONS = 15
 _IMPROVE = 8  # trust-region iterations
-_GATHERED = 1.0  # standard deviation of the deviance over the population at which it has gathered
+_GATHERED = 1  # standard deviation of the deviance over the population at which it has gathered
 _LOWER = 1e-9  # relative: by less than this a cost is not lower
 
 
@@ -69,6 +69,7 @@ def _evolved(
     half = max(_POPULATION * size // 2, _LEAST)
     anywhere = latin_hypercube(half, size, options["seed"])
     near = (data_points(coarse, half, options["seed"]) - low) / width
+    population: Any = np.clip(np.concatenate([anywhere, near]), 0.0, 1.0)
     pairs, generation = sum(one.pairs for one in coarse.bins), 0
     limits = replace(tolerances, max_iterations=_IMPROVE)
 
@@ -93,7 +94,7 @@ def _evolved(
         atol=_GATHERED,
         mutation=(0.4, 1.0),
         recombination=0.9,
-        init=np.clip(np.concatenate([anywhere, near]), 0.0, 1.0),
+        init=population,
         rng=options["seed"],
         polish=False,
         callback=watch,

@@ -172,7 +172,7 @@ def onto_edges(
     """
     found = list(beyond)
     white = whitening(here.equations.gram, active_bounds(here, *box))
-    for index in np.flatnonzero(weights > 0):
+    for index in np.flatnonzero(weights > 0).tolist():
         across = white.T @ white @ (beyond[index].equations.gradient - here.equations.gradient)
         both = bracket(evaluate, here, beyond[index], across, box, reach)
         if both is not None:

@@ -78,7 +78,9 @@ def create_fit(
         message="; ".join(filter(None, (solution.message, *bounds, misfit, *errors.doubts, *doubts))),
         provenance={"scaling": _designs(objective)},
         problem=problem,
-        curves=curve_bands(around, objective.width[here.free], quantile(errors.statistics.get("dof", np.inf))),
+        curves=curve_bands(
+            around, objective.width[here.free], quantile(errors.statistics.get("dof", np.inf))
+        ),
     )
 
 

@@ -10,9 +10,9 @@ from heterodyne_viz import curves, fit_comparison, profile, series
 
 
 def write(fit: Fit, folder: Path) -> list[Path]:
-    """Write data beside fit, the derived curves and the profile likelihoods into figures/ in ``folder``; returns the paths.
+    """Write data beside fit, derived curves and profile likelihoods into figures/ in ``folder``.
 
-    Raises `HeterodyneError` for a fit without its data.
+    Returns the paths. Raises `HeterodyneError` for a fit without its data.
     """
     return [*fit_comparison.write(fit, folder), *curves.write(fit, folder), *profile.write(fit, folder)]
 

@@ -114,7 +114,7 @@ Write = Annotated[
     list[str] | None,
     typer.Option(
         metavar="NAME,...",
-        help="What to write into the folder (default json,npz,profiles, and posterior by cmc).",
+        help="What to write into the folder (default json,npz,profiles and what the optimizer adds).",
         rich_help_panel=_OUTPUT,
     ),
 ]

@@ -62,7 +62,7 @@ def _submatrices(one: Bin | StreamedBin, wanted: list[np.ndarray]) -> list[np.nd
     return [np.triu(c2) for c2 in found]
 
 
-def _bin(one: StreamedBin, frames: np.ndarray, c2: np.ndarray) -> Bin | None:
+def _bin(one: Bin | StreamedBin, frames: np.ndarray, c2: np.ndarray) -> Bin | None:
     """The excerpt as a bin, None if its values are all the same or too few."""
     bad = np.argwhere(np.triu(np.isnan(c2), 1))
     try:

@@ -17,7 +17,8 @@ def on_excerpts(objective: Objective, *sizes: int) -> tuple[Objective, ...]:
     """The objective on windows of its bins, on the thinned bins, and on both together.
 
     Windows tell fast fringes, which the thinned bins alias; these tell what is slow. All parts of one bin
-    share its contrast and offset. ``sizes`` are those of `heterodyne.data.excerpts`. Raises `DataError` if no part holds anything to fit.
+    share its contrast and offset. ``sizes`` are those that `excerpts` takes. Raises `DataError` if no part
+    holds anything to fit.
     """
     found = [excerpts(one, *sizes) for one in objective.bins]
     windows, thinned = ([parts[k] for parts in found] for k in (0, 1))

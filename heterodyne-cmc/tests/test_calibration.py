@@ -1,0 +1,164 @@
+"""The curvature adjustment, and which start values may stand for a solution."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import heterodyne as het
+from heterodyne.covariance import sandwich
+from heterodyne.data.bin import read_bins
+from heterodyne.errors import PluginError
+from heterodyne.identifiability import spectrum
+from heterodyne.objective import create_objective
+from heterodyne.plugins import manager
+from heterodyne_cmc import prepare as prepare_module
+from heterodyne_cmc.calibration import adjustment, calibrate
+from heterodyne_cmc.prepare import prepare
+
+
+def positive(rng, p):
+    a = rng.normal(size=(p, 2 * p))
+    return a @ a.T
+
+
+def narrow(p):
+    """Bounds so wide that every direction is determined."""
+    return np.full(p, 1e6)
+
+
+@pytest.mark.parametrize("p", [1, 2, 6])
+def test_the_adjusted_precision_is_the_inverse_of_the_robust_covariance(p):
+    rng = np.random.default_rng(p)
+    scale = np.diag(10.0 ** rng.uniform(-3, 3, p))
+    h = scale @ positive(rng, p) @ scale
+    meat = 9.0 * h + scale @ positive(rng, p) @ scale
+    c = adjustment(spectrum(h, narrow(p)), meat)
+    v = np.linalg.inv(h) @ meat @ np.linalg.inv(h)
+    np.testing.assert_allclose(c.T @ h @ c @ v, np.eye(p), atol=1e-7)
+
+
+def test_a_covariance_four_times_as_large_halves_all_distances():
+    h = positive(np.random.default_rng(0), 3)
+    np.testing.assert_allclose(adjustment(spectrum(h, narrow(3)), 4.0 * h), 0.5 * np.eye(3), atol=1e-9)
+
+
+def test_a_covariance_below_the_independent_one_is_raised_to_it():
+    h = positive(np.random.default_rng(0), 3)
+    np.testing.assert_allclose(adjustment(spectrum(h, narrow(3)), 0.1 * h), np.eye(3), atol=1e-9)
+    v = sandwich(h, 0.1 * h)
+    np.testing.assert_allclose(v, np.linalg.inv(h), rtol=1e-8)
+
+
+def test_directions_that_the_data_do_not_determine_are_left_as_they_are():
+    rng = np.random.default_rng(1)
+    known = rng.normal(size=(2, 3))
+    h = known.T @ known  # nothing along the third direction
+    c = adjustment(spectrum(h, np.full(3, 10.0)), 4.0 * h)
+    lost = np.linalg.svd(h)[2][2]
+    np.testing.assert_allclose(c @ lost, lost, atol=1e-6)
+    v_inverse = c.T @ h @ c
+    np.testing.assert_allclose(v_inverse, 0.25 * h, atol=1e-6 * np.abs(h).max())
+
+
+def test_nothing_determined_is_nothing_adjusted():
+    np.testing.assert_allclose(adjustment(spectrum(np.zeros((2, 2)), np.ones(2)), np.zeros((2, 2))), np.eye(2))
+
+
+def prepared(problem, calibrated=True, warm=True):
+    return prepare(problem, read_bins(problem.data), warm, calibrated, lambda line: None)
+
+
+def test_calibration_takes_precision_and_robust_covariance_from_the_solution(static_problem):
+    problem = static_problem()
+    found = prepared(problem)
+    objective = create_objective(problem, read_bins(problem.data)).weighted(found.noise)
+    x = objective.to_coordinates(found.values)
+    np.testing.assert_allclose(found.precision, objective.solve(x)[0].gram, rtol=1e-12)
+    np.testing.assert_allclose(found.adjustment, calibrate(objective, x).adjustment, rtol=1e-12)
+    assert found.bandwidth > 1
+    assert found.noise == pytest.approx(0.02, rel=0.1)
+    # what is left of contrast and offset: nowhere less than independent elements leave
+    of_scaling = objective.solve(x)[1].hessian
+    assert np.all(np.linalg.eigvalsh(found.scaling[0] - 0.999 * np.linalg.inv(of_scaling)) > 0)
+    assert not np.allclose(found.adjustment, np.eye(2))
+
+
+def test_an_independent_likelihood_is_not_adjusted(static_problem):
+    found = prepared(static_problem(), calibrated=False)
+    np.testing.assert_array_equal(found.adjustment, np.eye(2))
+    assert found.bandwidth == 0
+    assert not found.scaling.any()
+    assert found.precision[0, 0] > 0
+
+
+def test_without_a_warm_start_there_is_neither_precision_nor_solution():
+    data = het.simulate("static", params={"D0": 3e3}, frames=64, phi=0.0)
+    problem = het.problem.create_problem(data, het.create_model("static"), fix={"D_offset": 0.0})
+    found = prepared(problem, calibrated=False, warm=False)
+    np.testing.assert_array_equal(found.values, problem.column("start"))
+    assert not found.precision.any()
+    # neighbouring elements differ by noise alone
+    assert found.noise == pytest.approx(0.02, rel=0.05)
+
+
+def moved(problem, steps):
+    """The problem with start values so many standard errors of the slowest parameter away."""
+    objective = create_objective(problem, read_bins(problem.data)).weighted(np.array([0.02]))
+    x = objective.to_coordinates(problem.column("start"))
+    h = objective.solve(x)[0].gram
+    away = x + steps * np.linalg.inv(np.linalg.cholesky(h)).T @ np.array([1.0, 0.0])
+    table = problem.parameters
+    for name, value in zip(problem.varying, objective.to_values(away), strict=True):
+        table = table.updated(name, start=float(value))
+    return replace(problem, parameters=table)
+
+
+@pytest.fixture
+def least_squares(monkeypatch):
+    """How often the least-squares optimizer was called; it returns the values it is told to."""
+
+    class Spy:
+        calls = 0
+        values = None
+
+        def __call__(self, problem, progress):
+            self.calls += 1
+            return self.values
+
+    spy = Spy()
+    monkeypatch.setattr(prepare_module, "_least_squares", spy)
+    return spy
+
+
+def test_a_solution_that_is_given_is_taken_and_another_start_is_not(static_problem, least_squares):
+    problem = static_problem()
+    least_squares.values = problem.column("start")
+    prepared(problem)
+    prepared(moved(problem, 0.01))
+    assert least_squares.calls == 0
+    found = prepared(moved(problem, 0.5))
+    assert least_squares.calls == 1
+    np.testing.assert_array_equal(found.values, problem.column("start"))
+
+
+def test_an_independent_likelihood_needs_no_solution(static_problem, least_squares):
+    prepared(moved(static_problem(), 0.5), calibrated=False)
+    assert least_squares.calls == 0
+
+
+def test_starts_that_are_not_all_given_are_found_by_least_squares(static_problem, least_squares):
+    problem = static_problem()
+    least_squares.values = problem.column("start")
+    prepared(replace(problem, started=frozenset({"D0"})), calibrated=False)
+    assert least_squares.calls == 1
+
+
+def test_without_the_least_squares_optimizer_the_line_says_what_to_install(static_problem, monkeypatch):
+    known = manager.manager()
+    others = tuple(record for record in known.records if record[0] != "optimizer")
+    monkeypatch.setattr(manager, "manager", lambda: replace(known, records=others))
+    with pytest.raises(PluginError, match=r"no optimizer named 'nlsq'.*pip install heterodyne-nlsq"):
+        prepared(replace(static_problem(), started=frozenset()))
