@@ -25,7 +25,7 @@ PARAMETERS = ParameterTable(
 def components(p: Parameters, t: Array, q: ArrayLike, phi: ArrayLike) -> Components:
     """(a, Λ), both (1, N): amplitude 1 and the cumulative decay at every frame."""
     exponent = 2.0 * jnp.power(q**2 * p["D"] * t, p["gamma"])
-    return jnp.ones_like(exponent)[None], exponent[None]
+    return Components(jnp.ones_like(exponent)[None], exponent[None])
 
 
 MODEL = separable("stretched", PARAMETERS, components, uses_azimuth=False)
