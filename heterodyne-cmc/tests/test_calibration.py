@@ -64,7 +64,9 @@ def test_directions_that_the_data_do_not_determine_are_left_as_they_are():
 
 
 def test_nothing_determined_is_nothing_adjusted():
-    np.testing.assert_allclose(adjustment(spectrum(np.zeros((2, 2)), np.ones(2)), np.zeros((2, 2))), np.eye(2))
+    np.testing.assert_allclose(
+        adjustment(spectrum(np.zeros((2, 2)), np.ones(2)), np.zeros((2, 2))), np.eye(2)
+    )
 
 
 def prepared(problem, calibrated=True, warm=True):

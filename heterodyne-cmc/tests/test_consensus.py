@@ -57,12 +57,16 @@ def test_the_product_of_normal_densities_is_found(owned):
     cov = np.linalg.inv(total)
     sd = np.sqrt(np.diag(cov))
     assert found.shape == (COUNT, 4)
-    np.testing.assert_allclose(found.mean(axis=0), cov @ weighted, atol=4.0 * sd.max() / np.sqrt(COUNT) + 0.03)
+    np.testing.assert_allclose(
+        found.mean(axis=0), cov @ weighted, atol=4.0 * sd.max() / np.sqrt(COUNT) + 0.03
+    )
     np.testing.assert_allclose(np.cov(found.T), cov, atol=0.03 * sd.max() ** 2)
 
 
 def test_a_coordinate_that_is_held_fixed_stays_where_it_is():
-    shards = [np.column_stack([draws, np.full(COUNT, 0.3)]) for _, _, draws in normal_shards(0, [np.arange(2)] * 2)]
+    shards = [
+        np.column_stack([draws, np.full(COUNT, 0.3)]) for _, _, draws in normal_shards(0, [np.arange(2)] * 2)
+    ]
     found = combined(shards, [np.arange(3)] * 2)
     np.testing.assert_allclose(found[:, 2], 0.3, rtol=1e-12)
     assert found[:, 0].std() > 0
@@ -110,9 +114,7 @@ def test_with_the_likelihood_off_shards_together_reproduce_the_prior():
     bins, form = read_bins(problem.data), form_of(problem)
     space = whitened(create_space(problem, problem.column("start")), form, np.zeros((2, 2)))
     code = Code(problem.model, form)
-    targets = create_targets(
-        code, space, pair_shards(bins, 4, 0), scaling_prior(np.array([0.02])), np.eye(2)
-    )
+    targets = create_targets(code, space, pair_shards(bins, 4, 0), scaling_prior(np.array([0.02])), np.eye(2))
     settings = Settings(chains=2, warmup=300, draws=1500, block=300)
     drawn = []
     for k, target in enumerate(targets):
@@ -197,7 +199,9 @@ def test_one_shard_is_the_posterior_on_a_grid(two_bins, grid, sampled):
 @pytest.mark.parametrize(
     ("partition", "shards"), [("tiles", 4), ("tiles", 12), ("pairs", 4), ("pairs", 12), ("bins", 2)]
 )
-def test_shards_agree_with_the_posterior_on_a_grid(in_this_process, two_bins, grid, sampled, partition, shards):
+def test_shards_agree_with_the_posterior_on_a_grid(
+    in_this_process, two_bins, grid, sampled, partition, shards
+):
     fit = sampled(two_bins, **SHORT, shards=shards, partition=partition, executor="serial")
     assert fit.statistics["shards"] == shards
     assert fit.statistics["acceptance"] > 0.5

@@ -140,7 +140,9 @@ def density(prior, low, high):
     if prior.family == "uniform":
         p = np.ones_like(v)
     elif prior.family == "log-normal":
-        p = np.where(v > 0, np.exp(-0.5 * ((np.log(np.maximum(v, 1e-300)) - prior.location) / prior.width) ** 2), 0)
+        p = np.where(
+            v > 0, np.exp(-0.5 * ((np.log(np.maximum(v, 1e-300)) - prior.location) / prior.width) ** 2), 0
+        )
         p = p / np.maximum(v, 1e-300)
     else:
         p = np.exp(-0.5 * ((v - prior.location) / prior.width) ** 2)

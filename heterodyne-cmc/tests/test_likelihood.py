@@ -47,7 +47,9 @@ def found_for(s, data, held, prior=None):
 def student(s, data, held):
     """log p(D | S): D is multivariate t about the prior mean, from the prior's definition."""
     design, mean = np.stack([s, np.ones_like(s)], axis=1), np.array([0.5, 1.0])
-    known = sum((column * value for column, value in zip(design.T, held, strict=True) if value is not None), 0.0)
+    known = sum(
+        (column * value for column, value in zip(design.T, held, strict=True) if value is not None), 0.0
+    )
     free = [value is None for value in held]
     width = 0.25 / NOISE
     scale = np.eye(len(s)) + width**2 * design[:, free] @ design[:, free].T
@@ -74,7 +76,9 @@ def test_the_marginal_is_the_integral_over_offset_and_noise():
             v = np.exp(2.0 * log_noise)
             misfit = np.sum((data - held[0] * s - offset) ** 2) + (NOISE / 0.25) ** 2 * (offset - 1.0) ** 2
             # N(D), N(offset) and InvGamma(1, s0²) in σ², times dσ²/d log σ = 2 σ²
-            return np.exp(-0.5 * misfit / v - 3.5 * np.log(v / NOISE**2) - NOISE**2 / v - np.log(v / NOISE**2))
+            return np.exp(
+                -0.5 * misfit / v - 3.5 * np.log(v / NOISE**2) - NOISE**2 / v - np.log(v / NOISE**2)
+            )
 
         return dblquad(integrand, 0.5, 1.5, np.log(NOISE) - 4.0, np.log(NOISE) + 6.0, epsrel=1e-8)[0]
 
@@ -159,5 +163,9 @@ def test_the_constant_left_out_does_not_depend_on_the_model():
     s, data = model_and_data(2)
     full = student(s, data, (None, None))
     n, a0, b0, of_prior = len(s), 1.0, NOISE**2, 2.0 * np.log((NOISE / 0.25) ** 2)
-    left_out = 0.5 * of_prior + a0 * np.log(b0) + gammaln(a0 + n / 2) - gammaln(a0) - 0.5 * n * np.log(2 * np.pi)
-    assert float(log_marginal(found_for(s, data, (None, None)))[0]) + left_out == pytest.approx(full, abs=1e-8)
+    left_out = (
+        0.5 * of_prior + a0 * np.log(b0) + gammaln(a0 + n / 2) - gammaln(a0) - 0.5 * n * np.log(2 * np.pi)
+    )
+    assert float(log_marginal(found_for(s, data, (None, None)))[0]) + left_out == pytest.approx(
+        full, abs=1e-8
+    )

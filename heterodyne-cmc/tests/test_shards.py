@@ -206,7 +206,9 @@ def divided(problem, kind, count):
 
 
 def test_bins_that_alone_do_not_determine_the_flow_are_refused_with_its_names():
-    with pytest.raises(ConfigError, match=r"shard of bins alone \(q=0.01 phi=\d+\) does not determine v0, phi0"):
+    with pytest.raises(
+        ConfigError, match=r"shard of bins alone \(q=0.01 phi=\d+\) does not determine v0, phi0"
+    ):
         divided(flow_problem(), "bins", 3)
 
 

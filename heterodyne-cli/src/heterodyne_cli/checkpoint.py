@@ -15,25 +15,24 @@ from heterodyne.plugins.manager import optimizer_record
 if TYPE_CHECKING:
     from heterodyne.config.schema import FitConfig
 
-_OPTION, _RESUME = "checkpoint", "resume"
+OPTION, RESUME = "checkpoint", "resume"
 
 
-def with_checkpoint(settings: FitConfig) -> tuple[FitConfig, Path | None]:
-    """The configuration with a checkpoint in the output folder, and that folder.
+def default_checkpoint(settings: FitConfig) -> Path | None:
+    """The folder for the checkpoint in the output folder.
 
-    The configuration as it is, and None, where the optimizer has no option `checkpoint`, a folder is named
-    for it, or nothing is to be written. Raises `ConfigError` where the folder holds a run that is not to be
-    resumed.
+    None where the optimizer does not have both options, another folder is named, or nothing is to be written.
+    Raises `ConfigError` where the folder holds a run that is not to be resumed.
     """
     options = {option.name for option in optimizer_record(settings.optimizer).options}
-    if _OPTION not in options or settings.options.get(_OPTION) or settings.output is None:
-        return settings, None
-    folder = Path(settings.output) / _OPTION
-    if folder.exists() and not settings.options.get(_RESUME):
+    if not {OPTION, RESUME} <= options or settings.options.get(OPTION) or settings.output is None:
+        return None
+    folder = Path(settings.output) / OPTION
+    if folder.exists() and not settings.options.get(RESUME):
         raise ConfigError(
             f"{folder} holds a run that was not finished: add --resume to go on with it, or remove that folder"
         )
-    return settings.model_copy(update={"options": {**settings.options, _OPTION: str(folder)}}), folder
+    return folder
 
 
 @contextmanager

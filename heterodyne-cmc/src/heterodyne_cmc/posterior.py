@@ -180,4 +180,5 @@ def _words(names: tuple[str, ...], direction: np.ndarray) -> str:
     share = direction[order] ** 2
     main = order[: int(np.searchsorted(np.cumsum(share), 0.9)) + 1]
     sign = np.sign(direction[main[0]])
-    return " ".join(f"{'+' if sign * direction[k] > 0 else '-'}{names[k]}" for k in main).lstrip("+")
+    terms = (f"{'+' if sign * direction[k] > 0 else '-'} {names[k]}" for k in main)
+    return " ".join(terms).removeprefix("+ ")

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from heterodyne.errors import ConfigError
-from heterodyne_cli.checkpoint import kept_until_done, with_checkpoint
+from heterodyne_cli.checkpoint import OPTION, RESUME, default_checkpoint, kept_until_done
 from heterodyne_cli.flags import check_owner
 from heterodyne_cli.output import progress
 from heterodyne_cli.selection import Age, Dt, Frames, Loader, Phi, Q, given, load_with
@@ -175,10 +175,11 @@ def fit(
     )
     chosen |= given(compare=compare, by=by, warm_start=None if warm_start is None else str(warm_start))
     chosen |= given(contrast=contrast, offset=offset, skip_lags=skip_lags, write=write, output=output)
-    settings, checkpoint = with_checkpoint(_settings(config, {**chosen, "options": dict(options)}))
+    settings = _settings(config, {**chosen, "options": dict(options)})
+    checkpoint = default_checkpoint(settings)
     with kept_until_done(checkpoint):
         with progress(quiet) as say:
-            result = _fitted(settings, context.obj.arguments, say)
+            result = _fitted(settings, checkpoint, context.obj.arguments, say)
         written = [] if settings.output is None else result.save(settings.output, settings.write)
     _show(result, written, json, quiet)
     if not result.success:
@@ -186,7 +187,7 @@ def fit(
 
 
 def _fitted(
-    settings: FitConfig, arguments: tuple[str, ...], say: Callable[[str], None]
+    settings: FitConfig, checkpoint: Path | None, arguments: tuple[str, ...], say: Callable[[str], None]
 ) -> Fit | Series | Comparison:
     """What a configuration states; the provenance of fits holds the configuration and the command."""
     import heterodyne as het
@@ -196,6 +197,9 @@ def _fitted(
     data = [load_with(path, settings) for path in settings.data]
     choices = {name: getattr(settings, name) for name in _CHOICES}
     choices |= {"options": config["options"], "progress": say}
+    if checkpoint is not None:  # not in the provenance: whoever repeats the fit has a folder of their own
+        choices["options"] = {**config["options"], OPTION: str(checkpoint)}
+        config = {**config, "options": {**config["options"], RESUME: False}}
     origin = {"config": config, "command": shlex.join(("heterodyne", *arguments))}
 
     def noted(one: Fit) -> Fit:

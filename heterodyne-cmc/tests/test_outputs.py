@@ -1,0 +1,138 @@
+"""Draws on their way out: curves with bands, posterior.nc, the report."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import heterodyne as het
+from heterodyne.curves import curve
+from heterodyne.errors import PluginError
+from heterodyne.io.writers.fit_npz import arrays
+from heterodyne.parameters import REGISTRY
+from heterodyne.problem import create_problem
+from heterodyne_cmc import netcdf
+from heterodyne_cmc.bands import posterior_bands
+from heterodyne_cmc.coordinates import folded
+from heterodyne_cmc.posterior import Posterior
+
+CHAINS, DRAWS = 2, 300
+
+
+@pytest.fixture(scope="module")
+def problem():
+    """Two parameters of `no-flow` vary, one is tied, the others are held."""
+    data = het.simulate("no-flow", frames=20, phi=[0.0, 90.0])
+    held = {"D_offset_ref": 0.0, "D0_sample": 500.0, "D_offset_sample": 3.0, "f0": 0.4, "f1": 0.0, "f3": 0.0}
+    return create_problem(data, het.create_model("no-flow"), fix=held, tie={"alpha_sample": "alpha_ref"})
+
+
+@pytest.fixture(scope="module")
+def posterior(problem):
+    """Draws of D0_ref and alpha_ref, correlated, and of the scaling of two bins."""
+    rng = np.random.default_rng(0)
+    standard = rng.normal(size=(CHAINS, DRAWS, 2))
+    values = np.stack(
+        [1e3 * np.exp(0.1 * standard[..., 0]), 0.1 * standard[..., 1] + 0.05 * standard[..., 0]], -1
+    )
+    per_bin = rng.normal(size=(4, CHAINS, DRAWS, 2))
+    statistics = {
+        name: rng.random((CHAINS, DRAWS))
+        for name in ("accept_prob", "num_steps", "energy", "potential_energy")
+    }
+    statistics["diverging"] = np.zeros((CHAINS, DRAWS), dtype=bool)
+    scaling = (0.15 + 0.01 * per_bin[0], 1.0 + 0.01 * per_bin[1], 0.02 + 0.001 * per_bin[2])
+    return Posterior(problem.varying, values, *scaling, per_bin[3], statistics)
+
+
+def test_bands_are_quantiles_of_the_curves_of_the_draws(problem, posterior):
+    bands = {band.name: band for band in posterior_bands(problem, posterior)}
+    assert list(bands) == ["J_ref", "J_sample", "f"]
+    t = problem.data[0].t
+    rows = np.array(
+        [
+            curve("J_sample", {"D0_sample": 500.0, "alpha_sample": alpha, "D_offset_sample": 3.0}, t)
+            for _, alpha in posterior.flat
+        ]
+    )
+    band = bands["J_sample"]
+    found = (band.low, band.inner_low, band.value, band.inner_high, band.high)
+    np.testing.assert_allclose(found, np.quantile(rows, (0.025, 0.16, 0.5, 0.84, 0.975), axis=0), rtol=1e-12)
+    np.testing.assert_allclose(band.error, rows.std(axis=0), rtol=1e-10)
+    assert bands["J_ref"].unit == "Å²/s"
+    np.testing.assert_allclose(bands["f"].low, bands["f"].high)  # nothing of it varies
+
+
+def test_periodic_draws_stay_together_and_their_median_lies_in_range():
+    draws = np.array([[88.0], [91.0], [95.0]])
+    row = REGISTRY["phi0"]
+    np.testing.assert_allclose(folded([row], draws), draws - 180.0)
+    np.testing.assert_allclose(folded([row], draws - 5.0), draws - 5.0)
+
+
+@pytest.fixture(scope="module")
+def fit(static_problem, sampled):
+    """A short run whose gates fail."""
+    return sampled(
+        static_problem(frames=32, phi=[0.0, 90.0]), chains=2, warmup=60, draws=100, likelihood="calibrated"
+    )
+
+
+def test_the_arrays_hold_both_intervals_of_every_curve(fit):
+    found = arrays(fit)
+    assert found["curve_name"].tolist() == ["J"]
+    for key in ("curve", "curve_error", "curve_low", "curve_high", "curve_inner_low", "curve_inner_high"):
+        assert found[key].shape == (1, 32)
+
+
+def test_arviz_reads_the_posterior_with_all_groups_and_units(fit, tmp_path):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        import arviz
+    (path,) = netcdf.write(fit, tmp_path)
+    tree = arviz.from_netcdf(str(path))
+    drawn = tree["posterior"]
+    assert drawn["alpha"].dims == ("chain", "draw")
+    assert drawn["contrast"].dims == ("chain", "draw", "bin")
+    np.testing.assert_array_equal(drawn["D0"], fit.posterior.values[..., 0])
+    assert drawn["D0"].attrs["units"] == "Å²/s^(α+1)"
+    assert float(tree["constant_data"]["D_offset"]) == 0.0
+    assert tree["constant_data"]["phi"].values.tolist() == [0.0, 90.0]
+    assert float(tree["observed_data"]["ssr"].sum()) == pytest.approx(fit.statistics["ssr"])
+    assert tree["log_likelihood"]["c2"].shape == (2, 100, 2)
+    stats = tree["sample_stats"]
+    assert {"diverging", "lp", "energy", "acceptance_rate", "n_steps"} <= set(stats.data_vars)
+    assert drawn.attrs["model"] == "static"
+    assert json.loads(drawn.attrs["statistics"])["likelihood"] == "calibrated"
+    summary = arviz.summary(tree, var_names=["D0", "alpha"])
+    assert float(summary["r_hat"].iloc[0]) == pytest.approx(
+        fit.statistics["diagnostics"][0]["rhat"]["D0"], abs=0.01
+    )
+
+
+def test_the_report_shows_medians_intervals_and_diagnostics_also_when_read_back(fit, tmp_path):
+    text = fit.report()
+    assert "[[Variables]] median +/- standard deviation [95 % interval]" in text
+    assert "[[Diagnostics]]" in text
+    assert "R-hat" in text
+    assert "nan" not in text
+    low, high = (np.quantile(fit.posterior.flat[:, 1], level) for level in (0.025, 0.975))
+    assert f"[{low:.6g}, {high:.6g}]" in text
+    fit.save(tmp_path, ["json"])
+    assert het.read_fit(tmp_path).report() == text
+
+
+def test_gates_that_fail_name_the_parameter_and_what_to_do(fit):
+    assert not fit.success
+    assert fit.verdict == "diagnostics failed"
+    assert "ESS of" in fit.message
+    assert "raise draws" in fit.message
+
+
+def test_a_fit_that_was_not_sampled_has_no_posterior_to_write(fit, tmp_path):
+    with pytest.raises(PluginError, match="there is no posterior to write: the fit is by nlsq, not by cmc"):
+        netcdf.write(replace(fit, optimizer="nlsq", posterior=None), tmp_path)
