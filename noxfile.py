@@ -14,6 +14,7 @@ WHOLE_CORE = "./heterodyne-core[compression,dask]"
 PARTS = ("core", "nlsq", "cmc", "viz", "cli")
 EXAMPLE = "./examples/heterodyne-stretched"
 EVERYTHING = (WHOLE_CORE, *(f"./heterodyne-{part}" for part in PARTS[1:]), EXAMPLE)
+SIDE_BY_SIDE = ("-n", "auto", "--maxprocesses", "4")
 PROJECT = nox.project.load_toml("pyproject.toml")
 
 
@@ -37,10 +38,10 @@ def tests(session: nox.Session, part: str) -> None:
     """Each distribution with core and itself only; then everything together."""
     if part == "all":
         install(session, *EVERYTHING, group="tests")
-        session.run("pytest", "tests", *session.posargs)
+        session.run("pytest", *SIDE_BY_SIDE, "tests", *session.posargs)
         return
     install(session, WHOLE_CORE, *([] if part == "core" else [f"./heterodyne-{part}"]), group="tests")
-    session.run("pytest", f"heterodyne-{part}/tests", *session.posargs)
+    session.run("pytest", *SIDE_BY_SIDE, f"heterodyne-{part}/tests", *session.posargs)
 
 
 @nox.session

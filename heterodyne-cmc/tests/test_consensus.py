@@ -24,7 +24,7 @@ from heterodyne_cmc.shards import pair_shards
 from heterodyne_cmc.worker import sample_shard
 
 COUNT = 40_000
-SHORT = {"chains": 2, "warmup": 150, "draws": 600, "block": 150, "ess": 100.0}
+SHORT = {"chains": 2, "warmup": 100, "draws": 500, "block": 100, "ess": 100.0, "divergences": 0.05}
 
 
 def normal_shards(seed, owned, n=4):
@@ -146,15 +146,15 @@ def in_this_process(monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def two_bins(static_problem):
-    """Two bins of 192 frames: 12 tiles."""
-    return static_problem(frames=192, phi=[0.0, 60.0], noise=0.1)
+def five_bins(static_problem):
+    """Five bins of 192 frames: 15 tiles on the diagonal and 15 others."""
+    return static_problem(frames=192, phi=[0.0, 20.0, 40.0, 60.0, 80.0], noise=0.15)
 
 
 @pytest.fixture(scope="module")
-def grid(two_bins):
+def grid(five_bins):
     """Mean, sd and correlation of (log D0, alpha) by summing the exact posterior over a grid."""
-    problem = sampling.with_own_scaling(two_bins)
+    problem = sampling.with_own_scaling(five_bins)
     bins, form = read_bins(problem.data), form_of(problem)
     prepared = sampling.prepare(problem, bins, True, False, lambda line: None)
     space = whitened(create_space(problem, prepared.values), form, prepared.precision)
@@ -183,43 +183,41 @@ def moments(values, weight=None):
 
 def assert_agree(fit, grid):
     mean, sd, correlation = moments(fit.posterior.flat)
-    np.testing.assert_allclose(mean, grid[0], atol=0.1 * grid[1].min())
+    assert np.max(np.abs(mean - grid[0]) / grid[1]) < 0.1
     np.testing.assert_allclose(sd, grid[1], rtol=0.1)
     assert correlation == pytest.approx(grid[2], abs=0.1)
 
 
-def test_one_shard_is_the_posterior_on_a_grid(two_bins, grid, sampled):
-    fit = sampled(two_bins, draws=750)
+def test_one_shard_is_the_posterior_on_a_grid(five_bins, grid, sampled):
+    fit = sampled(five_bins, draws=750)
     assert fit.verdict == "converged"
     assert_agree(fit, grid)
     # three times finer than what shards have to keep
     np.testing.assert_allclose(moments(fit.posterior.flat)[1], grid[1], rtol=0.06)
 
 
-@pytest.mark.parametrize(
-    ("partition", "shards"), [("tiles", 4), ("tiles", 12), ("pairs", 4), ("pairs", 12), ("bins", 2)]
-)
+@pytest.mark.parametrize(("partition", "shards"), [("tiles", 4), ("tiles", 12), ("pairs", 12), ("bins", 5)])
 def test_shards_agree_with_the_posterior_on_a_grid(
-    in_this_process, two_bins, grid, sampled, partition, shards
+    in_this_process, five_bins, grid, sampled, partition, shards
 ):
-    fit = sampled(two_bins, **SHORT, shards=shards, partition=partition, executor="serial")
+    fit = sampled(five_bins, **SHORT, shards=shards, partition=partition, executor="serial")
     assert fit.statistics["shards"] == shards
     assert fit.statistics["acceptance"] > 0.5
     assert_agree(fit, grid)
     assert np.isfinite(fit.posterior.noise).all()
     for row in fit.scaling:
-        assert row.noise == pytest.approx(0.1, rel=0.05)
+        assert row.noise == pytest.approx(0.15, rel=0.05)
         assert row.contrast == pytest.approx(0.15, abs=5.0 * row.contrast_error)
 
 
 def test_shards_that_are_not_refined_agree_where_their_posteriors_are_normal(
-    in_this_process, two_bins, grid, sampled
+    in_this_process, five_bins, grid, sampled
 ):
-    fit = sampled(two_bins, **SHORT, shards=4, partition="pairs", executor="serial", refine=False)
+    fit = sampled(five_bins, **SHORT, shards=4, partition="pairs", executor="serial", refine=False)
     assert "acceptance" not in fit.statistics
     assert fit.posterior.values.shape[0] == 1
     mean, sd, correlation = moments(fit.posterior.flat)
-    np.testing.assert_allclose(mean, grid[0], atol=0.3 * grid[1].min())
+    assert np.max(np.abs(mean - grid[0]) / grid[1]) < 0.3
     np.testing.assert_allclose(sd, grid[1], rtol=0.15)
     assert correlation == pytest.approx(grid[2], abs=0.1)
 

@@ -15,7 +15,6 @@ from heterodyne.parameters import Parameter, ParameterTable, Prior
 from heterodyne.problem import create_problem
 from heterodyne_cmc.coordinates import (
     create_space,
-    folded,
     form_of,
     log_prior_density,
     prior_precision,
@@ -46,7 +45,10 @@ def one_of(row, centre):
     return problem, form_of(problem), create_space(problem, np.array([centre]))
 
 
-def row_of(low, high, prior=Prior(), scale="linear", name="D_offset"):
+UNIFORM = Prior()
+
+
+def row_of(low, high, prior=UNIFORM, scale="linear", name="D_offset"):
     return Parameter(name, "1", 0.5 * (low + high), low, high, prior, scale)
 
 
@@ -213,7 +215,7 @@ def test_an_axis_turns_freely_over_its_bounds_and_is_uniform(centre):
     log_p = np.asarray(jax.vmap(lambda each: log_prior_density(space, form, each))(u))
     values = np.asarray(jax.vmap(lambda each: values_of(space, form, each))(u))
     p = np.exp(log_p - log_p.max())
-    at = folded([problem.parameters["phi0"]], values)[:, 0]
+    at = np.vectorize(problem.parameters["phi0"].folded)(values[:, 0])
     assert np.all((at > -90.0) & (at <= 90.0))
     shares = np.histogram(at, bins=np.linspace(-90.0, 90.0, 7), weights=p)[0] / p.sum()
     np.testing.assert_allclose(shares, 1.0 / 6.0, atol=2e-3)

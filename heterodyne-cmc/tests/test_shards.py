@@ -189,7 +189,14 @@ def solution(problem):
     p, bins = len(problem.varying), sum(data.n_bins for data in problem.data)
     values, noise = problem.column("start"), np.full(bins, 0.02)
     return Prepared(
-        values, noise, np.ones(2, dtype=int), np.eye(p), np.eye(p), np.zeros((bins, 2, 2)), np.array(0)
+        values,
+        noise,
+        np.ones(2, dtype=int),
+        np.eye(p),
+        np.eye(p),
+        np.zeros((bins, 2, 2)),
+        np.array(0),
+        np.zeros(p),
     )
 
 
@@ -237,7 +244,7 @@ def test_more_shards_than_the_data_fill_are_refused(kind, count, frames, line):
 def test_tiles_of_a_model_that_is_not_separable_are_refused_and_its_pairs_are_listed():
     dense = Model("dense", MODEL.parameters, MODEL.profiles, MODEL.pair)
     problem = replace(flow_problem(), model=dense)
-    with pytest.raises(ConfigError, match="tiles need a separable model .* add --partition pairs"):
+    with pytest.raises(ConfigError, match=r"tiles need a separable model .* add --partition pairs"):
         divided(problem, "tiles", 2)
     (whole,) = divided(problem, "tiles", 1)
     assert all(isinstance(part.content, Pairs) for part in whole.parts)
@@ -248,5 +255,5 @@ def test_tiles_of_weighted_pairs_are_refused_whichever_bin_has_them():
     weighted = replace(het.simulate(frames=64, phi=20.0), weight=np.full((1, 64, 64), 0.5))
     problem = flow_problem(vary=("D0_sample", "v0"))
     problem = replace(problem, data=(*problem.data, weighted))
-    with pytest.raises(ConfigError, match="weights per frame: add --partition pairs"):
+    with pytest.raises(ConfigError, match=r"weights per frame: add --partition pairs"):
         divided(problem, "tiles", 2)

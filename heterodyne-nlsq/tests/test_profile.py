@@ -173,7 +173,7 @@ def test_a_profile_that_meets_a_lower_minimum_moves_the_fit_there(weak_data):
     ("name", "choices", "words"),
     [
         ("alhpa", {}, "no parameter named 'alhpa'; did you mean 'alpha'"),
-        ("contrast", {}, "no parameter named 'contrast'"),
+        ("contrast", {}, "'contrast' is no parameter of a model"),
         ("D_offset", {}, "parameter 'D_offset' is fixed at 0 and has no profile"),
     ],
 )

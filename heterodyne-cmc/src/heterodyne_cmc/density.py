@@ -37,7 +37,8 @@ class Target(NamedTuple):
     """The numbers of a density: coordinates, data, the shard's part of the prior of the scaling, C (p, p), and
     1/S.
 
-    ``likelihood`` is 1, or 0 for the prior alone.
+    ``likelihood`` is 1, or 0 for the prior alone; ``tilt`` (p,) is the slope that is added to the likelihood of
+    all data.
     """
 
     space: Space
@@ -46,10 +47,16 @@ class Target(NamedTuple):
     adjustment: AnyArray
     share: float
     likelihood: float = 1.0
+    tilt: AnyArray | float = 0.0
 
 
 def create_targets(
-    code: Code, space: Space, shards: Sequence[Shard], scaling: ScalingPrior, adjustment: np.ndarray
+    code: Code,
+    space: Space,
+    shards: Sequence[Shard],
+    scaling: ScalingPrior,
+    adjustment: np.ndarray,
+    tilt: AnyArray | float = 0.0,
 ) -> tuple[Target, ...]:
     """The targets of all shards, of which each has its part of the priors.
 
@@ -59,14 +66,14 @@ def create_targets(
 
     def target(shard: Shard) -> Target:
         own = scaling.of(shard.bins).tempered(1.0 / holders[shard.bins], sum(code.free))
-        return Target(space, shard, own, adjustment, 1.0 / len(shards))
+        return Target(space, shard, own, adjustment, 1.0 / len(shards), tilt=tilt)
 
     return tuple(target(shard) for shard in shards)
 
 
 def log_density(code: Code, target: Target, u: Array) -> Array:
     """The log density in u, up to a constant."""
-    of_data = jnp.sum(log_likelihoods(code, target, u))
+    of_data = jnp.sum(log_likelihoods(code, target, u)) + target.share * jnp.sum(target.tilt * u)
     return target.share * log_prior_density(target.space, code.form, u) + target.likelihood * of_data
 
 

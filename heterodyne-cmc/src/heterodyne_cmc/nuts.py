@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -55,10 +55,20 @@ def sample(
     code: Code, target: Target, starts: np.ndarray, settings: Settings, folder: Path | None, watch: Watch
 ) -> Draws:
     """Draws from ``starts`` (chains, p); blocks that stand in ``folder`` are not drawn again."""
-    sampler = _Sampler(code, target, settings)
+    sampler, stopped = _Sampler(code, target, settings), threading.Event()
+
+    def heed(chain: int, done: int, divergences: int) -> None:
+        if stopped.is_set():
+            raise CancelledError
+        watch(chain, done, divergences)
+
     with ThreadPoolExecutor(max(1, min(settings.threads, settings.chains))) as pool:
-        run = partial(_chain, sampler, settings, folder, watch)
-        chains = list(pool.map(run, range(settings.chains), starts))
+        run = partial(_chain, sampler, settings, folder, heed)
+        try:
+            chains = list(pool.map(run, range(settings.chains), starts))
+        except BaseException:  # Ctrl-C reaches this thread alone; the others end with their block
+            stopped.set()
+            raise
     return Draws(
         np.stack([chain["u"] for chain in chains]),
         {name: np.stack([chain[name] for chain in chains]) for name in STATISTICS},

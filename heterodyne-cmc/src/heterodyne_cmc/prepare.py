@@ -17,14 +17,18 @@ from heterodyne.objective import Objective, create_objective
 from heterodyne.plugins.manager import optimizer_record
 from heterodyne.problem import Problem
 from heterodyne.scaling import AUTO
-from heterodyne_cmc.calibration import calibrate, not_adjusted, unknown
+from heterodyne_cmc.calibration import Calibration, unknown
+from heterodyne_cmc.centre import settled
+from heterodyne_cmc.coordinates import form_of
+from heterodyne_cmc.density import Code
+from heterodyne_cmc.likelihood import scaling_prior
 
 _SETTLED = 0.03  # of a standard error
 
 
 class Prepared(NamedTuple):
-    """Values (p,) of the varying parameters, noise per bin, nodes per width of a bin, and the calibration:
-    ``precision`` H and ``adjustment`` C (p, p), ``scaling`` (bins, 2, 2) and ``bandwidth``."""
+    """Values (p,) of the varying parameters at the posterior's mode, noise per bin at the least-squares solution,
+    nodes per width of a bin, and the numbers of a `Calibration`."""
 
     values: np.ndarray
     noise: np.ndarray
@@ -33,6 +37,12 @@ class Prepared(NamedTuple):
     adjustment: np.ndarray
     scaling: np.ndarray
     bandwidth: np.ndarray
+    tilt: np.ndarray
+
+    @property
+    def calibration(self) -> Calibration:
+        """The calibration."""
+        return Calibration(*(getattr(self, name) for name in Calibration._fields))
 
 
 def prepare(
@@ -42,7 +52,9 @@ def prepare(
     calibrated: bool,
     progress: Callable[[str], None],
 ) -> Prepared:
-    """The solution by the optimizer `nlsq`, or the start values where all are given, and the calibration there.
+    """The mode of the posterior next to the solution, and the calibration there.
+
+    The solution is that of the optimizer `nlsq`, or the start values where all are given.
 
     Start values are taken for the solution of a calibrated likelihood only where they are one, because
     the adjustment turns about it. Without ``warm_start`` only the start values and the noise of neighbouring
@@ -59,10 +71,16 @@ def prepare(
     if calibrated and given and not _is_solution(objective, x):
         values = _least_squares(problem, progress)
         orders, objective, x = _at(problem, bins, values)
-    if calibrated:
-        progress("calibrating the likelihood")
-    found = calibrate(objective, x) if calibrated else not_adjusted(objective, x)
+    progress("calibrating the likelihood" if calibrated else "looking for the mode of the posterior")
+    scaling = scaling_prior(objective.sigma, held_scaling(problem))
+    values, found = settled(objective, values, code_of(problem), scaling, calibrated)
     return Prepared(values, objective.sigma, orders, *found)
+
+
+def code_of(problem: Problem) -> Code:
+    """The code that samples a problem."""
+    contrast, offset = held_scaling(problem)
+    return Code(problem.model, form_of(problem), (contrast is None, offset is None))
 
 
 def _at(

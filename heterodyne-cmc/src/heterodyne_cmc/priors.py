@@ -58,7 +58,8 @@ def draw_prior(row: Parameter, duration: float, rng: np.random.Generator, count:
     if prior.family == "half-normal":
         low = max(low, prior.location)
     is_log, width = prior.family == "log-normal", prior.width / (duration if prior.per_duration else 1.0)
-    ends = np.log([max(low, 0.0), high]) if is_log else np.array([low, high])
+    with np.errstate(divide="ignore"):  # ln 0 is an open end
+        ends = np.log([max(low, 0.0), high]) if is_log else np.array([low, high])
     least, most = ndtr((ends - prior.location) / width)
     drawn = prior.location + width * ndtri(rng.uniform(least, most, count))
     return np.exp(drawn) if is_log else drawn

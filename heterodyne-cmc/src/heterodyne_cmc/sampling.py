@@ -23,12 +23,11 @@ from heterodyne.objective import create_objective
 from heterodyne.plugins.manager import resolve
 from heterodyne.problem import Problem
 from heterodyne.result import Fit
+from heterodyne_cmc.centre import coordinates
 from heterodyne_cmc.checkpoint import fingerprint_of, read_arrays, run_folder, write_arrays, write_target
 from heterodyne_cmc.consensus import combined, refined
-from heterodyne_cmc.coordinates import create_space, form_of, whitened
 from heterodyne_cmc.density import Code, Target, create_targets, log_density
 from heterodyne_cmc.diagnostics import Diagnosis, Gates, chain_diagnostics, chain_failures, diagnose, failures
-from heterodyne_cmc.extrapolation import excess, extrapolation_failures
 from heterodyne_cmc.likelihood import scaling_prior
 from heterodyne_cmc.nuts import STATISTICS, Draws, Settings, sample
 from heterodyne_cmc.outcome import create_fit
@@ -42,7 +41,7 @@ from heterodyne_cmc.posterior import (
     joint_draws,
     physical_values,
 )
-from heterodyne_cmc.prepare import Prepared, averaged_bins, held_scaling, prepare, with_own_scaling
+from heterodyne_cmc.prepare import Prepared, averaged_bins, code_of, held_scaling, prepare, with_own_scaling
 from heterodyne_cmc.shards import whole_shard
 from heterodyne_cmc.watch import Count, Meter, Watch
 from heterodyne_cmc.worker import DRAWS
@@ -103,15 +102,10 @@ def _create_run(
     folder = run_folder(folder, _fingerprint(problem, bins, options), options["resume"])
     prepared = _prepared(problem, bins, options, folder, progress)
     bins = averaged_bins(bins, prepared.orders)
-    form = form_of(problem)
-    held = held_scaling(problem)
-    space = create_space(problem, prepared.values)
-    space = whitened(space, form, prepared.adjustment.T @ prepared.precision @ prepared.adjustment)
-    root = np.asarray(space.root)
-    adjustment = np.linalg.solve(root, prepared.adjustment @ root)
+    space, adjustment, tilt = coordinates(problem, prepared.values, prepared.calibration)
     shards = partitioned(problem, bins, options["partition"], options["shards"], options["seed"], prepared)
-    code = Code(problem.model, form, (held[0] is None, held[1] is None))
-    targets = create_targets(code, space, shards, scaling_prior(prepared.noise, held), adjustment)
+    code, scaling = code_of(problem), scaling_prior(prepared.noise, held_scaling(problem))
+    targets = create_targets(code, space, shards, scaling, adjustment, tilt)
     write_arrays(folder / PREPARED, prepared._asdict())  # not before the data could be shared out
     return Run(problem, code, targets, prepared, options, folder)
 
@@ -160,16 +154,20 @@ _NOT_SAMPLED = (
 
 
 def _sampled(run: Run, progress: Progress) -> tuple[Settings, list[Draws], list[Diagnosis]]:
-    """The draws of every shard; on divergences they are drawn again with smaller steps, twice at most."""
-    gates, settings, attempt = gates_of(run.options), settings_of(run.options, len(run.targets)), 1
+    """The draws of every shard; those with divergences are drawn again with smaller steps, twice at most."""
+    limit, settings, attempt = run.options["divergences"], settings_of(run.options, len(run.targets)), 1
+    found, again = {}, list(range(len(run.targets)))
     while True:
-        draws = _drawn(run, settings, run.folder / f"attempt-{attempt}", progress)
-        diagnoses = [_diagnosis(run, one, settings) for one in draws]
-        diverged = max(one.divergences / one.draws for one in diagnoses)
-        if diverged <= gates.divergences or attempt > _RETRIES:
-            return settings, draws, diagnoses
+        drawn = _drawn(run, again, settings, run.folder / f"attempt-{attempt}", progress)
+        found |= {k: (one, _diagnosis(run, one, settings)) for k, one in zip(again, drawn, strict=True)}
+        diverged = {k: one.divergences / one.draws for k, (_, one) in found.items()}
+        again = [k for k, share in diverged.items() if share > limit]
+        if not again or attempt > _RETRIES:
+            draws, diagnoses = zip(*(found[k] for k in sorted(found)), strict=True)
+            return settings, list(draws), list(diagnoses)
         settings, attempt = replace(settings, target_accept=0.5 * (1.0 + settings.target_accept)), attempt + 1
-        progress(f"{diverged:.2%} of the draws diverged: again with target_accept {settings.target_accept:g}")
+        share = max(diverged.values())
+        progress(f"{share:.2%} of the draws diverged: again with target_accept {settings.target_accept:g}")
 
 
 def settings_of(options: Mapping[str, Any], shards: int) -> Settings:
@@ -184,22 +182,19 @@ def gates_of(options: Mapping[str, Any]) -> Gates:
     return Gates(**{name: options[name] for name in ("rhat", "ess", "bfmi", "divergences", "saturated")})
 
 
-def _drawn(run: Run, settings: Settings, folder: Path, progress: Progress) -> list[Draws]:
-    p = len(run.problem.varying)
-    starts = [
-        _DISPERSION * np.random.default_rng([settings.seed, k]).normal(size=(settings.chains, p))
-        for k in range(len(run.targets))
-    ]
-    meter = Meter(settings, len(run.targets), progress)
+def _drawn(run: Run, shards: list[int], settings: Settings, folder: Path, progress: Progress) -> list[Draws]:
+    """The draws of these shards."""
+    shape, meter = (settings.chains, len(run.problem.varying)), Meter(settings, len(shards), progress)
+    starts = [_DISPERSION * np.random.default_rng([settings.seed, k]).normal(size=shape) for k in shards]
     if len(run.targets) == 1:
         watch = Watch(meter)
         kept = folder if run.options["checkpoint"] else None
         return [sample(run.code, run.targets[0], starts[0], settings, kept, watch)]
     tasks = []
-    for k, (target, start) in enumerate(zip(run.targets, starts, strict=True)):
+    for k, start in zip(shards, starts, strict=True):
         place = folder / f"shard-{k:03d}"
         if not (place / "target.npz").exists():
-            write_target(place, run.code, target, replace(settings, seed=settings.seed + k), start)
+            write_target(place, run.code, run.targets[k], replace(settings, seed=settings.seed + k), start)
         tasks.append(
             Task(
                 target="heterodyne_cmc.worker:sample_shard",
@@ -269,10 +264,6 @@ def _finished(
     if "acceptance" in more:
         failed += _refinement_failures(posterior.names, posterior.values, gates)
     objective = create_objective(run.problem, bins).weighted(run.prepared.noise)
-    if run.options["likelihood"] == "calibrated":
-        reached = excess(objective, posterior.flat, run.prepared.values, run.prepared.precision)
-        failed += extrapolation_failures(*reached, len(posterior.names))
-        more |= dict(zip(("excess_chi2", "excess_foreseen"), reached, strict=True))
     summary = {**_summary(run, settings, found), **more, "seconds": perf_counter() - began}
     return create_fit(objective, posterior, failed, summary, settings.seed)
 
@@ -321,10 +312,11 @@ def _combined(
     p, held = len(run.problem.varying), held_scaling(run.problem)
     columns = [joint_columns(p, len(bins), target.shard.bins) for target in run.targets]
     psi = combined([one.joined() for one in shards], columns)
-    space, adjustment = run.targets[0].space, np.asarray(run.targets[0].adjustment)
-    everything = [whole_shard(run.problem.model, bins)]
+    first, everything = run.targets[0], [whole_shard(run.problem.model, bins)]
     scaling = scaling_prior(run.prepared.noise, held)
-    (whole,) = create_targets(run.code, space, everything, scaling, adjustment)
+    (whole,) = create_targets(
+        run.code, first.space, everything, scaling, np.asarray(first.adjustment), first.tilt
+    )
     if not run.options["refine"]:
         return from_joined(run.code, whole, psi), {}
     density = jax.jit(lambda target, u: jax.lax.map(partial(log_density, run.code, target), u))

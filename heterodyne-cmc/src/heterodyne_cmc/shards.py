@@ -189,24 +189,29 @@ def _filled_up(column: np.ndarray, length: int) -> np.ndarray:
     return np.concatenate([column, short - 1 if column.dtype.kind == "i" else short])
 
 
-def _shuffled_in_bands(lag: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """An order by band of lags, a band per factor of 2, at random within a band."""
+def _shuffled_in_bands(
+    lag: np.ndarray, rng: np.random.Generator, owner: np.ndarray | None = None
+) -> np.ndarray:
+    """An order by band of lags, a band per factor of 2, then by owner, at random within these."""
     band = np.floor(np.log2(np.maximum(lag, 1)))
-    return np.lexsort((rng.random(len(lag)), band))
+    of_owner = np.zeros(len(lag)) if owner is None else owner
+    return np.lexsort((rng.random(len(lag)), of_owner, band))
 
 
 def tile_shards(bins: tuple[Bin, ...], count: int, seed: int) -> list[Shard]:
-    """All tiles of all bins dealt out at random, each to one of ``count`` shards, evenly over the lags."""
+    """All tiles of all bins dealt out at random, each to one of ``count`` shards.
+
+    Every shard has as many tiles of every band of lags as the others, and of every band of every bin, to one.
+    """
     rng = np.random.default_rng(seed)
-    dealt, next_ = [], 0
-    for one in bins:
-        blocks = len(one.t) // TILE
-        row, column = np.nonzero(np.triu(_used_tiles(one)))
-        order = _shuffled_in_bands(column - row + (row != column), rng)
-        # each bin begins with the shard that is next, so that the last ones get as many tiles
-        turns = [order[(k - next_) % count :: count] for k in range(count)]
-        next_ += len(order)
-        dealt.append(_of_one_shape([_tiles(one, row[turn], column[turn], blocks) for turn in turns]))
+    places = [np.argwhere(np.triu(_used_tiles(one))) for one in bins]
+    owner = np.repeat(np.arange(len(bins)), [len(place) for place in places])
+    row, column = np.concatenate(places).T
+    order = _shuffled_in_bands(column - row + (row != column), rng, owner)
+    dealt = []
+    for number, one in enumerate(bins):
+        turns = [turn[owner[turn] == number] for turn in (order[k::count] for k in range(count))]
+        dealt.append(_of_one_shape([_tiles(one, row[turn], column[turn]) for turn in turns]))
     return [_shard_of(bins, tuple(parts)) for parts in zip(*dealt, strict=True)]
 
 
@@ -216,7 +221,9 @@ def _used_tiles(one: Bin) -> np.ndarray:
     return np.any(used, axis=(1, 3))
 
 
-def _tiles(one: Bin, row: np.ndarray, column: np.ndarray, blocks: int) -> Part:
+def _tiles(one: Bin, row: np.ndarray, column: np.ndarray) -> Part:
+    """These tiles of a bin."""
+    blocks = len(one.t) // TILE
     tiles = one.d.reshape(blocks, TILE, blocks, TILE).swapaxes(1, 2)
     near = row == column
     upper = np.triu(np.ones((TILE, TILE)), 1)
