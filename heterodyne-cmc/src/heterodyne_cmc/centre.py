@@ -11,6 +11,7 @@ from functools import partial
 import numpy as np
 from scipy.optimize import minimize
 
+from heterodyne.data.bin import Bin
 from heterodyne.kernels._jax import jax
 from heterodyne.objective import Objective
 from heterodyne.problem import Problem
@@ -40,7 +41,8 @@ def settled(
 ) -> tuple[np.ndarray, Calibration]:
     """The values (p,) at the posterior's mode and the calibration there, from those of the solution."""
     solution = objective.to_coordinates(values)
-    whole = whole_shard(objective.problem.model, objective.bins)
+    bins = tuple(one for one in objective.bins if isinstance(one, Bin))
+    whole = whole_shard(objective.problem.model, bins)
     descent = jax.jit(jax.value_and_grad(partial(potential, code), argnums=1))
 
     def mode(values: np.ndarray, found: Calibration) -> tuple[np.ndarray, float]:
@@ -53,6 +55,7 @@ def settled(
         values, distance = mode(values, not_adjusted(objective, _inside(objective, values)))
         if distance < _REST:
             break
+    found = not_adjusted(objective, solution)
     for left in reversed(range(_ROUNDS)):
         x = _inside(objective, values)
         found = calibrate(objective, x, solution) if calibrated else not_adjusted(objective, x)
