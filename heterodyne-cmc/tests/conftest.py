@@ -32,8 +32,10 @@ def at_solution(problem):
     """The problem with the least-squares solution nearest to its start values as start values."""
     objective = create_objective(problem, read_bins(problem.data, problem.skip_lags))
     x = objective.to_coordinates(problem.column("start"))
+    pairs = np.array([one.pairs for one in objective.bins])
     for _ in range(20):
-        equations = objective.solve(x)[0]
+        equations, scaling = objective.solve(x)
+        objective = objective.weighted(np.sqrt(scaling.ssr / pairs))
         x = x - np.linalg.solve(equations.gram, equations.gradient)
     table = problem.parameters
     for name, value in zip(problem.varying, objective.to_values(x), strict=True):
