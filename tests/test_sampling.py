@@ -140,13 +140,18 @@ def test_a_killed_run_goes_on_where_it_was(place):
 def test_an_interrupted_run_ends_with_its_block_and_says_how_to_go_on(place):
     options = ("--chains", "2", "--warmup", "200", "--draws", "100000", "--quiet", "-o", "out")
     command = [sys.executable, "-m", "heterodyne_cli", "fit", "run.h5", *CMC, *options]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=_heed_interrupts)
     _wait_for("out/checkpoint/*/attempt-1/chain-00/block-0005.npz", process)
     process.send_signal(signal.SIGINT)
     _, complaints = process.communicate(timeout=30)
     assert process.returncode == 130
     assert "what was done is kept in out/checkpoint: add --resume to go on" in complaints
     assert "Traceback" not in complaints
+
+
+def _heed_interrupts() -> None:
+    """Tests that run in the background of a shell are started with interrupts ignored, and so is what they start."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _wait_for(pattern: str, process: subprocess.Popen, seconds: float = 120.0) -> None:
