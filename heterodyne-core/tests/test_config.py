@@ -183,6 +183,8 @@ def test_names_are_checked_against_what_is_installed(scan):
         ({"write": ["jsno"]}, PluginError, "did you mean 'json'"),
         ({"model": "statik"}, PluginError, "did you mean 'static'"),
         ({"fix": ["alhpa"]}, ParameterError, "did you mean 'alpha'"),
+        ({"prior": {"offset": "uniform"}}, ParameterError, "'offset' is no parameter of a model"),
+        ({"prior": {"g0": "uniform"}}, ParameterError, "no parameter named 'g0'"),
         ({"tie": {"D0": "D_ofset"}}, ParameterError, "did you mean 'D_offset'"),
     ]
     for change, kind, message in wrong:

@@ -15,8 +15,9 @@ from heterodyne.covariance import (
 )
 from heterodyne.data.bin import read_bins
 from heterodyne.data.simulation import simulate
+from heterodyne.finite_bins import BinOrders, with_orders
 from heterodyne.identifiability import spectrum
-from heterodyne.kernels.scores import Linear, ScorePart, score_parts
+from heterodyne.kernels.scores import Linear, ScorePart, dense_scores, score_parts, separable_scores
 from heterodyne.model import create_model
 
 N, P = 40, 3
@@ -140,3 +141,17 @@ def test_scores_are_residual_times_derivative():
     expected = np.triu(derivative * (data.c2[0] - 1.01 - 0.14 * s) / 0.05**2, 1)
     np.testing.assert_allclose(found[:, :50, :50], expected, atol=1e-4 * np.abs(expected).max())
     assert not found[:, :, 50:].any()
+
+
+@pytest.mark.parametrize("orders", [(1, 1), (2, 3)])
+@pytest.mark.parametrize("name", ["two-component", "static-reference", "static"])
+def test_scores_by_components_are_those_by_automatic_differentiation(name, orders):
+    model = create_model(name)
+    data = simulate(model=name, phi=[30.0], frames=70, noise=0.05, dq=2e-3, dphi=20.0)
+    one, rng = with_orders(read_bins((data,))[0], BinOrders(*orders)), np.random.default_rng(0)
+    theta = np.array([row.start for row in model.parameters.values()])
+    linear = Linear(0.14, 1.01, rng.normal(size=(4, 1 + len(theta))), rng.normal(size=4), 0.05)
+    weights = np.triu(rng.uniform(0.5, 1.5, size=(40, 50)), 5)
+    at = (model, theta, one.t, one.nodes, data.c2[0, 5:45, 10:60], weights, linear, 5, 10)
+    exact = np.asarray(dense_scores(*at))
+    np.testing.assert_allclose(separable_scores(*at), exact, atol=1e-11 * np.abs(exact).max())

@@ -8,19 +8,14 @@ directions that are lost, or where its error spans more than the bounds of a par
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from jax import Array
 
-from heterodyne.curves import CURVES, curve_names
-from heterodyne.kernels._jax import jax, jnp
-from heterodyne.kernels.rates import power
+from heterodyne.curves import curve, curve_names, curve_slopes
 from heterodyne.neighbourhood import Neighbourhood
 
 _LOADING = 0.1
-_STEEPEST = 690.0  # exponent of the fraction beyond which e^x overflows
 _UNITS = {"v": "Å/s", "f": "1"}
 _LIMITS = {"v": (-np.inf, np.inf), "f": (0.0, 1.0)}
 _RATE_LIMITS = (0.0, np.inf)
@@ -57,9 +52,8 @@ def curve_bands(around: Neighbourhood, width: np.ndarray, quantile: float) -> tu
 
 
 def _band(name: str, around: Neighbourhood, width: np.ndarray, quantile: float, t: np.ndarray) -> Band:
-    at = np.array([around.values[part] for part in CURVES[name]])
-    free = np.asarray(_of(name)(at, t))
-    gradient = np.asarray(jax.jacfwd(_of(name))(at, t)) @ _chain(name, around)
+    free = curve(name, around.values, t, clipped=False)
+    gradient = curve_slopes(name, around.problem, around.values, around.names, t, clipped=False)
     error = np.where(determined(gradient, around, width), around.errors(gradient), np.nan)
     limits = _LIMITS.get(name, _RATE_LIMITS)
     low, high = (np.clip(free + side * quantile * error, *limits) for side in (-1, 1))
@@ -78,18 +72,3 @@ def determined(gradient: np.ndarray, around: Neighbourhood, width: np.ndarray) -
     lost = ((scaled @ found.vectors[:, found.lost]) ** 2).sum(axis=1)
     span = np.max(np.abs(moved) * width, axis=1, initial=0.0)
     return (lost <= _LOADING * (scaled**2).sum(axis=1)) & (2.0 * around.errors(gradient) <= span)
-
-
-def _chain(name: str, around: Neighbourhood) -> np.ndarray:
-    """∂(parameter of the curve)/∂(varying parameter), (parts, p): 1 for itself and those tied to it."""
-    ties = around.problem.ties
-    return np.array(
-        [[float(ties.get(part, part) == other) for other in around.names] for part in CURVES[name]]
-    )
-
-
-def _of(name: str) -> Callable[[np.ndarray, np.ndarray], Array]:
-    """The curve before it is clipped, of its parameters in their order and of the times."""
-    if name == "f":
-        return lambda p, t: p[0] * jnp.exp(jnp.clip(p[1] * (t - p[2]), -_STEEPEST, _STEEPEST)) + p[3]
-    return lambda p, t: p[0] * power(t, p[1]) + p[2]

@@ -17,7 +17,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.signal import oaconvolve
 from scipy.special import stdtrit
 
 from heterodyne.identifiability import Spectrum
@@ -143,7 +142,9 @@ def grain_of(frames: int) -> int:
 def bartlett(x: np.ndarray, bandwidth: int) -> np.ndarray:
     """Σ_i' max(0, 1 - |i - i'|/b) x_i' along the last axis of x (p, N)."""
     half = 1.0 - np.arange(min(bandwidth, x.shape[1])) / bandwidth
-    return oaconvolve(x, np.concatenate([half[:0:-1], half])[None], "same", axes=1)
+    size = x.shape[1] + len(half)
+    even = 2.0 * np.fft.rfft(half, size).real - half[0]
+    return np.fft.irfft(np.fft.rfft(x, size) * even, size)[:, : x.shape[1]]
 
 
 def bandwidth_of(frames: Iterable[np.ndarray], fewest: int, grains: Sequence[int] = ()) -> int:

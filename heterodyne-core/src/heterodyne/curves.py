@@ -6,11 +6,14 @@ determined. Curves of models with other parameter names are not known here.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 
 import numpy as np
+from jax import Array
 
-from heterodyne.kernels.rates import fraction, transport_rate, velocity
+from heterodyne.kernels._jax import jax
+from heterodyne.kernels.rates import fraction, transport_rate, unclipped_fraction, velocity
 from heterodyne.problem import Problem
 
 CURVES: Mapping[str, tuple[str, ...]] = {
@@ -22,7 +25,8 @@ CURVES: Mapping[str, tuple[str, ...]] = {
 }
 """Every curve and the parameters that it is made of, in the order of its function in `kernels.rates`."""
 
-_STEP = 1e-6  # of a parameter, or absolutely where that is 0: central differences of smooth functions
+_CLIPPED = {"v": velocity, "f": fraction}
+_UNCLIPPED = {"f": unclipped_fraction}
 
 
 def curve_names(names: Mapping[str, object]) -> tuple[str, ...]:
@@ -30,22 +34,41 @@ def curve_names(names: Mapping[str, object]) -> tuple[str, ...]:
     return tuple(curve for curve, parts in CURVES.items() if set(parts) <= set(names))
 
 
-def curve(name: str, values: Mapping[str, float | np.ndarray], t: np.ndarray) -> np.ndarray:
-    """The curve at the times ``t`` (N,): J in Å²/s, v in Å/s, f dimensionless; (n, N) for values (n, 1)."""
-    function = {"v": velocity, "f": fraction}.get(name, transport_rate)
-    return np.asarray(function(t, *(values[part] for part in CURVES[name])), dtype=float)
+def curve(
+    name: str, values: Mapping[str, float | np.ndarray], t: np.ndarray, clipped: bool = True
+) -> np.ndarray:
+    """The curve at the times ``t`` (N,): J in Å²/s, v in Å/s, f dimensionless; (n, N) for values (n, 1).
+
+    Without ``clipped``, J and f are those before their limits cut them.
+    """
+    parts = tuple(np.asarray(values[part], dtype=float) for part in CURVES[name])
+    return np.asarray(_values(_function(name, clipped), t, parts))
 
 
 def curve_slopes(
-    name: str, problem: Problem, values: Mapping[str, float], names: tuple[str, ...], t: np.ndarray
+    name: str,
+    problem: Problem,
+    values: Mapping[str, float],
+    names: tuple[str, ...],
+    t: np.ndarray,
+    clipped: bool = True,
 ) -> np.ndarray:
     """∂(curve)/∂(parameter) for the varying parameters ``names``, those tied to them included, (N, p)."""
-    columns = np.zeros((len(t), len(names)))
-    for k, moved in enumerate(names):
-        followers = {part for part in CURVES[name] if problem.ties.get(part, part) == moved}
-        if followers:
-            step = _STEP * (abs(values[moved]) or 1.0)
-            ends = [{n: v + side * step * (n in followers) for n, v in values.items()} for side in (1, -1)]
-            up, down = (curve(name, end, t) for end in ends)
-            columns[:, k] = (up - down) / (2.0 * step)
-    return columns
+    parts = CURVES[name]
+    follows = [[float(problem.ties.get(part, part) == moved) for moved in names] for part in parts]
+    at = np.array([values[part] for part in parts], dtype=float)
+    return np.asarray(_slopes(_function(name, clipped), t, at)) @ np.array(follows)
+
+
+def _function(name: str, clipped: bool) -> Callable[..., Array]:
+    return _CLIPPED.get(name, transport_rate) if clipped else _UNCLIPPED.get(name, velocity)
+
+
+@partial(jax.jit, static_argnums=0)
+def _values(function: Callable[..., Array], t: Array, parts: tuple[Array, ...]) -> Array:
+    return function(t, *parts)
+
+
+@partial(jax.jit, static_argnums=0)
+def _slopes(function: Callable[..., Array], t: Array, at: Array) -> Array:
+    return jax.jacfwd(lambda parts: function(t, *parts))(at)

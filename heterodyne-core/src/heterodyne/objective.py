@@ -97,6 +97,11 @@ class Objective:
         return normal_equations(self.sums(u, False), none, self.contrast, self.offset, self.sigma)[0].cost
 
     @property
+    def at_once(self) -> int | None:
+        """How many bins may be worked on at once: 1 where they are streamed, as each reads its file."""
+        return 1 if isinstance(self.bins[0], StreamedBin) else None
+
+    @property
     def floor(self) -> float:
         """The cost that rounding of the sums leaves for data without noise."""
         return _ROUNDING * float(sum(one.data2 / s**2 for one, s in zip(self.bins, self.sigma, strict=True)))

@@ -9,13 +9,15 @@ S is the same with reference and sample exchanged and f → 1 - f, for a constan
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import numpy as np
+from jax import Array
 
 from heterodyne.data.azimuths import azimuth_axes
 from heterodyne.degeneracies import first_listed
-from heterodyne.kernels._jax import jnp
-from heterodyne.model import Components
+from heterodyne.kernels._jax import jax, jnp
+from heterodyne.model import Components, Model
 from heterodyne.neighbourhood import Finding
 from heterodyne.problem import Problem
 
@@ -119,12 +121,15 @@ def mirrored(values: Mapping[str, float], axes: tuple[float, ...]) -> dict[str, 
 
 def aliased_fringes(problem: Problem, values: Mapping[str, float]) -> list[Finding]:
     """Bins whose fringe turns by more than π between neighbouring frames: line 10."""
-    turns = {}
-    for data in problem.data:
-        for index in range(data.n_bins):
-            turn = _largest_turn(problem, values, data.t, float(data.q[index]), float(data.phi[index]))
-            if turn > np.pi:
-                turns[data.label(index)] = turn
+    if problem.model.components is None:
+        return []
+    theta = np.array([values[name] for name in problem.model.parameters])
+    turns = {
+        data.label(index): float(turn)
+        for data in problem.data
+        for index, turn in enumerate(_largest_turns(problem.model, theta, data.t, data.q, data.phi))
+        if turn > np.pi
+    }
     if not turns:
         return []
     worst = max(turns, key=lambda label: turns[label])
@@ -135,14 +140,16 @@ def aliased_fringes(problem: Problem, values: Mapping[str, float]) -> list[Findi
     return [Finding("aliased", words)]
 
 
-def _largest_turn(
-    problem: Problem, values: Mapping[str, float], t: np.ndarray, q: float, phi: float
-) -> float:
-    """The most that the phase turns, in rad, within the shortest time between two frames."""
-    if problem.model.components is None:
-        return 0.0
-    phase = Components(*problem.model.components(values, jnp.asarray(t), q, phi)).phase
-    if phase is None:
-        return 0.0
-    spacing = np.diff(t)
-    return float(np.max(np.abs(np.diff(np.asarray(phase))) / spacing) * spacing.min())
+@partial(jax.jit, static_argnums=0)
+def _largest_turns(model: Model, theta: Array, t: Array, q: Array, phi: Array) -> Array:
+    """The most that the phase of each bin turns, (bins,) in rad, within the shortest time between two frames."""
+    values, spacing = dict(zip(model.parameters, theta, strict=True)), jnp.diff(t)
+
+    def of(q: Array, phi: Array) -> Array:
+        assert model.components is not None
+        phase = Components(*model.components(values, t, q, phi)).phase
+        if phase is None:
+            return jnp.zeros(())
+        return jnp.max(jnp.abs(jnp.diff(phase)) / spacing) * spacing.min()
+
+    return jax.vmap(of)(q, phi)

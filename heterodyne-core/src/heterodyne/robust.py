@@ -14,6 +14,7 @@ from heterodyne.covariance import (
     grain_of,
     summed_scores,
 )
+from heterodyne.device.cores import side_by_side
 from heterodyne.kernels.meshgrid import averaged_tile
 from heterodyne.kernels.scores import Linear, ScorePart, score_parts
 from heterodyne.normal_equations import SolvedScaling
@@ -44,20 +45,21 @@ def robust_meat(objective: Objective, u: np.ndarray, free: np.ndarray) -> Meat:
     linear = _linear(objective, scaling, u, free)
     clusters = speckle_clusters(objective)
     p, own = int(free.sum()), [_weights_of(scaling, members) for members in clusters]
-    both = [
-        _summed(objective, u, _with_weights(linear, scaling, columns), members)
-        for columns, members in zip(own, clusters, strict=True)
-    ]
+    both = side_by_side(
+        lambda one: _summed(objective, u, _with_weights(linear, scaling, one[0]), one[1]),
+        list(zip(own, clusters, strict=True)),
+        objective.at_once,
+    )
     sums = [one.rows(slice(p)) for one in both]
     bandwidth = bandwidth_of((one.frames for one in sums), decay_frames(objective, u))
-    matrix = np.sum([one.meat(bandwidth) for one in sums], axis=0)
+    meats = [one.meat(bandwidth) for one in both]
+    matrix = np.sum([one[:p, :p] for one in meats], axis=0)
     joined = _joined(sums)
     shared = None if len(joined) == len(sums) else np.sum([one.meat(bandwidth) for one in joined], axis=0)
     shortest = min(one.frames.shape[1] for one in sums)
     of_weights = np.zeros_like(scaling.hessian)
-    for columns, one in zip(own, both, strict=True):
-        if len(columns):  # none where contrast and offset are given numbers
-            of_weights[np.ix_(columns, columns)] += one.rows(slice(p, None)).meat(bandwidth)
+    for columns, one in zip(own, meats, strict=True):
+        of_weights[np.ix_(columns, columns)] += one[p:, p:]
     return Meat(matrix, bandwidth, degrees_of_freedom(shortest, bandwidth), shared, of_weights)
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from heterodyne.device.cores import side_by_side
 from heterodyne.goodness import Residuals, examine_residuals
 from heterodyne.kernels.tangent import block_tangent
 from heterodyne.normal_equations import SolvedScaling
@@ -17,8 +18,10 @@ from heterodyne.structure import BinBlocks, Structure, residual_structure
 def residuals_at(objective: Objective, u: np.ndarray, scaling: SolvedScaling) -> list[Residuals]:
     """Noise and sums of the residuals of every bin."""
     params = objective.problem.expand(objective.to_values(u))
-    rows = zip(objective.bins, scaling.contrast, scaling.offset, strict=True)
-    return [examine_residuals(objective.problem.model, params, *row) for row in rows]
+    rows = list(zip(objective.bins, scaling.contrast, scaling.offset, strict=True))
+    return side_by_side(
+        lambda row: examine_residuals(objective.problem.model, params, *row), rows, objective.at_once
+    )
 
 
 def structure_at(

@@ -40,14 +40,15 @@ def unknowns(
     ``objective`` is weighted by the residual noise, its cost half of χ².
     """
     problem, values = objective.problem, here.values
-    sums = objective.sums(u, jacobian=False)
+    sums = objective.sums(u)
     contrast, offset = undetermined_scaling(sums, objective.contrast, objective.offset, objective.sigma)
     absent = objective.contrast.matrix.any(axis=1) & (fitted <= objective.contrast.low)
     merged = merged_parameters(here)
     labels = bin_labels(problem)
 
     def cost(other: Mapping[str, float]) -> float:
-        return objective.cost(objective.to_coordinates(np.array([other[name] for name in problem.varying])))
+        # by the code that the fit has compiled: `Objective.cost` is faster, but takes another second to compile
+        return objective(objective.to_coordinates(np.array([other[name] for name in problem.varying]))).cost
 
     findings = (
         *merged,

@@ -7,7 +7,7 @@ import platform
 from hashlib import sha256
 from pathlib import Path
 
-SHORTEST = 0.05
+SHORTEST = 0.01
 """Seconds of compilation from which a result is kept."""
 
 

@@ -1,8 +1,14 @@
-"""The cores that this process may use."""
+"""The cores that this process may use, and work done on them side by side."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 def available_cores() -> int:
@@ -11,3 +17,17 @@ def available_cores() -> int:
     if chosen.isdecimal() and int(chosen) > 0:
         return int(chosen)
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def side_by_side(
+    function: Callable[[Item], Result], items: Sequence[Item], at_once: int | None = None
+) -> list[Result]:
+    """The function of every item, on threads: compiled code and large NumPy operations free the interpreter.
+
+    ``at_once`` of them run together, as many as there are cores where it is None.
+    """
+    workers = min(len(items), available_cores() if at_once is None else at_once)
+    if workers <= 1:
+        return [function(item) for item in items]
+    with ThreadPoolExecutor(workers) as pool:
+        return list(pool.map(function, items))

@@ -34,5 +34,10 @@ def velocity(t: ArrayLike, v0: ArrayLike, beta: ArrayLike, v_offset: ArrayLike) 
 
 def fraction(t: ArrayLike, f0: ArrayLike, f1: ArrayLike, f2: ArrayLike, f3: ArrayLike) -> Array:
     """f(t) = clip(f0 exp(f1 (t - f2)) + f3, 0, 1), the sample's share of the field."""
+    return jnp.clip(unclipped_fraction(t, f0, f1, f2, f3), 0.0, 1.0)
+
+
+def unclipped_fraction(t: ArrayLike, f0: ArrayLike, f1: ArrayLike, f2: ArrayLike, f3: ArrayLike) -> Array:
+    """f0 exp(f1 (t - f2)) + f3, the fraction before it is clipped."""
     growth = jnp.exp(jnp.clip(f1 * jnp.subtract(t, f2), -_EXPONENT_LIMIT, _EXPONENT_LIMIT))
-    return jnp.clip(f0 * growth + f3, 0.0, 1.0)
+    return f0 * growth + f3

@@ -133,21 +133,16 @@ def model_sums(rows: Rows, slopes: Rows, weight: Array) -> tuple[Array, Array]:
 
     def add(carry: tuple[Array, Array, Array], at: tuple) -> tuple[tuple[Array, Array, Array], None]:
         before, total, gram = carry
-        a, rise, of_a, of_rise, root, step = at
-        near = near_sums(a, rise, of_a, of_rise, root)
+        step, root = at
         far = far_sums(before, step.right, root)
-        return (_advanced(before, step, root), total + near[0] + far[0], gram + near[1] + far[1]), None
+        return (_advanced(before, step, root), total + far[0], gram + far[1]), None
 
-    of_blocks = (
-        b.a,
-        b.rise,
-        slope.a.swapaxes(0, 1),
-        slope.rise.swapaxes(0, 1),
-        root.reshape(-1, MODEL_BLOCK),
-        steps,
-    )
-    (_, total, gram), _ = jax.lax.scan(add, start, of_blocks)
-    return total, gram
+    roots = root.reshape(-1, MODEL_BLOCK)
+    (_, total, gram), _ = jax.lax.scan(add, start, (steps, roots))
+    # with derivatives one after another, to stay in the cache
+    tiles = b.a, b.rise, slope.a.swapaxes(0, 1), slope.rise.swapaxes(0, 1), roots
+    near = jax.lax.map(lambda tile: near_sums(*tile), tiles, batch_size=1 if p else len(b.a))
+    return total + jnp.sum(near[0], axis=0), gram + jnp.sum(near[1], axis=0)
 
 
 def near_sums(a: Array, rise: Array, of_a: Array, of_rise: Array, weight: Array) -> tuple[Array, Array]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from heterodyne.data.bin import Bin
 from heterodyne.data.tiles import StreamedBin
-from heterodyne.device.cores import available_cores
+from heterodyne.device.cores import side_by_side
 from heterodyne.kernels import dense, streamed, structured
 from heterodyne.kernels.elementwise import skipped_sums
 from heterodyne.normal_equations import PairSums, Sums
@@ -23,18 +22,14 @@ def pair_sums(
 ) -> PairSums:
     """The sums of all bins at the parameters ``theta`` (P,), in the order of the model's table.
 
-    Without ``jacobian`` X is S alone, which is enough for the cost. Bins run side by side on the cores:
-    compiled code releases the interpreter. Streamed bins follow one another, as each reads its file.
+    Without ``jacobian`` X is S alone, which is enough for the cost. Bins run side by side on the cores;
+    streamed bins follow one another, as each reads its file.
     """
 
     def of(one: Bin | StreamedBin) -> Sums:
         return bin_sums(model, theta, one, jacobian)
 
-    if len(bins) == 1 or isinstance(bins[0], StreamedBin):
-        rows = [of(one) for one in bins]
-    else:
-        with ThreadPoolExecutor(min(len(bins), available_cores())) as pool:
-            rows = list(pool.map(of, bins))
+    rows = side_by_side(of, bins, 1 if isinstance(bins[0], StreamedBin) else None)
     data = np.array([(one.pairs, one.reference, one.data, one.data2) for one in bins]).T
     return PairSums(*data, **{name: np.stack([getattr(r, name) for r in rows]) for name in Sums._fields})
 
