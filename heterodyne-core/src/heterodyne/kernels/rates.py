@@ -40,4 +40,4 @@ def fraction(t: ArrayLike, f0: ArrayLike, f1: ArrayLike, f2: ArrayLike, f3: Arra
 def unclipped_fraction(t: ArrayLike, f0: ArrayLike, f1: ArrayLike, f2: ArrayLike, f3: ArrayLike) -> Array:
     """f0 exp(f1 (t - f2)) + f3, the fraction before it is clipped."""
     growth = jnp.exp(jnp.clip(f1 * jnp.subtract(t, f2), -_EXPONENT_LIMIT, _EXPONENT_LIMIT))
-    return f0 * growth + f3
+    return jnp.asarray(f0) * growth + f3

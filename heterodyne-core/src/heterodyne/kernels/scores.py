@@ -89,7 +89,7 @@ def separable_scores(
     even, odd = decay.at[turning].multiply(jnp.cos(turn)), decay[turning] * jnp.sin(turn)
     s = jnp.einsum("kij,ki,kj->ij", even, i.a, j.a)
     residual = weights * (c2 - linear.offset - linear.contrast * s) / linear.sigma**2
-    of_s, shift = linear.slopes[:, :1, None], linear.shift[:, None, None]
+    of_s, shift = jnp.asarray(linear.slopes[:, :1, None]), jnp.asarray(linear.shift[:, None, None])
     terms = (
         (even * residual, di.a + i.a * di.exponent, j.a),
         (even * residual, i.a, dj.a - j.a * dj.exponent),
@@ -110,7 +110,7 @@ def _products(planes: Array, of_rows: Array, of_columns: Array) -> Array:
         return planes[k] * of_rows[..., k, :, None] * of_columns[..., k, None, :]
 
     if len(planes) <= _UNROLLED:
-        return reduce(jnp.add, map(product, range(len(planes))), 0.0)
+        return reduce(jnp.add, map(product, range(len(planes))), jnp.zeros(()))
     return jax.lax.fori_loop(1, len(planes), lambda k, total: total + product(k), product(0))
 
 
