@@ -237,7 +237,7 @@ def test_a_robust_covariance_four_times_as_large_doubles_every_sd(static_problem
     assert calibrated.statistics["bandwidth"] == 7
     one, two = (moments(fit.posterior.flat) for fit in (independent, calibrated))
     np.testing.assert_allclose(two[1] / one[1], 2.0, rtol=0.1)
-    assert two[2] == pytest.approx(one[2], abs=0.05)
+    assert two[2] == pytest.approx(one[2], abs=0.1)  # each has a Monte Carlo error of about 0.03
     for before, after in zip(independent.scaling, calibrated.scaling, strict=True):
         assert after.contrast_error / before.contrast_error == pytest.approx(2.0, rel=0.1)
         assert after.offset_error / before.offset_error == pytest.approx(2.0, rel=0.1)

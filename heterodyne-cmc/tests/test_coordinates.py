@@ -11,6 +11,7 @@ import pytest
 from scipy.stats import kstest
 
 import heterodyne as het
+from heterodyne import curves
 from heterodyne.parameters import Parameter, ParameterTable, Prior
 from heterodyne.problem import create_problem
 from heterodyne_cmc.coordinates import (
@@ -18,6 +19,7 @@ from heterodyne_cmc.coordinates import (
     form_of,
     log_prior_density,
     prior_precision,
+    slope_of,
     theta_of,
     values_of,
     whitened,
@@ -87,7 +89,7 @@ def test_without_bounds_the_coordinate_is_the_value():
 
 
 def two_component_space():
-    data = het.simulate(frames=8)
+    data = het.simulate(frames=100)
     problem = create_problem(data, het.create_model("two-component"), tie={"D0_ref": "D0_sample"})
     table = problem.parameters
     for name, value in data.provenance["truth"]["params"].items():
@@ -115,6 +117,33 @@ def test_the_jacobian_is_that_of_the_transform():
         assert float(log_prior_density(space, form, u)) == pytest.approx(expected, abs=1e-6)
 
 
+def moved_by(problem, form, space, name, change):
+    """All parameters by name with the coordinate y of one of them changed, the others at the centre."""
+    u = np.linalg.solve(np.asarray(space.root), change * (np.array(problem.varying) == name))
+    return dict(zip(problem.parameters, np.asarray(theta_of(space, form, u)), strict=True))
+
+
+@pytest.mark.parametrize(("curve", "offset", "change"), [("v", "v_offset", 300.0), ("f", "f3", 0.05)])
+def test_a_rate_and_its_slope_in_the_middle_stay_where_its_offset_changes(curve, offset, change):
+    problem, form, space, _ = two_component_space()
+    middle = (
+        np.exp(float(space.log_time))
+        if curve == "v"
+        else float(space.lead) + problem.expand(problem.column("start"))["f2"]
+    )
+    t = middle * np.array([1.0 - 1e-5, 1.0, 1.0 + 1e-5])
+    for side in (-1.0, 1.0):
+        before, after = (
+            curves.curve(curve, moved_by(problem, form, space, offset, x), t) for x in (0.0, side * change)
+        )
+        assert after[1] == pytest.approx(before[1], rel=0.02)
+        assert np.diff(after)[0] == pytest.approx(np.diff(before)[0], rel=0.1)
+        alone = moved_by(problem, form, space, offset, side * change)[offset]
+        assert alone - moved_by(problem, form, space, offset, 0.0)[offset] == pytest.approx(
+            side * change, rel=0.1
+        )
+
+
 def test_ties_and_fixed_parameters_follow():
     problem, form, space, rng = two_component_space()
     u = rng.normal(size=len(problem.varying))
@@ -132,7 +161,7 @@ def test_whitening_makes_likelihood_times_prior_a_unit_sphere():
     flat = space._replace(root=np.eye(len(problem.varying)))
     a = np.random.default_rng(0).normal(size=(len(problem.varying),) * 2)
     total = a @ a.T + np.diag(prior_precision(flat, form))
-    root = np.asarray(space.root)
+    root = slope_of(space)
     np.testing.assert_allclose(root.T @ total @ root, np.eye(len(root)), atol=1e-9)
 
 

@@ -16,7 +16,7 @@ from heterodyne.kernels._jax import jax
 from heterodyne.objective import Objective
 from heterodyne.problem import Problem
 from heterodyne_cmc.calibration import Calibration, calibrate, not_adjusted
-from heterodyne_cmc.coordinates import Space, create_space, form_of, values_of, whitened
+from heterodyne_cmc.coordinates import Space, create_space, form_of, slope_of, values_of, whitened
 from heterodyne_cmc.density import Code, create_targets, potential
 from heterodyne_cmc.likelihood import ScalingPrior
 from heterodyne_cmc.shards import whole_shard
@@ -32,7 +32,7 @@ def coordinates(
     """The space at these values, whitened, with C (p, p) and the tilt (p,) in u."""
     c = found.adjustment
     space = whitened(create_space(problem, values), form_of(problem), c.T @ found.precision @ c)
-    root = np.asarray(space.root)
+    root = slope_of(space)
     return space, np.linalg.solve(root, c @ root), root.T @ found.tilt
 
 

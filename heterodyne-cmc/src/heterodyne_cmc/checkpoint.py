@@ -94,7 +94,7 @@ def _like(kinds: list[str]) -> Target:
         Part(0.0, filled(Nodes), 0.0, filled(_KINDS[kind]), filled(Pairs))  # type: ignore[arg-type]
         for kind in kinds
     )
-    space = Space(*[0.0] * 6, filled(PriorNumbers))  # type: ignore[arg-type]
+    space = Space(*[0.0] * 10, filled(PriorNumbers))  # type: ignore[arg-type]
     return Target(space, Shard(0.0, parts, filled(Elements)), filled(ScalingPrior), 0.0, 0.0)  # type: ignore[arg-type]
 
 

@@ -1,21 +1,31 @@
 """The coordinates that are sampled: whitened, unbounded, logarithmic where the parameter table says so.
 
-    value  <-  x = ln value or value  <-  z, all real numbers  <-  u = root⁻¹ (z - centre)
+    value  <-  x = ln value or value  <-  z, all real numbers  <-  y = root u
 
-x follows z inside the bounds and levels off towards them, x = c + s tanh((z - c)/s) with s the distance to
+x follows z - c inside the bounds and levels off towards them, x = c + s tanh((z - c)/s) with s the distance to
 the bound on that side, so that the centre c stays where it is. ``root`` makes the posterior at the solution a
-standard normal in u. The prefactor of a power law and its exponent, strongly correlated when time is far from
-1 s, are decoupled by it as they would be by a reference time.
+standard normal in u.
+
+A rate A t^b + o is better known in the middle of the run than its three parameters. Where o changes, the rate and its
+slope there stay while (ln A, b) follow the curve
+
+    A τ^b + o = const,    b A τ^b = const,    ln τ = mean of ln t over the frames.
+
+z is y moved along the curve of the centre by what it asks of ln A and b at this o; likewise f0 and f1 of a fraction
+f0 e^{f1 (t - f2)} + f3 at its f3, τ being the mean time. A shift by a function of other coordinates has Jacobian 1.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 from jax import Array
 
+from heterodyne.curves import CURVES
 from heterodyne.kernels._jax import jax, jnp
 from heterodyne.parameters import Parameter
 from heterodyne.problem import Problem
@@ -23,6 +33,8 @@ from heterodyne_cmc.arrays import AnyArray
 from heterodyne_cmc.priors import PriorNumbers, log_prior, prior_numbers
 
 _INSIDE = 0.02  # of the range: how far the centre stays from a bound
+_STEEPEST = 2.0  # of the exponent by which f0 follows f1
+_LEAST = 0.2  # of A τ^b: where its share of the rate begins to be bent off
 
 
 @dataclass(frozen=True)
@@ -37,7 +49,8 @@ class Space(NamedTuple):
     """The numbers of the coordinates of p varying parameters, out of P.
 
     ``base`` (P,) and ``selection`` (P, p) give all parameters from the varying ones; ``centre``, ``low`` and
-    ``high`` (p,) are x; ``root`` is (p, p).
+    ``high`` (p,) are x; ``root`` is (p, p). ``laws`` (L, 3) are the places of ln A, b and o of the rates of which
+    all three vary, ``log_time`` is ln τ; ``growth`` (1 or 0, 3) those of f0, f1 and f3, ``lead`` is τ - f2.
     """
 
     base: AnyArray
@@ -46,6 +59,10 @@ class Space(NamedTuple):
     low: AnyArray
     high: AnyArray
     root: AnyArray
+    laws: AnyArray
+    log_time: AnyArray
+    growth: AnyArray
+    lead: AnyArray
     priors: PriorNumbers
 
 
@@ -75,8 +92,24 @@ def create_space(problem: Problem, values: np.ndarray) -> Space:
         jnp.asarray(low),
         jnp.asarray(high),
         jnp.eye(len(x)),
+        *_bends(problem, values),
         _nearest(prior_numbers(rows, duration), x, periods),
     )
+
+
+def _bends(problem: Problem, values: np.ndarray) -> tuple[Array, ...]:
+    """``laws``, ``log_time``, ``growth`` and ``lead`` of the space at these values."""
+    names, form = problem.varying, form_of(problem)
+
+    def places(triples: Iterable[tuple[str, ...]], in_log: bool) -> Array:
+        found = [[names.index(part) for part in parts] for parts in triples if set(parts) <= set(names)]
+        kept = [place for place in found if form.log[place[0]] == in_log]
+        return jnp.asarray(np.array(kept, dtype=int).reshape(-1, 3))
+
+    rates = places((parts for name, parts in CURVES.items() if name != "f"), True)
+    t = np.concatenate([data.t for data in problem.data])
+    lead = t.mean() - problem.expand(values).get("f2", 0.0)
+    return rates, jnp.asarray(np.log(t).mean()), places([("f0", "f1", "f3")], False), jnp.asarray(lead)
 
 
 def _lowest(row: Parameter) -> float:
@@ -100,13 +133,25 @@ def whitened(space: Space, form: Form, precision: np.ndarray) -> Space:
     ``precision`` (p, p) is that of the data alone at the centre; the prior's is added.
     """
     total = precision + np.diag(prior_precision(space, form))
-    return space._replace(root=jnp.asarray(np.linalg.inv(np.linalg.cholesky(total)).T))
+    slope = slope_of(space._replace(root=jnp.eye(len(total))))
+    return space._replace(root=jnp.asarray(np.linalg.inv(np.linalg.cholesky(slope.T @ total @ slope)).T))
+
+
+def slope_of(space: Space) -> np.ndarray:
+    """∂x/∂u at the centre, (p, p)."""
+    return np.asarray(_slope(space))
+
+
+@jax.jit
+def _slope(space: Space) -> Array:
+    return jax.jacfwd(partial(x_of, space))(jnp.zeros(len(space.centre)))
 
 
 def prior_precision(space: Space, form: Form) -> np.ndarray:
     """-∂² log prior / ∂z² at the centre, (p,), at least that of a normal over the range."""
     p = len(space.centre)
-    flat = space._replace(root=np.eye(p))
+    none = np.zeros((0, 3), dtype=int)
+    flat = space._replace(root=np.eye(p), laws=none, growth=none)
     hessian = jax.jit(jax.hessian(lambda u: log_prior_density(flat, form, u)))
     curvature = -np.diag(np.asarray(hessian(np.zeros(p))))
     return np.maximum(curvature, (2.0 / np.asarray(space.high - space.low)) ** 2)
@@ -137,7 +182,13 @@ def log_prior_density(space: Space, form: Form, u: Array) -> Array:
 
 def _levelled(space: Space, u: Array) -> tuple[Array, Array]:
     """x and log dx/dz at u."""
-    centre, beyond = jnp.asarray(space.centre), jnp.asarray(space.root) @ u
+    y = jnp.asarray(space.root) @ u
+    return _inside(space, _bent(space, y, _inside(space, y)[0]))
+
+
+def _inside(space: Space, beyond: Array) -> tuple[Array, Array]:
+    """x and log dx/dz at z - c."""
+    centre = jnp.asarray(space.centre)
     span = jnp.where(beyond > 0, space.high - centre, centre - space.low)
     open_end = jnp.isinf(span)
     span = jnp.where(open_end, 1.0, span)
@@ -145,6 +196,27 @@ def _levelled(space: Space, u: Array) -> tuple[Array, Array]:
     x = centre + jnp.where(open_end, beyond, span * jnp.tanh(ratio))
     size = jnp.abs(ratio)
     return x, -2.0 * (size + jnp.log1p(jnp.exp(-2.0 * size)) - jnp.log(2.0))
+
+
+def _bent(space: Space, y: Array, x: Array) -> Array:
+    """z - c of y, whose offsets o stand at ``x``: the other two follow them along the curve of every rate."""
+    centre = jnp.asarray(space.centre)
+    of_a, of_b, of_o = jnp.asarray(space.laws).T
+    power = jnp.exp(centre[of_a] + centre[of_b] * space.log_time)  # A τ^b
+    left = _positive(1.0 - (x[of_o] - centre[of_o]) / power)
+    steeper = centre[of_b] * (1.0 / left - 1.0)
+    y = y.at[of_a].add(jnp.log(left) - steeper * space.log_time).at[of_b].add(steeper)
+    of_a, of_b, of_o = jnp.asarray(space.growth).T
+    power = centre[of_a] * jnp.exp(centre[of_b] * space.lead)  # f0 e^{f1 (τ - f2)}
+    left = _positive(1.0 - (x[of_o] - centre[of_o]) / power)
+    steeper = centre[of_b] * (1.0 / left - 1.0)
+    ratio = left * jnp.exp(jnp.clip(-steeper * space.lead, -_STEEPEST, _STEEPEST))
+    return y.at[of_a].add(centre[of_a] * (ratio - 1.0)).at[of_b].add(steeper)
+
+
+def _positive(share: Array) -> Array:
+    """The share itself, 1 at 1, bent off above 0."""
+    return (share + jnp.sqrt(share**2 + _LEAST**2)) / (1.0 + np.hypot(1.0, _LEAST))
 
 
 def folded(rows: list[Parameter], values: np.ndarray) -> np.ndarray:
