@@ -9,6 +9,8 @@ from time import perf_counter
 
 from heterodyne_cmc.nuts import Settings
 
+_WIDTH = 16  # of the bar
+
 Progress = Callable[[str], None]
 
 
@@ -66,7 +68,8 @@ class Meter:
         left = (now - began) / (whole.done - before) * (total - whole.done) if whole.done > before else None
         time = "" if left is None else f", {_duration(left)} left"
         diverged = f"{whole.divergences} divergence{'' if whole.divergences == 1 else 's'}"
-        return f"sampling {self._parts()}: {whole.done / total:.0%} done, {diverged}{time}"
+        share = whole.done / total
+        return f"sampling {self._parts()}: {_bar(share)} {share:.0%} done, {diverged}{time}"
 
     def _parts(self) -> str:
         if self._shards == 1:
@@ -82,6 +85,11 @@ class Meter:
 def _sum(counts: dict[int, Count] | dict[str, Count]) -> Count:
     parts = counts.values()
     return Count(sum(one.done for one in parts), sum(one.divergences for one in parts))
+
+
+def _bar(share: float) -> str:
+    full = int(share * _WIDTH)
+    return f"[{'#' * full}{'-' * (_WIDTH - full)}]"
 
 
 def _duration(seconds: float) -> str:
