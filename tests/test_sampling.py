@@ -170,7 +170,7 @@ WRONG = {
     ),
     "fixed": ("--prior D_offset=normal:0:1", "parameter 'D_offset' is fixed and has a prior"),
     "family": ("--prior alpha=nrmal:0:1", "no family of priors named 'nrmal'; did you mean 'normal'?"),
-    "contrast": ("--prior contrast=normal:0:1", "'contrast' is no parameter of a model"),
+    "contrast": ("--prior contrast=uniform", "contrast and offset are integrated out with normal priors"),
     "design": (
         "--contrast shared",
         "cmc samples with a contrast per bin or a given number, not with 'shared'",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import jax
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ from scipy.integrate import dblquad
 from scipy.special import gammaln
 from scipy.stats import multivariate_t
 
+from heterodyne.parameters import Prior
 from heterodyne_cmc.likelihood import (
     Elements,
     ModelSums,
@@ -145,6 +148,22 @@ def test_the_prior_is_normal_about_the_usual_contrast_and_as_wide_as_the_noise_s
     np.testing.assert_allclose(prior.precision[:, 0], [(0.02 / 0.25) ** 2, (0.03 / 0.25) ** 2])
     np.testing.assert_allclose(prior.rate, [4e-4, 9e-4])
     np.testing.assert_allclose(prior.of(np.array([1])).rate, [9e-4])
+
+
+def test_a_prior_of_the_user_takes_the_place_of_the_usual_one():
+    prior = scaling_prior(np.array([0.02, 0.03]), given={"contrast": Prior("normal", 0.2, 0.05)})
+    np.testing.assert_allclose(prior.mean, [[0.2, 1.0]] * 2)
+    np.testing.assert_allclose(
+        prior.precision, [[(0.02 / 0.05) ** 2, (0.02 / 0.25) ** 2], [(0.03 / 0.05) ** 2, (0.03 / 0.25) ** 2]]
+    )
+
+
+def test_a_narrow_prior_holds_the_contrast(static_problem, sampled):
+    problem = static_problem(frames=24, noise=0.05)
+    free = sampled(problem)
+    given = sampled(replace(problem, scaling_priors={"contrast": Prior("normal", 0.1, 1e-6)}))
+    assert free.scaling[0].contrast > 0.2
+    assert given.scaling[0].contrast == pytest.approx(0.1, abs=1e-4)
 
 
 def test_bins_are_independent():

@@ -175,7 +175,7 @@ def test_the_effective_configuration_is_complete_and_a_configuration_again(scan,
 
 def test_names_are_checked_against_what_is_installed(scan):
     good = {"optimizer": "scan", "model": "static"}
-    check_names(FitConfig(**good, fix=["alpha"], options={"points": 3}))
+    check_names(FitConfig(**good, fix=["alpha"], options={"points": 3}, prior={"offset": "normal:1:0.1"}))
     wrong = [
         ({"options": {"point": 3}}, ConfigError, "did you mean 'points'"),
         ({"options": {"points": "many"}}, ConfigError, "must be int"),
@@ -183,7 +183,7 @@ def test_names_are_checked_against_what_is_installed(scan):
         ({"write": ["jsno"]}, PluginError, "did you mean 'json'"),
         ({"model": "statik"}, PluginError, "did you mean 'static'"),
         ({"fix": ["alhpa"]}, ParameterError, "did you mean 'alpha'"),
-        ({"prior": {"offset": "uniform"}}, ParameterError, "'offset' is no parameter of a model"),
+        ({"start": {"offset": 1.0}}, ParameterError, "'offset' is no parameter of a model"),
         ({"prior": {"g0": "uniform"}}, ParameterError, "no parameter named 'g0'"),
         ({"tie": {"D0": "D_ofset"}}, ParameterError, "did you mean 'D_offset'"),
     ]

@@ -71,11 +71,22 @@ def test_a_problem_holds_the_priors_and_knows_which_were_given(data):
     assert create_problem(data, MODEL).priors == frozenset()
 
 
+def test_priors_of_contrast_and_offset_are_kept_apart(data):
+    problem = create_problem(data, MODEL, prior={"contrast": "normal:0.2:0.05", "v0": "normal:1e3:100"})
+    assert problem.scaling_priors == {"contrast": Prior("normal", 0.2, 0.05)}
+    assert problem.priors == {"v0"}
+
+
 @pytest.mark.parametrize(
     ("choices", "message"),
     [
         ({"prior": {"alhpa_ref": "uniform"}}, "no parameter named 'alhpa_ref'; did you mean 'alpha_ref'?"),
-        ({"prior": {"contrast": "normal:0.1:0.1"}}, "'contrast' is no parameter of a model"),
+        (
+            {"prior": {"contrast": "uniform"}},
+            "prior of 'contrast': contrast and offset are integrated out with",
+        ),
+        ({"prior": {"offset": "normal:5:0.1"}}, "has nothing inside the bounds 0.5:1.5"),
+        ({"prior": {"offset": "normal:1:0.1"}, "offset": 1.0}, "offset is held at 1.0 and has a prior"),
         ({"prior": {"v0": "normal:1:0"}}, "prior of 'v0': the width of a prior must be positive"),
         ({"prior": {"v0": "normal:1:1"}, "fix": ["v0"]}, "'v0' is fixed and has a prior"),
         ({"prior": {"f0": "uniform"}, "tie": {"f0": "f3"}}, "'f0' is tied and has a prior"),

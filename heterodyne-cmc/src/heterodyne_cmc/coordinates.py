@@ -97,7 +97,7 @@ def create_space(problem: Problem, values: np.ndarray) -> Space:
     )
 
 
-def _bends(problem: Problem, values: np.ndarray) -> tuple[Array, ...]:
+def _bends(problem: Problem, values: np.ndarray) -> tuple[Array, Array, Array, Array]:
     """``laws``, ``log_time``, ``growth`` and ``lead`` of the space at these values."""
     names, form = problem.varying, form_of(problem)
 

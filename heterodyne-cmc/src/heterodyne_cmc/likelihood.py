@@ -7,12 +7,15 @@ A = XᵀX + Λ0,   ŵ = A⁻¹ (XᵀD + Λ0 m0),   X = [S, 1].
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
 from jax import Array
 
 from heterodyne.kernels._jax import jax, jnp
+from heterodyne.parameters import Prior
 from heterodyne_cmc.arrays import AnyArray
 
 _CONTRAST_WIDTH = 0.25  # prior standard deviation of contrast and offset
@@ -69,14 +72,21 @@ class Conditional(NamedTuple):
     rate: AnyArray
 
 
-def scaling_prior(noise: np.ndarray, held: tuple[float | None, float | None] = (None, None)) -> ScalingPrior:
+def scaling_prior(
+    noise: np.ndarray,
+    held: tuple[float | None, float | None] = (None, None),
+    given: Mapping[str, Prior] = MappingProxyType({}),
+) -> ScalingPrior:
     """The prior for bins of these least-squares noises per element, (bins,).
 
-    ``held`` are contrast and offset where they are given numbers.
+    ``held`` are contrast and offset where they are given numbers; ``given`` are a user's normal priors of them, of
+    this width where σ is the noise.
     """
     s2 = noise**2
-    mean = [default if given is None else given for given, default in zip(held, _MEAN, strict=True)]
-    precision = np.tile((s2 / _CONTRAST_WIDTH**2)[:, None], (1, 2))
+    usual = (Prior("normal", mean, _CONTRAST_WIDTH) for mean in _MEAN)
+    chosen = [given.get(name, prior) for name, prior in zip(("contrast", "offset"), usual, strict=True)]
+    mean = [prior.location if at is None else at for at, prior in zip(held, chosen, strict=True)]
+    precision = np.column_stack([s2 / prior.width**2 for prior in chosen])
     return ScalingPrior(np.tile(mean, (len(s2), 1)), precision, np.ones(len(s2)), s2)
 
 

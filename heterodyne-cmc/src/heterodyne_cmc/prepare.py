@@ -21,7 +21,7 @@ from heterodyne_cmc.calibration import Calibration, unknown
 from heterodyne_cmc.centre import settled
 from heterodyne_cmc.coordinates import form_of
 from heterodyne_cmc.density import Code
-from heterodyne_cmc.likelihood import scaling_prior
+from heterodyne_cmc.likelihood import ScalingPrior, scaling_prior
 
 _SETTLED = 0.03  # of a standard error
 
@@ -72,7 +72,7 @@ def prepare(
         values = _least_squares(problem, progress)
         orders, objective, x = _at(problem, bins, values)
     progress("calibrating the likelihood" if calibrated else "looking for the mode of the posterior")
-    scaling = scaling_prior(objective.sigma, held_scaling(problem))
+    scaling = prior_of_scaling(problem, objective.sigma)
     values, found = settled(objective, values, code_of(problem), scaling, calibrated)
     return Prepared(values, objective.sigma, orders, *found)
 
@@ -148,8 +148,13 @@ def held_scaling(problem: Problem) -> tuple[float | None, float | None]:
     return found[0], found[1]
 
 
+def prior_of_scaling(problem: Problem, noise: np.ndarray) -> ScalingPrior:
+    """The prior of contrast, offset and noise of bins with these least-squares noises, (bins,)."""
+    return scaling_prior(noise, held_scaling(problem), problem.scaling_priors)
+
+
 def _least_squares(problem: Problem, progress: Callable[[str], None]) -> np.ndarray:
     record = optimizer_record("nlsq")
-    data_alone = replace(problem, priors=frozenset())  # which least squares would refuse
+    data_alone = replace(problem, priors=frozenset(), scaling_priors={})  # which least squares would refuse
     found = record.resolve()(data_alone, record.complete({"errors": "independent"}), progress)
     return np.array([found.values[name] for name in problem.varying])

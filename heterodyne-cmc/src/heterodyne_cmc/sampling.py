@@ -28,7 +28,6 @@ from heterodyne_cmc.checkpoint import fingerprint_of, read_arrays, run_folder, w
 from heterodyne_cmc.consensus import combined, refined
 from heterodyne_cmc.density import Code, Target, create_targets, log_density
 from heterodyne_cmc.diagnostics import Diagnosis, Gates, chain_diagnostics, chain_failures, diagnose, failures
-from heterodyne_cmc.likelihood import scaling_prior
 from heterodyne_cmc.nuts import STATISTICS, Draws, Settings, sample
 from heterodyne_cmc.outcome import create_fit
 from heterodyne_cmc.partition import partitioned
@@ -41,7 +40,14 @@ from heterodyne_cmc.posterior import (
     joint_draws,
     physical_values,
 )
-from heterodyne_cmc.prepare import Prepared, averaged_bins, code_of, held_scaling, prepare, with_own_scaling
+from heterodyne_cmc.prepare import (
+    Prepared,
+    averaged_bins,
+    code_of,
+    prepare,
+    prior_of_scaling,
+    with_own_scaling,
+)
 from heterodyne_cmc.shards import whole_shard
 from heterodyne_cmc.watch import Count, Meter, Watch
 from heterodyne_cmc.worker import DRAWS
@@ -104,7 +110,7 @@ def _create_run(
     bins = averaged_bins(bins, prepared.orders)
     space, adjustment, tilt = coordinates(problem, prepared.values, prepared.calibration)
     shards = partitioned(problem, bins, options["partition"], options["shards"], options["seed"], prepared)
-    code, scaling = code_of(problem), scaling_prior(prepared.noise, held_scaling(problem))
+    code, scaling = code_of(problem), prior_of_scaling(problem, prepared.noise)
     targets = create_targets(code, space, shards, scaling, adjustment, tilt)
     write_arrays(folder / PREPARED, prepared._asdict())  # not before the data could be shared out
     return Run(problem, code, targets, prepared, options, folder)
@@ -114,7 +120,7 @@ def _fingerprint(problem: Problem, bins: tuple[Bin, ...], options: Mapping[str, 
     described = {name: value for name, value in options.items() if name not in _NOT_SAMPLED}
     table = {"model": problem.model.name, "ties": dict(problem.ties), "options": described}
     table["parameters"] = [str(row) for row in problem.parameters.values()]
-    table["scaling"] = [str(problem.contrast), str(problem.offset)]
+    table["scaling"] = [str(problem.contrast), str(problem.offset), str(dict(problem.scaling_priors))]
     return fingerprint_of(table, [array for one in bins for array in _arrays(one)])
 
 
@@ -309,11 +315,11 @@ def _combined(
     run: Run, bins: tuple[Bin, ...], settings: Settings, shards: list[JointDraws]
 ) -> tuple[JointDraws, dict[str, Any]]:
     """The draws of all data from those of the shards, and how many proposals made around them were accepted."""
-    p, held = len(run.problem.varying), held_scaling(run.problem)
+    p = len(run.problem.varying)
     columns = [joint_columns(p, len(bins), target.shard.bins) for target in run.targets]
     psi = combined([one.joined() for one in shards], columns)
     first, everything = run.targets[0], [whole_shard(run.problem.model, bins)]
-    scaling = scaling_prior(run.prepared.noise, held)
+    scaling = prior_of_scaling(run.problem, run.prepared.noise)
     (whole,) = create_targets(
         run.code, first.space, everything, scaling, np.asarray(first.adjustment), first.tilt
     )

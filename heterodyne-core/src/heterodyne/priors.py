@@ -8,7 +8,7 @@ from dataclasses import fields
 from typing import Any
 
 from heterodyne.errors import ParameterError, unknown
-from heterodyne.parameters import NO_NUMBERS, Parameter, ParameterTable, Prior
+from heterodyne.parameters import NO_NUMBERS, SCALING, Parameter, ParameterTable, Prior
 
 FORM = "FAMILY:LOCATION:WIDTH"
 """How a prior is written as text; ``uniform`` stands alone."""
@@ -58,14 +58,34 @@ def with_priors(table: ParameterTable, given: Mapping[str, Any]) -> ParameterTab
     cannot hold inside the bounds.
     """
     for name, value in given.items():
-        row = table[name]
-        try:
-            prior = as_prior(value)
-        except ParameterError as error:
-            raise ParameterError(f"prior of {name!r}: {error}") from None
-        _check_range(row, prior)
-        table = table.updated(name, prior=prior, vary=True)
+        table = table.updated(name, prior=_prior_of(table[name], value), vary=True)
     return table
+
+
+def scaling_priors(given: Mapping[str, Any], held: Mapping[str, str | float]) -> dict[str, Prior]:
+    """The priors of contrast and offset, normal ones, each the same for all bins.
+
+    ``held`` are contrast and offset as they are chosen. Raises `ParameterError` for another family, and for one
+    that is held at a number.
+    """
+    found = {name: _prior_of(SCALING[name], value) for name, value in given.items()}
+    for name, prior in found.items():
+        if prior.family != "normal" or prior.per_duration:
+            raise ParameterError(
+                f"prior of {name!r}: contrast and offset are integrated out with normal priors, normal:LOCATION:WIDTH"
+            )
+        if isinstance(held[name], int | float):
+            raise ParameterError(f"{name} is held at {held[name]} and has a prior: give one of the two")
+    return found
+
+
+def _prior_of(row: Parameter, value: object) -> Prior:
+    try:
+        prior = as_prior(value)
+    except ParameterError as error:
+        raise ParameterError(f"prior of {row.name!r}: {error}") from None
+    _check_range(row, prior)
+    return prior
 
 
 def _check_range(row: Parameter, prior: Prior) -> None:

@@ -14,8 +14,8 @@ import numpy as np
 from heterodyne.data.two_time import TwoTime
 from heterodyne.errors import ConfigError, DataError, ParameterError
 from heterodyne.model import Model
-from heterodyne.parameters import ParameterTable
-from heterodyne.priors import with_priors
+from heterodyne.parameters import SCALING, ParameterTable, Prior
+from heterodyne.priors import scaling_priors, with_priors
 from heterodyne.result import Fit
 from heterodyne.scaling import scaling_design, settled
 from heterodyne.warm_start import shared_names, warm_started
@@ -32,7 +32,8 @@ class Problem:
     ``ties`` maps a parameter to the one it equals; ``started`` names the parameters whose start the user
     or an earlier result gave; ``contrast`` and ``offset`` are scaling designs by name
     (`heterodyne.scaling`). ``skip_lags`` is the number of lags next to the diagonal, in frames, that every
-    bin leaves out. ``priors`` names the parameters whose prior the user gave.
+    bin leaves out. ``priors`` names the parameters whose prior the user gave;
+    ``scaling_priors`` are those given of contrast and offset.
     """
 
     model: Model
@@ -44,6 +45,7 @@ class Problem:
     offset: str | float = "auto"
     skip_lags: int = 0
     priors: frozenset[str] = frozenset()
+    scaling_priors: Mapping[str, Prior] = field(default_factory=lambda: MappingProxyType({}))
 
     @property
     def varying(self) -> tuple[str, ...]:
@@ -94,9 +96,10 @@ def create_problem(
 
     ``fix`` maps names to values (None: the start value) or lists names; ``start``, ``bounds`` and ``tie``
     map names, as does ``prior``, to a `heterodyne.parameters.Prior` or what `heterodyne.priors.as_prior`
-    takes. A start, bounds or a prior for a parameter that does not vary by default (f2) frees it; a parameter
-    that another is tied to stays within the bounds of both. Estimates of ``warm_start`` are the start
-    values of the parameters that it has too, moved into ``bounds``, where ``start`` gives none.
+    takes; of contrast and offset it has to be normal. A start, bounds or a prior for a parameter that does
+    not vary by default (f2) frees it; a parameter that another is tied to stays within the bounds of both.
+    Estimates of ``warm_start`` are the start values of the parameters that it has too, moved into
+    ``bounds``, where ``start`` gives none.
     Raises `ParameterError` for unknown names, values outside bounds and contradictions, `DataError` for
     bins that the model cannot serve, `ConfigError` for more skipped lags than the data have.
     """
@@ -112,6 +115,8 @@ def create_problem(
         table, warm = warm_started(table, warm_start), shared_names(table, warm_start)
     for name, limits in bounds.items():
         table = _bounded(table, name, *_limits(name, limits))
+    of_scaling = {name: value for name, value in priors.items() if name in SCALING}
+    priors = {name: value for name, value in priors.items() if name not in SCALING}
     table = with_priors(table, priors)
     for name, value in start.items():
         table = _started(table, name, _number(f"start of {name!r}", value))
@@ -129,6 +134,7 @@ def create_problem(
         offset,
         skip_lags,
         frozenset(priors),
+        MappingProxyType(scaling_priors(of_scaling, {"contrast": contrast, "offset": offset})),
     )
     if not problem.varying:
         raise ParameterError(f"every parameter of {model.name!r} is fixed or tied: nothing is left to fit")

@@ -42,8 +42,9 @@ class LostSpace(NamedTuple):
 
 def check_priors(problem: Problem, held: bool) -> None:
     """Raise `ConfigError` where the user gave priors that nothing would use."""
-    if problem.priors and not held:
-        names = ", ".join(sorted(problem.priors))
+    unused = {*problem.scaling_priors, *(() if held else problem.priors)}
+    if unused:
+        names = ", ".join(sorted(unused))
         raise ConfigError(
             f"least squares has no use for priors (given for {names}): sample with --optimizer cmc, or hold what "
             "the data leave open at them with --hold-at-prior"

@@ -22,7 +22,7 @@ from pydantic import (
 
 from heterodyne.errors import ConfigError, ParameterError, unknown
 from heterodyne.io.writers import default_outputs, find_writers
-from heterodyne.parameters import Family, unknown_parameter
+from heterodyne.parameters import SCALING, Family, unknown_parameter
 from heterodyne.plugins.manager import manager, optimizer_record, resolve
 from heterodyne.plugins.records import OptimizerRecord, Record
 from heterodyne.priors import as_prior
@@ -181,7 +181,8 @@ class FitConfig(BaseModel):
     bounds: Annotated[dict[str, Span], Pairs] = Field(default={}, description="bounds LO:HI of parameters")
     tie: Annotated[dict[str, str], Pairs] = Field(default={}, description="parameters equal to another one")
     prior: Annotated[dict[str, PriorOf], Pairs] = Field(
-        default={}, description="priors FAMILY:LOCATION:WIDTH of parameters, for a sampler"
+        default={},
+        description="priors FAMILY:LOCATION:WIDTH of parameters, contrast or offset, for a sampler",
     )
     contrast: Design = Field(
         default="auto",
@@ -282,9 +283,10 @@ def effective(config: FitConfig) -> dict[str, Any]:
 
 
 def _parameter_names(config: FitConfig) -> Iterable[str]:
-    for mapping in (config.fix, config.start, config.bounds, config.tie, config.prior):
+    for mapping in (config.fix, config.start, config.bounds, config.tie):
         yield from mapping
     yield from config.tie.values()
+    yield from (name for name in config.prior if name not in SCALING)
 
 
 def _first(error: ValidationError) -> str:
