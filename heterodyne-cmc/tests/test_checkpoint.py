@@ -1,0 +1,308 @@
+"""A run that is killed goes on where it was, to the same draws, and is never taken for another.
+
+As a program, ``test_checkpoint.py FOLDER OPTIONS LINES``, this file samples, and kills its process group when it
+has told so many lines: one per block.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import heterodyne as het
+from heterodyne.device.compilation import keep_compiled_code
+from heterodyne.errors import ConfigError
+from heterodyne.parameters import Prior
+from heterodyne.plugins.records import OptimizerRecord
+from heterodyne.problem import Problem, create_problem
+from heterodyne.result import Fit
+from heterodyne_cmc import nuts
+from heterodyne_cmc.plugin import OPTIONS
+from heterodyne_cmc.posterior import Posterior
+from heterodyne_cmc.sampling import fit
+
+posix = pytest.mark.skipif(os.name != "posix", reason="kills process groups")
+
+TRUTH = {"D0": 3e3, "alpha": 0.2}
+SHORT = {"chains": 2, "warmup": 40, "draws": 40, "block": 10, "threads": 2, "divergences": 1.0}
+BLOCKS = 16
+APART = {"shards": 2, "partition": "pairs", "threads": 1}
+
+
+def problem_of(data_seed: int = 0, **choices: Any) -> Problem:
+    """D0 and alpha of simulated static data, started at the truth."""
+    params = {**TRUTH, "D_offset": 0.0}
+    data = het.simulate("static", params=params, frames=64, phi=0.0, noise=0.02, seed=data_seed)
+    return create_problem(data, het.create_model("static"), fix={"D_offset": 0.0}, start=TRUTH, **choices)
+
+
+def run(
+    folder: Path | str,
+    problem: Problem | None = None,
+    progress: Callable[[str], None] = lambda line: None,
+    **options: Any,
+) -> Fit:
+    """A short run with its checkpoint in ``folder``."""
+    record = OptimizerRecord("cmc", "", "heterodyne_cmc.sampling:fit", OPTIONS)
+    alone = {"no_warm_start": True, "likelihood": "independent", "checkpoint": str(folder)}
+    return fit(problem or problem_of(), record.complete({**SHORT, **alone, **options}), progress)
+
+
+def main(folder: str, options: str, lines: str) -> None:
+    """Sample, and kill this process, those of the shards included, when so many lines were told."""
+    told = []
+
+    def heed(line: str) -> None:
+        told.append(line)
+        if len(told) == int(lines):
+            os.killpg(0, signal.SIGKILL)
+
+    keep_compiled_code()
+    run(folder, progress=heed, **json.loads(options))
+
+
+@contextmanager
+def killed(folder: Path, lines: int, **options: Any) -> Iterator[None]:
+    """A process that samples while the block runs; it has been killed when the block is left."""
+    command = [sys.executable, __file__, str(folder), json.dumps(options), str(lines)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    try:
+        yield
+        _, complaints = process.communicate(timeout=120)
+        assert process.returncode == -signal.SIGKILL, complaints
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+
+
+def stamps(folder: Path) -> dict[Path, tuple[int, int]]:
+    """Which file stands under each name of a block, of draws or of what is sampled, and when it was written."""
+    status = {path: path.stat() for path in folder.rglob("*.npz") if path.name != "prepared.npz"}
+    return {path: (each.st_ino, each.st_mtime_ns) for path, each in status.items()}
+
+
+def blocks(found: dict[Path, tuple[int, int]]) -> list[Path]:
+    return [path for path in found if path.name.startswith("block-")]
+
+
+def bits(arrays: dict[str, np.ndarray]) -> dict[str, tuple[str, tuple[int, ...], bytes]]:
+    return {name: (array.dtype.str, array.shape, array.tobytes()) for name, array in arrays.items()}
+
+
+def stored_bits(folder: Path) -> dict[str, Any]:
+    """Draws, statistics and states of the sampler in all files, to the bit."""
+    found = {}
+    for path in folder.rglob("*.npz"):
+        with np.load(path, allow_pickle=False) as stored:
+            found[str(path.relative_to(folder))] = bits(dict(stored))
+    return found
+
+
+def drawn_bits(one: Fit) -> dict[str, Any]:
+    """The posterior of a fit, with the statistics of the sampler, to the bit."""
+    posterior = one.posterior
+    assert isinstance(posterior, Posterior)
+    names = ("values", "contrast", "offset", "noise", "log_likelihood")
+    return bits({name: getattr(posterior, name) for name in names} | posterior.statistics)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Fit]:
+    """The checkpoint and the fit of a run that was not interrupted."""
+    folder = tmp_path_factory.mktemp("whole")
+    return folder, run(folder)
+
+
+@pytest.fixture(scope="module")
+def whole_shards(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Fit]:
+    """The same of two shards, one after the other."""
+    folder = tmp_path_factory.mktemp("shards")
+    return folder, run(folder, **APART, executor="serial")
+
+
+@pytest.fixture
+def copied(whole: tuple[Path, Fit], tmp_path: Path) -> Path:
+    """A checkpoint of its own, whole."""
+    return shutil.copytree(whole[0], tmp_path / "copied")
+
+
+@pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The lengths of the blocks that are drawn in this process."""
+    lengths: list[int] = []
+    original = nuts._Sampler.advance
+
+    def advance(self: Any, state: Any, steps: int) -> Any:
+        lengths.append(steps)
+        return original(self, state, steps)
+
+    monkeypatch.setattr(nuts._Sampler, "advance", advance)
+    return lengths
+
+
+@posix
+@pytest.mark.parametrize("lines", [3, 11], ids=["warm-up", "draws"])
+def test_a_killed_run_goes_on_to_the_bits_of_one_that_was_not(whole, drawn, tmp_path, lines):
+    with killed(tmp_path, lines):
+        pass
+    before = stamps(tmp_path)
+    kept = len(blocks(before))
+    assert lines <= kept <= lines + 1  # every block that was told of, and one of the other chain
+    told: list[str] = []
+    found = run(tmp_path, progress=told.append, resume=True)
+    assert told[0] == "going on with the run in the checkpoint folder"
+    assert drawn == [10] * (BLOCKS - kept)
+    assert {path: stamp for path, stamp in stamps(tmp_path).items() if path in before} == before
+    assert stored_bits(tmp_path) == stored_bits(whole[0])
+    assert drawn_bits(found) == drawn_bits(whole[1])
+    assert (found.values, found.errors) == (whole[1].values, whole[1].errors)
+
+
+def wait_for(folder: Path, pattern: str) -> Path:
+    end = time.monotonic() + 60.0
+    while not (found := [*folder.glob(pattern)]):
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    return found[0]
+
+
+@posix
+def test_killed_shards_go_on_and_those_that_were_done_are_not_drawn_again(whole_shards, tmp_path):
+    with killed(tmp_path, BLOCKS + 4, **APART, workers=1):
+        second = wait_for(tmp_path, "*/attempt-1/shard-001/target.npz").parent
+        (second / "chain-00").mkdir()
+        pipe = second / "chain-00" / "block-0004.npz"
+        os.mkfifo(pipe)  # as long as nobody writes to it, the second shard waits here for a block to read
+    pipe.unlink()
+    before = stamps(tmp_path)
+    assert [path.parent.name for path in before if path.name == "draws.npz"] == ["shard-000"]
+    assert len(blocks(before)) == BLOCKS + 4
+    found = run(tmp_path, **APART, workers=1, resume=True)
+    assert {path: stamp for path, stamp in stamps(tmp_path).items() if path in before} == before
+    assert stored_bits(tmp_path) == stored_bits(whole_shards[0])
+    assert drawn_bits(found) == drawn_bits(whole_shards[1])
+
+
+@pytest.mark.parametrize(("kind", "files"), [("whole", 1 + BLOCKS), ("whole_shards", 1 + 2 * (2 + BLOCKS))])
+def test_all_files_are_arrays_without_pickle(request, kind, files):
+    folder, _ = request.getfixturevalue(kind)
+    paths = [path for path in folder.rglob("*") if not path.is_dir()]
+    assert {path.suffix for path in paths} == {".npz"}
+    assert len(stored_bits(folder)) == len(paths) == files
+
+
+def test_files_hold_the_draws_that_are_returned(whole_shards):
+    folder, _ = whole_shards
+    for shard in folder.glob("*/attempt-1/shard-*"):
+        with np.load(shard / "draws.npz") as stored:
+            for chain, u in enumerate(stored["u"]):
+                files = sorted((shard / f"chain-{chain:02d}").iterdir())[BLOCKS // 4 :]
+                assert np.array_equal(u, np.concatenate([np.load(file)["u"] for file in files]))
+
+
+def test_a_run_that_stands_there_is_not_begun_again_without_being_asked(copied):
+    before = stamps(copied)
+    with pytest.raises(ConfigError, match=r"begun before: add --resume to go on with it, or remove that"):
+        run(copied)
+    assert stamps(copied) == before
+
+
+@pytest.mark.parametrize("there", [True, False], ids=["empty", "missing"])
+def test_where_no_run_is_there_is_none_to_go_on_with(tmp_path, there):
+    folder = tmp_path / "checkpoint"
+    if there:
+        folder.mkdir()
+    with pytest.raises(ConfigError, match=f"there is no run in {folder} to go on with: leave --resume out"):
+        run(folder, resume=True)
+    assert folder.exists() == there
+    assert [*tmp_path.rglob("*.npz")] == []
+
+
+OTHER: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "data": ({"data_seed": 1}, {}),
+    "prior": ({"prior": {"alpha": Prior("normal", 0.3, 0.01)}}, {}),
+    "seed": ({}, {"seed": 1}),
+    "draws": ({}, {"draws": 30}),
+}
+
+
+@pytest.mark.parametrize("case", OTHER)
+def test_other_data_or_options_begin_anew_with_a_warning(whole, copied, drawn, case):
+    choices, options = OTHER[case]
+    before = stamps(copied)
+    with pytest.warns(UserWarning, match="holds no run of these data and options: this one begins anew"):
+        found = run(copied, problem_of(**choices), resume=True, **options)
+    after = stamps(copied)
+    assert {path: after[path] for path in before} == before
+    assert len(drawn) == len(blocks(after)) - len(blocks(before)) == (14 if case == "draws" else BLOCKS)
+    assert drawn_bits(found)["values"] != drawn_bits(whole[1])["values"]
+
+
+def test_what_is_asked_of_the_draws_does_not_make_another_run(whole, copied, drawn):
+    before = stamps(copied)
+    asked = {"rhat": 9.0, "ess": 1.0, "bfmi": 0.01, "divergences": 0.9, "saturated": 1.0}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = run(copied, resume=True, **asked)
+    assert drawn == []
+    assert stamps(copied) == before
+    assert drawn_bits(found) == drawn_bits(whole[1])
+    assert (whole[1].verdict, found.verdict) == ("diagnostics failed", "converged")
+
+
+def test_where_shards_run_does_not_make_another_run(whole_shards):
+    folder, fitted = whole_shards
+    before = stamps(folder)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = run(folder, **APART, executor="processes", workers=2, resume=True)
+    assert stamps(folder) == before
+    assert drawn_bits(found) == drawn_bits(fitted)
+
+
+def test_a_half_written_block_is_ignored(whole, copied, drawn):
+    (chain,) = copied.glob("*/attempt-1/chain-01")
+    later = sorted(chain.iterdir())[5:]
+    half = chain / f".{later[0].name}.4242.0a1b2c3d.tmp"  # as the writer names it until it is whole
+    half.write_bytes(later[0].read_bytes()[:700])
+    for path in later:
+        path.unlink()
+    found = run(copied, resume=True)
+    assert drawn == [10] * 3
+    assert stored_bits(copied) == stored_bits(whole[0])
+    assert drawn_bits(found) == drawn_bits(whole[1])
+
+
+def test_a_block_is_written_beside_its_name_and_then_renamed(tmp_path, monkeypatch):
+    seen: list[list[str]] = []
+    original = np.savez
+
+    def savez(stream: Any, **arrays: Any) -> None:
+        seen.append([path.name for path in Path(stream.name).parent.iterdir()])
+        original(stream, **arrays)
+
+    monkeypatch.setattr(np, "savez", savez)
+    file = tmp_path / "block-0003.npz"
+    nuts._write_block(file, {"u": np.zeros(2)}, np.ones(3))
+    ((name,),) = seen
+    assert name.startswith(".block-0003.npz.")
+    assert name.endswith(".tmp")
+    assert [path.name for path in tmp_path.iterdir()] == ["block-0003.npz"]
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
