@@ -11,14 +11,19 @@ import pytest
 
 import heterodyne as het
 from heterodyne.curves import curve
+from heterodyne.data.bin import read_bins
 from heterodyne.errors import PluginError
 from heterodyne.io.writers.fit_npz import arrays
+from heterodyne.objective import create_objective
 from heterodyne.parameters import REGISTRY
 from heterodyne.problem import create_problem
 from heterodyne_cmc import netcdf
 from heterodyne_cmc.bands import posterior_bands
 from heterodyne_cmc.coordinates import folded
+from heterodyne_cmc.diagnostics import Gates
+from heterodyne_cmc.outcome import create_fit
 from heterodyne_cmc.posterior import Posterior
+from heterodyne_cmc.sampling import _refinement_failures
 
 CHAINS, DRAWS = 2, 300
 
@@ -136,3 +141,38 @@ def test_gates_that_fail_name_the_parameter_and_what_to_do(fit):
 def test_a_fit_that_was_not_sampled_has_no_posterior_to_write(fit, tmp_path):
     with pytest.raises(PluginError, match="there is no posterior to write: the fit is by nlsq, not by cmc"):
         netcdf.write(replace(fit, optimizer="nlsq", posterior=None), tmp_path)
+
+
+def test_a_second_solution_that_fits_as_well_is_named():
+    """On two axes of azimuths reference and sample, and two flows, cannot be told apart."""
+    truth = {"D_ref": 2e3, "D_sample": 1e3, "v": 1e3, "x": 0.2, "phi0": 0.0}
+    data = het.simulate("equilibrium", params=truth, frames=40, phi=[0.0, 45.0], noise=0.01)
+    problem = create_problem(data, het.create_model("equilibrium"), start=truth)
+    objective = create_objective(problem, read_bins(problem.data)).weighted(np.full(2, 0.01))
+    draws = np.array([truth[name] for name in problem.varying]) * (
+        1.0 + 1e-6 * np.random.default_rng(0).normal(size=(2, 50, 5))
+    )
+    per_bin = np.full((2, 50, 2), 0.2)
+    statistics = {name: np.ones((2, 50)) for name in ("diverging", "num_steps", "energy")}
+    posterior = Posterior(problem.varying, draws, per_bin, per_bin, per_bin, per_bin, statistics)
+    summary = {
+        "likelihood": "independent",
+        "chains": 2,
+        "draws": 50,
+        "warmup": 50,
+        "shards": 1,
+        "seconds": 1.0,
+    }
+    found = create_fit(objective, posterior, [], summary, 0)
+    words = [row["words"] for row in found.identifiability["findings"]]
+    assert any(line.startswith("reference and sample can be exchanged") for line in words)
+    assert json.loads(json.dumps(found.identifiability))["findings"][0]["values"]["x"] == pytest.approx(0.8)
+
+
+def test_shards_whose_draws_are_hardly_accepted_fail_with_that_line_first():
+    values = np.random.default_rng(0).normal(size=(4, 1000, 1))
+    assert _refinement_failures(("a",), values, 0.5, Gates()) == []
+    (line,) = _refinement_failures(("a",), values, 0.01, Gates())
+    assert line == (
+        "combined shards: the posterior of all data accepts 1.0% of their draws: raise draws (or take fewer shards)"
+    )

@@ -28,9 +28,9 @@ def test_chains_are_added_up_and_the_time_left_follows_from_what_was_seen(clock)
     clock[0] = 30.0
     seen(0, 150, 3)
     assert lines == [
-        "sampling 2 chains: [#---------------] 6% done, 0 divergences",
-        "sampling 2 chains: [##--------------] 12% done, 0 divergences, 2 min 20 s left",
-        "sampling 2 chains: [####------------] 25% done, 3 divergences, 2 min 0 s left",
+        "sampling 2 chains: [------------] 6%, 0 divergences",
+        "sampling 2 chains: [#-----------] 12%, 0 divergences, 2 min 20 s left",
+        "sampling 2 chains: [###---------] 25%, 3 divergences, 2 min 0 s left",
     ]
 
 
@@ -43,9 +43,21 @@ def test_shards_share_a_line_that_names_those_at_work(clock):
     clock[0] = 8.0
     meter(Count(800, 1), "shard 1")
     assert lines == [
-        "sampling 4 shards (0 ended; 1 at 50%): [##--------------] 12% done, 1 divergence",
-        "sampling 4 shards (0 ended; 1 at 50%, 3 at 25%): [###-------------] 19% done, 1 divergence, 52 s left",
-        "sampling 4 shards (1 ended; 3 at 25%): [#####-----------] 31% done, 1 divergence, 29 s left",
+        "sampling 4 shards (0 ended; 1 at 50%): [#-----------] 12%, 1 divergence",
+        "sampling 4 shards (0 ended; 1 at 50%, 3 at 25%): [##----------] 19%, 1 divergence, 52 s left",
+        "sampling 4 shards (1 ended; 3 at 25%): [###---------] 31%, 1 divergence, 29 s left",
+    ]
+
+
+def test_a_second_try_is_called_one_and_the_end_has_no_time_left(clock):
+    lines: list[str] = []
+    meter = Meter(SETTINGS, 1, lines.append, attempt=2)
+    meter(Count(400))
+    clock[0] = 1.0
+    meter(Count(800))
+    assert lines == [
+        "sampling 2 chains, try 2: [######------] 50%, 0 divergences",
+        "sampling 2 chains, try 2: [############] 100%, 0 divergences",
     ]
 
 
@@ -54,7 +66,7 @@ def test_a_shard_that_begins_again_tells_no_negative_time(clock):
     meter = Meter(SETTINGS, 2, lines.append)
     meter(Count(400), "shard 1")
     meter(Count(100), "shard 1")
-    assert lines[-1] == "sampling 2 shards (0 ended; 1 at 12%): [#---------------] 6% done, 0 divergences"
+    assert lines[-1] == "sampling 2 shards (0 ended; 1 at 12%): [------------] 6%, 0 divergences"
 
 
 def test_counts_pass_between_processes_as_text():

@@ -80,7 +80,7 @@ def _parameter(name: str, owners: list[Owned], taken: set[str]) -> Parameter:
 
 
 def _sentence(option: Option) -> str:
-    ending = "; repeatable" if option.many else f" (default {option.default})"
+    ending = "; repeatable" if option.many else f" (default {option.default})" if option.default != "" else ""
     return f"{option.help[:1].upper()}{option.help[1:]}{ending}"
 
 

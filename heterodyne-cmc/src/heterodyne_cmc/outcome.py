@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from heterodyne.objective import Objective
+from heterodyne.other_solutions import aliased_fringes, other_solutions
 from heterodyne.parameters import SCALING
 from heterodyne.problem import Problem
 from heterodyne.result import CONVERGED, BinScaling, Estimate, Fit
@@ -47,12 +48,25 @@ def create_fit(
         },
         verdict=_FAILED if failed else CONVERGED,
         message="; ".join([*failed, *said]),
-        identifiability={"learnt": known, "prior_only": unknown},
+        identifiability={"learnt": known, "prior_only": unknown, "findings": _findings(objective, posterior)},
         provenance={"scaling": {"contrast": str(problem.contrast), "offset": str(problem.offset)}},
         problem=problem,
         curves=posterior_bands(problem, posterior),
         posterior=posterior,
     )
+
+
+def _findings(objective: Objective, posterior: Posterior) -> list[dict[str, Any]]:
+    """Other solutions that fit as well as the medians, which chains that start at one of them never reach."""
+    problem = objective.problem
+    values = problem.expand(np.median(posterior.flat, axis=0))
+
+    def cost(other: Mapping[str, float]) -> float:
+        x = objective.to_coordinates(np.array([other[name] for name in problem.varying]))
+        return objective(np.clip(x, objective.low, objective.high)).cost
+
+    found = (*other_solutions(problem, values, cost), *aliased_fringes(problem, values))
+    return [one.document() for one in found]
 
 
 def _estimates(problem: Problem, posterior: Posterior, known: Mapping[str, float]) -> tuple[Estimate, ...]:

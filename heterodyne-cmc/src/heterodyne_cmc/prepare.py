@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from heterodyne.data.bin import Bin
-from heterodyne.errors import ConfigError
+from heterodyne.errors import ConfigError, PluginError
 from heterodyne.finite_bins import BinOrders, sufficient_orders, with_orders
 from heterodyne.goodness import examine_residuals
 from heterodyne.identifiability import spectrum
@@ -154,7 +154,13 @@ def prior_of_scaling(problem: Problem, noise: np.ndarray) -> ScalingPrior:
 
 
 def _least_squares(problem: Problem, progress: Callable[[str], None]) -> np.ndarray:
-    record = optimizer_record("nlsq")
+    try:
+        record = optimizer_record("nlsq")
+    except PluginError as error:
+        raise PluginError(
+            f"sampling begins at the solution of least squares: {error}; or give all start values with "
+            "no_warm_start and likelihood independent"
+        ) from None
     data_alone = replace(problem, priors=frozenset(), scaling_priors={})  # which least squares would refuse
     found = record.resolve()(data_alone, record.complete({"errors": "independent"}), progress)
     return np.array([found.values[name] for name in problem.varying])

@@ -57,6 +57,7 @@ Progress = Callable[[str], None]
 PREPARED = "prepared.npz"
 
 _RETRIES = 2  # on divergences
+_ACCEPTED = 0.05  # of the draws of combined shards: with fewer they do not cover the posterior of all data
 _DISPERSION = 1.0  # of the chains' starts, in posterior standard deviations
 
 
@@ -164,7 +165,7 @@ def _sampled(run: Run, progress: Progress) -> tuple[Settings, list[Draws], list[
     limit, settings, attempt = run.options["divergences"], settings_of(run.options, len(run.targets)), 1
     found, again = {}, list(range(len(run.targets)))
     while True:
-        drawn = _drawn(run, again, settings, run.folder / f"attempt-{attempt}", progress)
+        drawn = _drawn(run, again, settings, attempt, progress)
         found |= {k: (one, _diagnosis(run, one, settings)) for k, one in zip(again, drawn, strict=True)}
         diverged = {k: one.divergences / one.draws for k, (_, one) in found.items()}
         again = [k for k, share in diverged.items() if share > limit]
@@ -188,9 +189,11 @@ def gates_of(options: Mapping[str, Any]) -> Gates:
     return Gates(**{name: options[name] for name in ("rhat", "ess", "bfmi", "divergences", "saturated")})
 
 
-def _drawn(run: Run, shards: list[int], settings: Settings, folder: Path, progress: Progress) -> list[Draws]:
+def _drawn(run: Run, shards: list[int], settings: Settings, attempt: int, progress: Progress) -> list[Draws]:
     """The draws of these shards."""
-    shape, meter = (settings.chains, len(run.problem.varying)), Meter(settings, len(shards), progress)
+    folder = run.folder / f"attempt-{attempt}"
+    meter = Meter(settings, len(shards), progress, attempt)
+    shape = settings.chains, len(run.problem.varying)
     starts = [_DISPERSION * np.random.default_rng([settings.seed, k]).normal(size=shape) for k in shards]
     if len(run.targets) == 1:
         watch = Watch(meter)
@@ -268,7 +271,7 @@ def _finished(
         statistics = {}
     posterior = create_posterior(run.problem, run.code, run.targets[0].space, joint, statistics)
     if "acceptance" in more:
-        failed += _refinement_failures(posterior.names, posterior.values, gates)
+        failed = _refinement_failures(posterior.names, posterior.values, more["acceptance"], gates) + failed
     objective = create_objective(run.problem, bins).weighted(run.prepared.noise)
     summary = {**_summary(run, settings, found), **more, "seconds": perf_counter() - began}
     return create_fit(objective, posterior, failed, summary, settings.seed)
@@ -332,8 +335,12 @@ def _combined(
     return joint, {"acceptance": found.acceptance}
 
 
-def _refinement_failures(names: tuple[str, ...], values: np.ndarray, gates: Gates) -> list[str]:
+def _refinement_failures(
+    names: tuple[str, ...], values: np.ndarray, acceptance: float, gates: Gates
+) -> list[str]:
     """What the chains made from combined shards do not meet."""
     rhat, bulk, tail = chain_diagnostics(names, values)
     lines = chain_failures(rhat, bulk, tail, gates)
+    if acceptance < _ACCEPTED:
+        lines.insert(0, f"the posterior of all data accepts {acceptance:.1%} of their draws: raise draws")
     return [f"combined shards: {line} (or take fewer shards)" for line in lines]

@@ -9,7 +9,7 @@ from time import perf_counter
 
 from heterodyne_cmc.nuts import Settings
 
-_WIDTH = 16  # of the bar
+_WIDTH = 12  # of the bar
 
 Progress = Callable[[str], None]
 
@@ -50,10 +50,10 @@ class Watch:
 class Meter:
     """The line of one sampler, or of several shards together, from their counts; given to ``progress``."""
 
-    def __init__(self, settings: Settings, shards: int, progress: Progress):
+    def __init__(self, settings: Settings, shards: int, progress: Progress, attempt: int = 1):
         self._each = settings.chains * (settings.warmup + settings.draws)
         self._chains, self._shards, self._progress = settings.chains, shards, progress
-        self._counts: dict[str, Count] = {}
+        self._attempt, self._counts = attempt, dict[str, Count]()
         self._first: tuple[float, int] | None = None
 
     def __call__(self, count: Count, shard: str = "") -> None:
@@ -65,11 +65,16 @@ class Meter:
         if self._first is None:
             self._first = now, whole.done  # what came before is compilation, or was read back
         began, before = self._first
-        left = (now - began) / (whole.done - before) * (total - whole.done) if whole.done > before else None
+        left = (
+            (now - began) / (whole.done - before) * (total - whole.done)
+            if before < whole.done < total
+            else None
+        )
         time = "" if left is None else f", {_duration(left)} left"
         diverged = f"{whole.divergences} divergence{'' if whole.divergences == 1 else 's'}"
         share = whole.done / total
-        return f"sampling {self._parts()}: {_bar(share)} {share:.0%} done, {diverged}{time}"
+        again = "" if self._attempt == 1 else f", try {self._attempt}"
+        return f"sampling {self._parts()}{again}: {_bar(share)} {share:.0%}, {diverged}{time}"
 
     def _parts(self) -> str:
         if self._shards == 1:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from dataclasses import asdict, dataclass, field
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -31,6 +31,10 @@ class Finding:
     parameters: tuple[str, ...] = ()
     undetermined: bool = False
     values: Mapping[str, float] = field(default_factory=dict)
+
+    def document(self) -> dict[str, Any]:
+        """The finding as plain names and numbers."""
+        return {**asdict(self), "parameters": list(self.parameters), "values": dict(self.values)}
 
 
 class Level(NamedTuple):

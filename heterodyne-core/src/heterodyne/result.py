@@ -179,8 +179,10 @@ def _identifiability(fit: Fit) -> list[str]:
     words = [row["words"] for row in known.get("findings", ())]
     words += [known["held"]["words"]] if "held" in known else []
     if "prior_only" in known:
-        lines = [line for text in known["prior_only"] for line in _wrapped(text)]
-        return [f"[[Identifiability]] {len(lines) or 'no'} directions that only the prior determines", *lines]
+        alone = known["prior_only"]
+        count = f"{len(alone) or 'no'} direction{'' if len(alone) == 1 else 's'}"
+        lines = [line for text in (*alone, *words) for line in _wrapped(text)]
+        return [f"[[Identifiability]] {count} that only the prior determines", *lines]
     if "rank" not in known or "names" not in known:
         return []
     head = f"[[Identifiability]] {known['rank']} of {len(known['names'])} directions are determined"

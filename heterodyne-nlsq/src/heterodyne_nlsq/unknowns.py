@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -88,9 +88,5 @@ def identifiability(
         "undetermined": [name for name, lost in names if lost],
         "at_bounds": list(bounds),
         "correlated": [list(pair) for pair in strong_correlations(covariance, determined)],
-        "findings": [_plain(one) for one in found.findings],
+        "findings": [one.document() for one in found.findings],
     }
-
-
-def _plain(one: Finding) -> dict[str, Any]:
-    return {**asdict(one), "parameters": list(one.parameters), "values": dict(one.values)}
