@@ -15,7 +15,6 @@ from heterodyne.model import Model
 from heterodyne_cmc.partition import partitioned
 from heterodyne_cmc.prepare import Prepared
 from heterodyne_cmc.shards import (
-    TILE,
     Pairs,
     Tiles,
     bin_shards,
@@ -27,7 +26,7 @@ from heterodyne_cmc.shards import (
 )
 
 MODEL = het.create_model("two-component")
-FRAMES = 250  # 4 blocks, the last one of 58 frames
+FRAMES = 250  # in blocks of 64, 32 or 16 frames the last one is not full
 
 
 def experiment(kind):
@@ -78,15 +77,16 @@ def listed(part):
         return
     tiles = part.content
     assert isinstance(tiles, Tiles)
-    i, j = (x.ravel() for x in np.indices((TILE, TILE)))
+    size = tiles.size
+    i, j = (x.ravel() for x in np.indices((size, size)))
     for rows, columns, offset in (
         (tiles.block, tiles.block, 0),
-        (tiles.row, tiles.column, len(tiles.block) * TILE**2),
+        (tiles.row, tiles.column, len(tiles.block) * size**2),
     ):
         for k, (row, column) in enumerate(zip(rows, columns, strict=True)):
-            here = slice(offset + k * TILE**2, offset + (k + 1) * TILE**2)
-            yield row * TILE + i, column * TILE + j, w[here], d[here]
-    rest = (len(tiles.block) + len(tiles.row)) * TILE**2
+            here = slice(offset + k * size**2, offset + (k + 1) * size**2)
+            yield row * size + i, column * size + j, w[here], d[here]
+    rest = (len(tiles.block) + len(tiles.row)) * size**2
     yield part.skipped.first, part.skipped.second, w[rest:], d[rest:]
 
 
@@ -175,6 +175,15 @@ def lag_counts(part):
     return np.bincount(np.floor(np.log2(np.maximum(lag, 1))).astype(int), minlength=10)
 
 
+@pytest.mark.parametrize(
+    ("frames", "count", "size"), [(250, 1, 32), (250, 5, 16), (250, 12, 8), (600, 2, 64)]
+)
+def test_tiles_are_as_small_as_it_takes_for_every_shard_to_have_many(frames, count, size):
+    bins = read_bins((het.simulate(frames=frames, phi=[0.0]),))
+    shards = tile_shards(bins, count, 0)
+    assert {part.content.size for shard in shards for part in shard.parts} == {size}
+
+
 @pytest.mark.parametrize("partition", ["tiles", "pairs"])
 def test_the_seed_decides_which_shard_a_pair_is_in(partition):
     bins = bins_of("plain")
@@ -231,8 +240,8 @@ def test_bins_that_each_determine_everything_are_taken():
     ("kind", "count", "frames", "line"),
     [
         ("bins", 4, 64, "fill 3 of 4 shards of bins: take fewer shards$"),
-        ("tiles", 4, 64, "fill 3 of 4 shards of tiles: take fewer shards, or --partition pairs$"),
-        ("tiles", 9, 66, r"shard \d would hold 1 pairs of bin q=0.01 phi=\d+: take fewer shards, or --part"),
+        ("tiles", 120, 64, "fill 108 of 120 shards of tiles: take fewer shards, or --partition pairs$"),
+        ("tiles", 60, 66, r"shard \d would hold 1 pairs of bin q=0.01 phi=\d+: take fewer shards, or --part"),
         ("pairs", 500, 64, r"shard 1 would hold 5 pairs of bin q=0.01 phi=0: take fewer shards$"),
     ],
 )

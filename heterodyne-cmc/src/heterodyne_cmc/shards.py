@@ -20,8 +20,8 @@ from heterodyne.model import Model
 from heterodyne_cmc.arrays import AnyArray
 from heterodyne_cmc.likelihood import Elements, ModelSums
 
-TILE = 64
-"""Frames per tile."""
+_SIZES = (64, 32, 16, 8)  # frames per tile, of which the padded number of frames is a multiple
+_FEWEST = 24  # tiles of a bin per shard: with a few of them contrast and offset take part of the decay
 
 _UNROLLED = 4
 """Up to so many bins are compiled one by one; more of one shape share one code, which copies each matrix."""
@@ -45,6 +45,11 @@ class Tiles(NamedTuple):
     row: np.ndarray
     column: np.ndarray
     far: np.ndarray
+
+    @property
+    def size(self) -> int:
+        """The frames T of a tile."""
+        return self.near.shape[-1]
 
 
 class Part(NamedTuple):
@@ -102,23 +107,23 @@ def _pair_sums(model: Model, theta: Array, part: Part, pairs: Pairs) -> ModelSum
 
 
 def _tile_sums(model: Model, theta: Array, part: Part, tiles: Tiles) -> ModelSums:
-    b = cut(averaged(model, theta, jnp.asarray(part.t), part.nodes), TILE)
+    b = cut(averaged(model, theta, jnp.asarray(part.t), part.nodes), tiles.size)
     left, right = sides(b)
     to = jax.tree.map(lambda x: x[tiles.row, tiles.column], transfer(b))
     far = jnp.einsum("mki,mkj->mij", left[tiles.row], carried(transposed(to), right[tiles.column]))
     a = b.a[tiles.block]
     near = jnp.einsum("mki,mkij,mkj->mij", a, corner(b.rise[tiles.block]), a)
     of_block, of_row, of_column = (
-        _frame_weights(part, block) for block in (tiles.block, tiles.row, tiles.column)
+        _frame_weights(part, block, tiles.size) for block in (tiles.block, tiles.row, tiles.column)
     )
     of_near = _weighted(near, tiles.near, of_block, of_block)
     of_far = _weighted(far, tiles.far, of_row, of_column)
     return jax.tree.map(jnp.add, of_near, of_far)
 
 
-def _frame_weights(part: Part, block: AnyArray) -> AnyArray:
+def _frame_weights(part: Part, block: AnyArray, size: int) -> AnyArray:
     """The weights of the frames of these blocks (n,), (n, T)."""
-    return part.weight.reshape(-1, TILE)[block] * (block >= 0)[:, None]
+    return part.weight.reshape(-1, size)[block] * (block >= 0)[:, None]
 
 
 def _weighted(s: Array, d: AnyArray, of_rows: AnyArray, of_columns: AnyArray) -> ModelSums:
@@ -203,30 +208,39 @@ def tile_shards(bins: tuple[Bin, ...], count: int, seed: int) -> list[Shard]:
 
     Every shard has as many tiles of every band of lags as the others, and of every band of every bin, to one.
     """
-    rng = np.random.default_rng(seed)
-    places = [np.argwhere(np.triu(_used_tiles(one))) for one in bins]
+    rng, size = np.random.default_rng(seed), tile_size(bins, count)
+    places = [np.argwhere(np.triu(_used_tiles(one, size))) for one in bins]
     owner = np.repeat(np.arange(len(bins)), [len(place) for place in places])
     row, column = np.concatenate(places).T
     order = _shuffled_in_bands(column - row + (row != column), rng, owner)
     dealt = []
     for number, one in enumerate(bins):
         turns = [turn[owner[turn] == number] for turn in (order[k::count] for k in range(count))]
-        dealt.append(_of_one_shape([_tiles(one, row[turn], column[turn]) for turn in turns]))
+        dealt.append(_of_one_shape([_tiles(one, row[turn], column[turn], size) for turn in turns]))
     return [_shard_of(bins, tuple(parts)) for parts in zip(*dealt, strict=True)]
 
 
-def _used_tiles(one: Bin) -> np.ndarray:
-    blocks = len(one.t) // TILE
-    used = (one.weights() > 0).reshape(blocks, TILE, blocks, TILE)
+def tile_size(bins: tuple[Bin, ...], count: int) -> int:
+    """The frames per tile, the most of which every bin has enough tiles for ``count`` shards, or the fewest."""
+
+    def enough(size: int) -> bool:
+        return all(np.sum(np.triu(_used_tiles(one, size))) >= _FEWEST * count for one in bins)
+
+    return next((size for size in _SIZES if enough(size)), _SIZES[-1])
+
+
+def _used_tiles(one: Bin, size: int) -> np.ndarray:
+    blocks = len(one.t) // size
+    used = (one.weights() > 0).reshape(blocks, size, blocks, size)
     return np.any(used, axis=(1, 3))
 
 
-def _tiles(one: Bin, row: np.ndarray, column: np.ndarray) -> Part:
+def _tiles(one: Bin, row: np.ndarray, column: np.ndarray, size: int) -> Part:
     """These tiles of a bin."""
-    blocks = len(one.t) // TILE
-    tiles = one.d.reshape(blocks, TILE, blocks, TILE).swapaxes(1, 2)
+    blocks = len(one.t) // size
+    tiles = one.d.reshape(blocks, size, blocks, size).swapaxes(1, 2)
     near = row == column
-    upper = np.triu(np.ones((TILE, TILE)), 1)
+    upper = np.triu(np.ones((size, size)), 1)
     content = Tiles(
         row[near],
         tiles[row[near], row[near]] * upper,
@@ -237,7 +251,7 @@ def _tiles(one: Bin, row: np.ndarray, column: np.ndarray) -> Part:
     mine = np.zeros((blocks, blocks), dtype=bool)
     mine[row, column] = True
     first, second = one.skipped.T
-    held = mine[first // TILE, second // TILE]
+    held = mine[first // size, second // size]
     first, second = first[held], second[held]
     left_out = Pairs(first, second, one.weight[first] * one.weight[second], np.zeros(len(first)))
     return Part(one.t, one.nodes, one.weight, content, left_out)
@@ -262,9 +276,10 @@ def weights_and_data(part: Part) -> tuple[np.ndarray, np.ndarray]:
     assert isinstance(part.content, Tiles)
     tiles = part.content
     of_block, of_row, of_column = (
-        np.asarray(_frame_weights(part, block)) for block in (tiles.block, tiles.row, tiles.column)
+        np.asarray(_frame_weights(part, block, tiles.size))
+        for block in (tiles.block, tiles.row, tiles.column)
     )
-    near = of_block[:, :, None] * of_block[:, None, :] * np.triu(np.ones((TILE, TILE)), 1)
+    near = of_block[:, :, None] * of_block[:, None, :] * np.triu(np.ones((tiles.size, tiles.size)), 1)
     far = of_row[:, :, None] * of_column[:, None, :]
     weight = np.concatenate([near.ravel(), far.ravel(), -part.skipped.weight])
     data = np.concatenate([tiles.near.ravel(), tiles.far.ravel(), np.zeros(len(part.skipped.weight))])
