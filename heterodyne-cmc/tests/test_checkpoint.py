@@ -90,8 +90,8 @@ def killed(folder: Path, lines: int, **options: Any) -> Iterator[None]:
 
 
 def stamps(folder: Path) -> dict[Path, tuple[int, int]]:
-    """Which file stands under each name of a block, of draws or of what is sampled, and when it was written."""
-    status = {path: path.stat() for path in folder.rglob("*.npz") if path.name != "prepared.npz"}
+    """Which file stands under each name, and when it was written."""
+    status = {path: path.stat() for path in folder.rglob("*.npz")}
     return {path: (each.st_ino, each.st_mtime_ns) for path, each in status.items()}
 
 

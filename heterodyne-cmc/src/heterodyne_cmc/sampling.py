@@ -113,7 +113,8 @@ def _create_run(
     shards = partitioned(problem, bins, options["partition"], options["shards"], options["seed"], prepared)
     code, scaling = code_of(problem), prior_of_scaling(problem, prepared.noise)
     targets = create_targets(code, space, shards, scaling, adjustment, tilt)
-    write_arrays(folder / PREPARED, prepared._asdict())  # not before the data could be shared out
+    if not (folder / PREPARED).exists():
+        write_arrays(folder / PREPARED, prepared._asdict())  # not before the data could be shared out
     return Run(problem, code, targets, prepared, options, folder)
 
 
