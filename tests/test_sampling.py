@@ -180,7 +180,10 @@ WRONG = {
     "no executor": ("--shards 2 --executor dsk", "no executor named 'dsk'; did you mean 'dask'?"),
     "scheduler": ("--shards 2 --scheduler tcp://a:1", "executor 'processes' takes no 'scheduler'"),
     "calibration": ("--no-warm-start", "nothing to calibrate with: add --likelihood independent"),
-    "tiles": ("--shards 90", "the data fill 72 of 90 shards of tiles: take fewer shards, or --partition pairs"),
+    "tiles": (
+        "--shards 90",
+        "the data fill 72 of 90 shards of tiles: take fewer shards, or --partition pairs",
+    ),
     "chains": ("--chains 1", "option 'chains' must be at least 2"),
 }
 
