@@ -87,6 +87,7 @@ def test_priors_of_contrast_and_offset_are_kept_apart(data):
         ),
         ({"prior": {"offset": "normal:5:0.1"}}, "has nothing inside the bounds 0.5:1.5"),
         ({"prior": {"offset": "normal:1:0.1"}, "offset": 1.0}, "offset is held at 1.0 and has a prior"),
+        ({"prior": {"offset": "normal:1:0.1"}, "offset": "1"}, "offset is held at 1 and has a prior"),
         ({"prior": {"v0": "normal:1:0"}}, "prior of 'v0': the width of a prior must be positive"),
         ({"prior": {"v0": "normal:1:1"}, "fix": ["v0"]}, "'v0' is fixed and has a prior"),
         ({"prior": {"f0": "uniform"}, "tie": {"f0": "f3"}}, "'f0' is tied and has a prior"),

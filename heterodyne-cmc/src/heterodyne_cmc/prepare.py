@@ -16,7 +16,7 @@ from heterodyne.identifiability import spectrum
 from heterodyne.objective import Objective, create_objective
 from heterodyne.plugins.manager import optimizer_record
 from heterodyne.problem import Problem
-from heterodyne.scaling import AUTO
+from heterodyne.scaling import AUTO, held_at
 from heterodyne_cmc.calibration import Calibration, unknown
 from heterodyne_cmc.centre import settled
 from heterodyne_cmc.coordinates import form_of
@@ -119,7 +119,7 @@ def with_own_scaling(problem: Problem) -> Problem:
     """
     for which in ("contrast", "offset"):
         choice = getattr(problem, which)
-        if isinstance(choice, str) and choice not in (AUTO, "individual") and not _is_number(choice):
+        if choice not in (AUTO, "individual") and held_at(choice) is None:
             raise ConfigError(f"cmc samples with a {which} per bin or a given number, not with {choice!r}")
     return replace(
         problem,
@@ -132,20 +132,9 @@ def _own(choice: str | float) -> str | float:
     return "individual" if choice == AUTO else choice
 
 
-def _is_number(choice: str) -> bool:
-    try:
-        float(choice)
-    except ValueError:
-        return False
-    return True
-
-
 def held_scaling(problem: Problem) -> tuple[float | None, float | None]:
     """Contrast and offset where they are given numbers."""
-    found = [
-        None if choice == "individual" else float(choice) for choice in (problem.contrast, problem.offset)
-    ]
-    return found[0], found[1]
+    return held_at(problem.contrast), held_at(problem.offset)
 
 
 def prior_of_scaling(problem: Problem, noise: np.ndarray) -> ScalingPrior:

@@ -9,6 +9,7 @@ from typing import Any
 
 from heterodyne.errors import ParameterError, unknown
 from heterodyne.parameters import NO_NUMBERS, SCALING, Parameter, ParameterTable, Prior
+from heterodyne.scaling import held_at
 
 FORM = "FAMILY:LOCATION:WIDTH"
 """How a prior is written as text; ``uniform`` stands alone."""
@@ -74,7 +75,7 @@ def scaling_priors(given: Mapping[str, Any], held: Mapping[str, str | float]) ->
             raise ParameterError(
                 f"prior of {name!r}: contrast and offset are integrated out with normal priors, normal:LOCATION:WIDTH"
             )
-        if isinstance(held[name], int | float):
+        if held_at(held[name]) is not None:
             raise ParameterError(f"{name} is held at {held[name]} and has a prior: give one of the two")
     return found
 

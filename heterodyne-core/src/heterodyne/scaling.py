@@ -55,7 +55,7 @@ def scaling_design(which: str, choice: str | float, q: np.ndarray, phi: np.ndarr
     Raises `ConfigError` for a choice that is no design and no number inside the registry's bounds.
     """
     row = SCALING[which]
-    value = _number(choice)
+    value = held_at(choice)
     if value is not None:
         if not row.low <= value <= row.high:
             raise ConfigError(f"{which} {value:g} lies outside {row.low:g}:{row.high:g}")
@@ -64,7 +64,8 @@ def scaling_design(which: str, choice: str | float, q: np.ndarray, phi: np.ndarr
     return ScalingDesign(str(choice), matrix, np.zeros(len(q)), row.low, row.high)
 
 
-def _number(choice: str | float) -> float | None:
+def held_at(choice: str | float) -> float | None:
+    """The number at which a choice holds contrast or offset, None for the name of a design."""
     try:
         return float(choice)
     except ValueError:

@@ -45,9 +45,13 @@ def check_priors(problem: Problem, held: bool) -> None:
     unused = {*problem.scaling_priors, *(() if held else problem.priors)}
     if unused:
         names = ", ".join(sorted(unused))
+        other = (
+            ""
+            if problem.scaling_priors
+            else (", or hold what the data leave open at them with --hold-at-prior")
+        )
         raise ConfigError(
-            f"least squares has no use for priors (given for {names}): sample with --optimizer cmc, or hold what "
-            "the data leave open at them with --hold-at-prior"
+            f"least squares has no use for priors (given for {names}): sample with --optimizer cmc{other}"
         )
 
 
