@@ -6,6 +6,8 @@ No test needs the optimizer `nlsq`: solutions come from Gauss-Newton steps on co
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +18,9 @@ from heterodyne.device.compilation import keep_compiled_code
 from heterodyne.objective import create_objective
 from heterodyne.plugins.records import OptimizerRecord
 from heterodyne.problem import create_problem
+from heterodyne.result import Fit
 from heterodyne_cmc.plugin import OPTIONS
+from heterodyne_cmc.posterior import Posterior
 from heterodyne_cmc.sampling import fit
 
 STATIC = {"D0": 3e3, "alpha": 0.2, "D_offset": 0.0}
@@ -77,3 +81,36 @@ def complete():
 def sampled(complete):
     """A function: the fit of a problem with these options."""
     return lambda problem, progress=lambda line: None, **options: fit(problem, complete(**options), progress)
+
+
+@pytest.fixture(scope="session")
+def stored_bits():
+    """The function `_stored_bits`."""
+    return _stored_bits
+
+
+@pytest.fixture(scope="session")
+def drawn_bits():
+    """The function `_drawn_bits`."""
+    return _drawn_bits
+
+
+def _stored_bits(folder: Path) -> dict[str, Any]:
+    """Draws, statistics and states of the sampler in all files of a checkpoint."""
+    found = {}
+    for path in folder.rglob("*.npz"):
+        with np.load(path, allow_pickle=False) as stored:
+            found[str(path.relative_to(folder))] = _bits(dict(stored))
+    return found
+
+
+def _drawn_bits(fit: Fit) -> dict[str, Any]:
+    """The posterior of a fit, with the statistics of the sampler."""
+    posterior = fit.posterior
+    assert isinstance(posterior, Posterior)
+    names = ("values", "contrast", "offset", "noise", "log_likelihood")
+    return _bits({name: getattr(posterior, name) for name in names} | posterior.statistics)
+
+
+def _bits(arrays: dict[str, np.ndarray]) -> dict[str, tuple[str, tuple[int, ...], bytes]]:
+    return {name: (array.dtype.str, array.shape, array.tobytes()) for name, array in arrays.items()}

@@ -31,7 +31,6 @@ from heterodyne.problem import Problem, create_problem
 from heterodyne.result import Fit
 from heterodyne_cmc import nuts
 from heterodyne_cmc.plugin import OPTIONS
-from heterodyne_cmc.posterior import Posterior
 from heterodyne_cmc.sampling import fit
 
 posix = pytest.mark.skipif(os.name != "posix", reason="kills process groups")
@@ -99,27 +98,6 @@ def blocks(found: dict[Path, tuple[int, int]]) -> list[Path]:
     return [path for path in found if path.name.startswith("block-")]
 
 
-def bits(arrays: dict[str, np.ndarray]) -> dict[str, tuple[str, tuple[int, ...], bytes]]:
-    return {name: (array.dtype.str, array.shape, array.tobytes()) for name, array in arrays.items()}
-
-
-def stored_bits(folder: Path) -> dict[str, Any]:
-    """Draws, statistics and states of the sampler in all files, to the bit."""
-    found = {}
-    for path in folder.rglob("*.npz"):
-        with np.load(path, allow_pickle=False) as stored:
-            found[str(path.relative_to(folder))] = bits(dict(stored))
-    return found
-
-
-def drawn_bits(one: Fit) -> dict[str, Any]:
-    """The posterior of a fit, with the statistics of the sampler, to the bit."""
-    posterior = one.posterior
-    assert isinstance(posterior, Posterior)
-    names = ("values", "contrast", "offset", "noise", "log_likelihood")
-    return bits({name: getattr(posterior, name) for name in names} | posterior.statistics)
-
-
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Fit]:
     """The checkpoint and the fit of a run that was not interrupted."""
@@ -156,7 +134,9 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 @posix
 @pytest.mark.parametrize("lines", [3, 11], ids=["warm-up", "draws"])
-def test_a_killed_run_goes_on_to_the_bits_of_one_that_was_not(whole, drawn, tmp_path, lines):
+def test_a_killed_run_goes_on_to_the_bits_of_one_that_was_not(
+    whole, drawn, tmp_path, lines, stored_bits, drawn_bits
+):
     with killed(tmp_path, lines):
         pass
     before = stamps(tmp_path)
@@ -181,7 +161,9 @@ def wait_for(folder: Path, pattern: str) -> Path:
 
 
 @posix
-def test_killed_shards_go_on_and_those_that_were_done_are_not_drawn_again(whole_shards, tmp_path):
+def test_killed_shards_go_on_and_those_that_were_done_are_not_drawn_again(
+    whole_shards, tmp_path, stored_bits, drawn_bits
+):
     with killed(tmp_path, BLOCKS + 4, **APART, workers=1):
         second = wait_for(tmp_path, "*/attempt-1/shard-001/target.npz").parent
         (second / "chain-00").mkdir()
@@ -198,7 +180,7 @@ def test_killed_shards_go_on_and_those_that_were_done_are_not_drawn_again(whole_
 
 
 @pytest.mark.parametrize(("kind", "files"), [("whole", 1 + BLOCKS), ("whole_shards", 1 + 2 * (2 + BLOCKS))])
-def test_all_files_are_arrays_without_pickle(request, kind, files):
+def test_all_files_are_arrays_without_pickle(request, kind, files, stored_bits):
     folder, _ = request.getfixturevalue(kind)
     paths = [path for path in folder.rglob("*") if not path.is_dir()]
     assert {path.suffix for path in paths} == {".npz"}
@@ -241,7 +223,7 @@ OTHER: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("case", OTHER)
-def test_other_data_or_options_begin_anew_with_a_warning(whole, copied, drawn, case):
+def test_other_data_or_options_begin_anew_with_a_warning(whole, copied, drawn, case, drawn_bits):
     choices, options = OTHER[case]
     before = stamps(copied)
     with pytest.warns(UserWarning, match="holds no run of these data and options: this one begins anew"):
@@ -252,7 +234,7 @@ def test_other_data_or_options_begin_anew_with_a_warning(whole, copied, drawn, c
     assert drawn_bits(found)["values"] != drawn_bits(whole[1])["values"]
 
 
-def test_what_is_asked_of_the_draws_does_not_make_another_run(whole, copied, drawn):
+def test_what_is_asked_of_the_draws_does_not_make_another_run(whole, copied, drawn, drawn_bits):
     before = stamps(copied)
     asked = {"rhat": 9.0, "ess": 1.0, "bfmi": 0.01, "divergences": 0.9, "saturated": 1.0}
     with warnings.catch_warnings():
@@ -264,7 +246,7 @@ def test_what_is_asked_of_the_draws_does_not_make_another_run(whole, copied, dra
     assert (whole[1].verdict, found.verdict) == ("diagnostics failed", "converged")
 
 
-def test_where_shards_run_does_not_make_another_run(whole_shards):
+def test_where_shards_run_does_not_make_another_run(whole_shards, drawn_bits):
     folder, fitted = whole_shards
     before = stamps(folder)
     with warnings.catch_warnings():
@@ -274,7 +256,7 @@ def test_where_shards_run_does_not_make_another_run(whole_shards):
     assert drawn_bits(found) == drawn_bits(fitted)
 
 
-def test_a_half_written_block_is_ignored(whole, copied, drawn):
+def test_a_half_written_block_is_ignored(whole, copied, drawn, stored_bits, drawn_bits):
     (chain,) = copied.glob("*/attempt-1/chain-01")
     later = sorted(chain.iterdir())[5:]
     half = chain / f".{later[0].name}.4242.0a1b2c3d.tmp"  # as the writer names it until it is whole

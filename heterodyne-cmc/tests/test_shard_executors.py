@@ -55,25 +55,6 @@ def scheduler(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield json.loads((folder / "note.json").read_text())["address"]
 
 
-def bits(arrays: dict[str, np.ndarray]) -> dict[str, tuple[str, tuple[int, ...], bytes]]:
-    return {name: (array.dtype.str, array.shape, array.tobytes()) for name, array in arrays.items()}
-
-
-def stored_bits(folder: Path) -> dict[str, Any]:
-    """What is sampled, blocks and draws of all shards, to the bit."""
-    found = {}
-    for path in folder.rglob("*.npz"):
-        with np.load(path, allow_pickle=False) as stored:
-            found[str(path.relative_to(folder))] = bits(dict(stored))
-    return found
-
-
-def drawn_bits(fit: Any) -> dict[str, Any]:
-    """The combined posterior, to the bit."""
-    names = ("values", "contrast", "offset", "noise", "log_likelihood")
-    return bits({name: getattr(fit.posterior, name) for name in names})
-
-
 @pytest.fixture(scope="module")
 def shards(static_problem, sampled):
     """A function: the fit of three shards, run as the options say, with its checkpoint in a folder."""
@@ -95,7 +76,9 @@ def descriptions(folder: Path) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("executor", ["processes", "dask"])
-def test_draws_do_not_depend_on_the_executor(shards, serial, request, tmp_path, executor):
+def test_draws_do_not_depend_on_the_executor(
+    shards, serial, request, tmp_path, executor, stored_bits, drawn_bits
+):
     where = {"scheduler": request.getfixturevalue("scheduler")} if executor == "dask" else {}
     fit = shards(tmp_path, executor=executor, workers=2, **where)
     folder, reference = serial
@@ -146,7 +129,9 @@ def second_dies(monkeypatch: pytest.MonkeyPatch) -> list[Outcome]:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="kills a process by a signal")
-def test_a_killed_process_costs_its_own_shard_only(shards, serial, second_dies, tmp_path):
+def test_a_killed_process_costs_its_own_shard_only(
+    shards, serial, second_dies, tmp_path, stored_bits, drawn_bits
+):
     with pytest.warns(UserWarning, match="died") as caught:
         fit = shards(tmp_path, executor="processes", workers=2)
     lines = [str(one.message) for one in caught]

@@ -14,6 +14,7 @@ from heterodyne.covariance import (
     summed_scores,
 )
 from heterodyne.data.bin import read_bins
+from heterodyne.data.parts import Part
 from heterodyne.data.simulation import simulate
 from heterodyne.finite_bins import BinOrders, with_orders
 from heterodyne.identifiability import spectrum
@@ -152,6 +153,6 @@ def test_scores_by_components_are_those_by_automatic_differentiation(name, order
     theta = np.array([row.start for row in model.parameters.values()])
     linear = Linear(0.14, 1.01, rng.normal(size=(4, 1 + len(theta))), rng.normal(size=4), 0.05)
     weights = np.triu(rng.uniform(0.5, 1.5, size=(40, 50)), 5)
-    at = (model, theta, one.t, one.nodes, data.c2[0, 5:45, 10:60], weights, linear, 5, 10)
+    at = (model, theta, one.t, one.nodes, linear, Part(5, 10, data.c2[0, 5:45, 10:60], weights))
     exact = np.asarray(dense_scores(*at))
     np.testing.assert_allclose(separable_scores(*at), exact, atol=1e-11 * np.abs(exact).max())

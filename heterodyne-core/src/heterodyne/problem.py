@@ -106,24 +106,13 @@ def create_problem(
     sets = data_sets(data)
     _check_data(sets, model)
     _check_lags(skip_lags, sets)
-    fixed = names_or_mapping(fix)
     named = (("start", start), ("bounds", bounds), ("tie", tie), ("prior", prior))
     start, bounds, ties, priors = (_mapping(*given) for given in named)
-    _check_conflicts(fixed, start, bounds, ties, priors)
+    of_scaling = {name: priors.pop(name) for name in SCALING if name in priors}
     table, warm = model.parameters, ()
     if warm_start is not None:
         table, warm = warm_started(table, warm_start), shared_names(table, warm_start)
-    for name, limits in bounds.items():
-        table = _bounded(table, name, *_limits(name, limits))
-    of_scaling = {name: value for name, value in priors.items() if name in SCALING}
-    priors = {name: value for name, value in priors.items() if name not in SCALING}
-    table = with_priors(table, priors)
-    for name, value in start.items():
-        table = _started(table, name, _number(f"start of {name!r}", value))
-    for name, value in fixed.items():
-        table = _fixed(table, name, value)
-    for name, source in ties.items():
-        table = _tied(table, name, source, ties, source in start)
+    table = _chosen(table, names_or_mapping(fix), start, bounds, ties, priors)
     problem = Problem(
         model,
         sets,
@@ -140,6 +129,28 @@ def create_problem(
         raise ParameterError(f"every parameter of {model.name!r} is fixed or tied: nothing is left to fit")
     _check_count(problem)
     return problem
+
+
+def _chosen(
+    table: ParameterTable,
+    fixed: Mapping[str, float | None],
+    start: Mapping[str, Any],
+    bounds: Mapping[str, Any],
+    ties: Mapping[str, str],
+    priors: Mapping[str, Any],
+) -> ParameterTable:
+    """The table with these choices written into it."""
+    _check_conflicts(fixed, start, bounds, ties, priors)
+    for name, limits in bounds.items():
+        table = _bounded(table, name, *_limits(name, limits))
+    table = with_priors(table, priors)
+    for name, value in start.items():
+        table = _started(table, name, _number(f"start of {name!r}", value))
+    for name, value in fixed.items():
+        table = _fixed(table, name, value)
+    for name, source in ties.items():
+        table = _tied(table, name, source, ties, source in start)
+    return table
 
 
 def data_sets(data: object) -> tuple[TwoTime, ...]:

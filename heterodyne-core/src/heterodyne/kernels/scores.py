@@ -14,7 +14,7 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from heterodyne.data.bin import Bin, Nodes
-from heterodyne.data.parts import upper_parts
+from heterodyne.data.parts import Part, upper_parts
 from heterodyne.data.tiles import StreamedBin
 from heterodyne.kernels._jax import jax, jnp
 from heterodyne.kernels.structured import components
@@ -52,24 +52,14 @@ def score_parts(
 ) -> Iterator[ScorePart]:
     """The scores of all pairs i < j of one bin, part by part; 0 at every other place."""
     evaluate = dense_scores if model.components is None else separable_scores
-    for first, second, c2, weights in upper_parts(one):
-        values = np.where(weights > 0, c2, linear.offset)
-        scores = evaluate(model, theta, one.t, one.nodes, values, weights, linear, first, second)
-        yield ScorePart(first, second, np.asarray(scores))
+    for part in upper_parts(one):
+        used = part._replace(c2=np.where(part.weights > 0, part.c2, linear.offset))
+        scores = evaluate(model, theta, one.t, one.nodes, linear, used)
+        yield ScorePart(part.first, part.second, np.asarray(scores))
 
 
 @partial(jax.jit, static_argnames="model")
-def separable_scores(
-    model: Model,
-    theta: Array,
-    t: Array,
-    nodes: Nodes,
-    c2: Array,
-    weights: Array,
-    linear: Linear,
-    first: Array,
-    second: Array,
-) -> Array:
+def separable_scores(model: Model, theta: Array, t: Array, nodes: Nodes, linear: Linear, part: Part) -> Array:
     """The scores (p, rows, columns) of a separable S, some times faster than `dense_scores`.
 
     With P = E cos Δκ, Q = E sin Δκ and E = e^{-ΔΛ} of every component between frames i and j, a change
@@ -81,14 +71,15 @@ def separable_scores(
     """
     rows, slopes = components(model, theta, t, nodes)
     moved = jax.tree.map(lambda slope: jnp.tensordot(linear.slopes[:, 1:], slope, axes=1), slopes)
-    i, di = jax.tree.map(lambda row: _window(row, first, c2.shape[0]), (rows, moved))
-    j, dj = jax.tree.map(lambda row: _window(row, second, c2.shape[1]), (rows, moved))
+    shape = part.c2.shape
+    i, di = jax.tree.map(lambda row: _window(row, part.first, shape[0]), (rows, moved))
+    j, dj = jax.tree.map(lambda row: _window(row, part.second, shape[1]), (rows, moved))
     turning = slice(len(rows.a) - len(rows.phase), None)
     decay = jnp.exp(jnp.minimum(i.exponent[:, :, None] - j.exponent[:, None, :], 0.0))
     turn = j.phase[:, None, :] - i.phase[:, :, None]
     even, odd = decay.at[turning].multiply(jnp.cos(turn)), decay[turning] * jnp.sin(turn)
     s = jnp.einsum("kij,ki,kj->ij", even, i.a, j.a)
-    residual = weights * (c2 - linear.offset - linear.contrast * s) / linear.sigma**2
+    residual = jnp.asarray(part.weights) * (part.c2 - linear.offset - linear.contrast * s) / linear.sigma**2
     of_s, shift = jnp.asarray(linear.slopes[:, :1, None]), jnp.asarray(linear.shift[:, None, None])
     terms = (
         (even * residual, di.a + i.a * di.exponent, j.a),
@@ -98,7 +89,7 @@ def separable_scores(
         ((s * residual)[None], of_s, jnp.ones((1, 1))),
         (residual[None], shift, jnp.ones((1, 1))),
     )
-    return sum((_products(*term) for term in terms), jnp.zeros((len(linear.slopes), *c2.shape)))
+    return sum((_products(*term) for term in terms), jnp.zeros((len(linear.slopes), *shape)))
 
 
 def _products(planes: Array, of_rows: Array, of_columns: Array) -> Array:
@@ -115,38 +106,28 @@ def _products(planes: Array, of_rows: Array, of_columns: Array) -> Array:
 
 
 @partial(jax.jit, static_argnames="model")
-def dense_scores(
-    model: Model,
-    theta: Array,
-    t: Array,
-    nodes: Nodes,
-    c2: Array,
-    weights: Array,
-    linear: Linear,
-    first: Array,
-    second: Array,
-) -> Array:
+def dense_scores(model: Model, theta: Array, t: Array, nodes: Nodes, linear: Linear, part: Part) -> Array:
     """The scores (p, rows, columns) of any model, by automatic differentiation of every pair."""
     at = nodes.listed()
-    rows, columns = c2.shape
+    rows, columns = part.c2.shape
 
     def mean(values: Array) -> Array:
         params = dict(zip(model.parameters, values, strict=True))
 
         def of(q: ArrayLike, phi: ArrayLike) -> Array:
             profiles = model.profiles(params, t, q, phi)
-            left = jax.tree.map(lambda x: _window(x, first, rows)[..., :, None], profiles)
-            right = jax.tree.map(lambda x: _window(x, second, columns)[..., None, :], profiles)
+            left = jax.tree.map(lambda x: _window(x, part.first, rows)[..., :, None], profiles)
+            right = jax.tree.map(lambda x: _window(x, part.second, columns)[..., None, :], profiles)
             return model.pair(left, right)
 
         return jnp.tensordot(at.weight, jax.vmap(of)(jnp.asarray(at.q), jnp.asarray(at.phi)), axes=1)
 
     along = jax.vmap(lambda v: jax.jvp(mean, (theta,), (v,)), out_axes=(None, 0))
     s, ds = along(jnp.eye(len(theta)))
-    residual = weights * (c2 - linear.offset - linear.contrast * s)
+    residual = part.weights * (part.c2 - linear.offset - linear.contrast * s)
     derivative = jnp.tensordot(linear.slopes, jnp.concatenate([s[None], ds]), axes=1)
     return residual * (derivative + linear.shift[:, None, None]) / linear.sigma**2
 
 
-def _window(leaf: Array, start: Array, size: int) -> Array:
+def _window(leaf: Array, start: Array | int, size: int) -> Array:
     return jax.lax.dynamic_slice_in_dim(leaf, start, size, axis=-1)
