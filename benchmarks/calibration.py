@@ -25,9 +25,9 @@ from numpyro.infer.util import ParamInfo
 from scipy.stats import chisquare
 
 import heterodyne as het
-from heterodyne.data.bin import read_bins
+from heterodyne.bins.reading import read_bins
 from heterodyne.device.compilation import keep_compiled_code
-from heterodyne.problem import create_problem
+from heterodyne.problem.choices import create_problem
 from heterodyne_cmc.coordinates import create_space, form_of, whitened
 from heterodyne_cmc.density import Code, create_targets, potential
 from heterodyne_cmc.likelihood import scaling_prior

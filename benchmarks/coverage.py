@@ -15,7 +15,7 @@ import argparse
 import numpy as np
 
 import heterodyne as het
-from heterodyne.covariance import quantile
+from heterodyne.solution.covariance import quantile
 
 FREE = ("D0_ref", "D0_sample", "v0", "beta", "f0", "phi0")
 LOGARITHMIC = ("D0_ref", "D0_sample", "v0")

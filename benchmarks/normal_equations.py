@@ -19,10 +19,11 @@ from collections.abc import Callable
 import numpy as np
 
 import heterodyne as het
-from heterodyne.data.bin import Bin, read_bins
-from heterodyne.kernels import dense, structured
+from heterodyne.bins.bin import Bin
+from heterodyne.bins.reading import read_bins
+from heterodyne.evaluators import dense, structured
+from heterodyne.evaluators.sums import pair_sums
 from heterodyne.kernels._jax import jax
-from heterodyne.kernels.sums import pair_sums
 
 REPEATS = 9
 MODEL = het.create_model("two-component")

@@ -27,12 +27,12 @@ import h5py
 import numpy as np
 
 import heterodyne as het
-from heterodyne.data.simulation import true_parameters
-from heterodyne.data.tiles import stream_bin
+from heterodyne.bins.streaming import stream_bin
 from heterodyne.data.two_time import TwoTime
-from heterodyne.io.lazy import FileMatrices, Place
-from heterodyne.kernels import streamed
-from heterodyne.kernels.meshgrid import correlation_tile
+from heterodyne.evaluators import streamed
+from heterodyne.evaluators.meshgrid import correlation_tile
+from heterodyne.loading.lazy import FileMatrices, Place
+from heterodyne.simulation.simulate import true_parameters
 
 MODEL = "static-reference"
 Q, PHI, DT, CONTRAST, NOISE = 0.01, 20.0, 0.1, 0.15, 0.02

@@ -8,6 +8,7 @@ from pathlib import Path
 from sphinx.application import Sphinx
 
 from heterodyne.config.schema import FitConfig
+from heterodyne.model import Model
 from heterodyne.parameters import REGISTRY, SCALING, Prior
 from heterodyne.plugins.manager import manager
 
@@ -40,7 +41,7 @@ def models() -> Iterator[str]:
     yield from _head("model", "what it is", "parameters")
     for kind, record, owner in manager().records:
         if (kind, owner) == ("model", "core"):
-            yield _line(f"`{record.name}`", record.summary, len(record.resolve().parameters))
+            yield _line(f"`{record.name}`", record.summary, len(record.resolve(Model).parameters))
 
 
 def configuration() -> Iterator[str]:

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import heterodyne as het
-from heterodyne.bands import Band
 from heterodyne.errors import HeterodyneError
+from heterodyne.result.band import Band
 from heterodyne_viz import curves
 
 T = np.linspace(0.1, 2.0, 20)

@@ -15,7 +15,7 @@ import pytest
 from heterodyne.plugins import hookimpl
 from heterodyne.plugins.manager import manager
 from heterodyne.plugins.records import OptimizerRecord, Option
-from heterodyne.result import BinScaling, Estimate, Fit
+from heterodyne.result.fit import BinScaling, Estimate, Fit
 from heterodyne_cli.app import main
 
 _COMMON = Option("seed", int, 0, "seed")

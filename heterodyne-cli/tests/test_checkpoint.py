@@ -16,7 +16,7 @@ from heterodyne.errors import ConfigError
 from heterodyne.plugins import hookimpl
 from heterodyne.plugins import manager as plugins
 from heterodyne.plugins.records import OptimizerRecord, Option, WriterRecord
-from heterodyne.result import Fit
+from heterodyne.result.fit import Fit
 
 KEEP = ("--optimizer", "keep", "--model", "static", "--quiet")
 

@@ -94,7 +94,9 @@ def test_inspect_tells_bins_frames_and_times(heterodyne, run_file):
 
 def test_inspect_reads_no_matrix_unless_asked(heterodyne, run_file, monkeypatch):
     read = []
-    monkeypatch.setattr("heterodyne.io.lazy.FileMatrices.__getitem__", lambda self, bin: read.append(bin))
+    monkeypatch.setattr(
+        "heterodyne.loading.lazy.FileMatrices.__getitem__", lambda self, bin: read.append(bin)
+    )
     assert heterodyne("inspect", run_file).status == 0
     assert not read
 

@@ -11,9 +11,9 @@ from importlib.metadata import EntryPoint, entry_points
 import pytest
 
 from heterodyne.config.schema import FitConfig
-from heterodyne.io.writers import OUTPUTS
 from heterodyne.plugins import hookimpl
 from heterodyne.plugins.manager import manager
+from heterodyne.plugins.outputs import OUTPUTS
 
 COMMANDS = ("fit", "simulate", "inspect", "convert", "plugins", "models", "optimizers", "demo", "config")
 HEAVY = ("jax", "jaxlib", "h5py", "pydantic", "yaml", "scipy", "matplotlib")

@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 
 import heterodyne as het
-from heterodyne.data.bin import read_bins
+from heterodyne.bins.reading import read_bins
 from heterodyne.device.compilation import keep_compiled_code
-from heterodyne.objective import create_objective
 from heterodyne.plugins.records import OptimizerRecord
-from heterodyne.problem import create_problem
-from heterodyne.result import Fit
+from heterodyne.problem.choices import create_problem
+from heterodyne.problem.objective import create_objective
+from heterodyne.result.fit import Fit
 from heterodyne_cmc.plugin import OPTIONS
 from heterodyne_cmc.posterior import Posterior
 from heterodyne_cmc.sampling import fit

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 import heterodyne as het
-from heterodyne.covariance import sandwich
-from heterodyne.data.bin import read_bins
+from heterodyne.bins.reading import read_bins
 from heterodyne.errors import PluginError
-from heterodyne.identifiability import spectrum
-from heterodyne.objective import create_objective
 from heterodyne.plugins import manager
+from heterodyne.problem.objective import create_objective
+from heterodyne.problem.spectrum import spectrum
+from heterodyne.solution.covariance import sandwich
 from heterodyne_cmc import prepare as prepare_module
 from heterodyne_cmc.calibration import adjustment, calibrate
 from heterodyne_cmc.prepare import prepare, with_own_scaling

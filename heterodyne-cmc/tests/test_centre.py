@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 import heterodyne as het
-from heterodyne.covariance import sandwich
-from heterodyne.data.bin import read_bins
-from heterodyne.identifiability import spectrum
-from heterodyne.objective import create_objective
-from heterodyne.problem import create_problem
+from heterodyne.bins.reading import read_bins
+from heterodyne.problem.choices import create_problem
+from heterodyne.problem.objective import create_objective
+from heterodyne.problem.spectrum import spectrum
+from heterodyne.solution.covariance import sandwich
 from heterodyne_cmc.calibration import adjustment, calibrate, tilt_of, with_noise_about
 from heterodyne_cmc.centre import settled
 from heterodyne_cmc.likelihood import scaling_prior

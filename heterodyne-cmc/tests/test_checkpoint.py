@@ -27,8 +27,9 @@ from heterodyne.device.compilation import keep_compiled_code
 from heterodyne.errors import ConfigError
 from heterodyne.parameters import Prior
 from heterodyne.plugins.records import OptimizerRecord
-from heterodyne.problem import Problem, create_problem
-from heterodyne.result import Fit
+from heterodyne.problem.choices import create_problem
+from heterodyne.problem.problem import Problem
+from heterodyne.result.fit import Fit
 from heterodyne_cmc import nuts
 from heterodyne_cmc.plugin import OPTIONS
 from heterodyne_cmc.sampling import fit

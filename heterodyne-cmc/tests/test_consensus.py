@@ -8,10 +8,10 @@ import pytest
 from scipy.special import logsumexp
 
 import heterodyne as het
-from heterodyne.data.bin import read_bins
+from heterodyne.bins.reading import read_bins
 from heterodyne.executors.task import Outcome
 from heterodyne.parameters import Prior
-from heterodyne.problem import create_problem
+from heterodyne.problem.choices import create_problem
 from heterodyne_cmc import calibration as calibration_module
 from heterodyne_cmc import sampling
 from heterodyne_cmc.consensus import combined, refined

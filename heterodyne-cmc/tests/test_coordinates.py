@@ -11,9 +11,9 @@ import pytest
 from scipy.stats import kstest
 
 import heterodyne as het
-from heterodyne import curves
+from heterodyne.kernels import curves
 from heterodyne.parameters import Parameter, ParameterTable, Prior
-from heterodyne.problem import create_problem
+from heterodyne.problem.choices import create_problem
 from heterodyne_cmc.coordinates import (
     create_space,
     form_of,

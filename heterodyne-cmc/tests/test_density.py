@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 import heterodyne as het
-from heterodyne.data.bin import read_bins
-from heterodyne.finite_bins import BinOrders, with_orders
+from heterodyne.bins.reading import read_bins
 from heterodyne.model import Model
-from heterodyne.objective import create_objective
-from heterodyne.problem import create_problem
+from heterodyne.problem.averaging import BinOrders, with_orders
+from heterodyne.problem.choices import create_problem
+from heterodyne.problem.objective import create_objective
 from heterodyne_cmc.coordinates import create_space, form_of, log_prior_density, whitened
 from heterodyne_cmc.density import Code, create_targets, log_density, log_likelihoods, potential
 from heterodyne_cmc.likelihood import scaling_prior

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 
 import heterodyne as het
-from heterodyne.curves import curve
-from heterodyne.data.bin import read_bins
+from heterodyne.bins.reading import read_bins
 from heterodyne.errors import PluginError
-from heterodyne.io.writers.fit_npz import arrays
-from heterodyne.objective import create_objective
+from heterodyne.kernels.curves import curve
 from heterodyne.parameters import REGISTRY
-from heterodyne.problem import create_problem
+from heterodyne.problem.choices import create_problem
+from heterodyne.problem.objective import create_objective
+from heterodyne.writing.fit_npz import arrays
 from heterodyne_cmc import netcdf
 from heterodyne_cmc.bands import posterior_bands
 from heterodyne_cmc.coordinates import folded

@@ -5,8 +5,9 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from heterodyne.io.writers import OUTPUTS, default_outputs
+from heterodyne.fitting.fit import Optimizer
 from heterodyne.plugins.manager import manager, optimizer_record
+from heterodyne.plugins.outputs import OUTPUTS, Writer, default_outputs
 
 _LIST = """
 import sys
@@ -20,8 +21,8 @@ print(sorted(heavy))
 
 def test_the_optimizer_and_the_writer_can_be_resolved():
     record = optimizer_record("cmc")
-    assert callable(record.resolve())
-    assert callable(manager().find("writer", "posterior").resolve())
+    assert callable(record.resolve(Optimizer))
+    assert callable(manager().find("writer", "posterior").resolve(Writer))
 
 
 def test_fits_by_cmc_write_their_posterior_by_default():

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import heterodyne as het
-from heterodyne.data.bin import read_bins
+from heterodyne.bins.reading import read_bins
 from heterodyne.errors import ConfigError
 from heterodyne.model import Model
 from heterodyne_cmc.partition import partitioned

@@ -11,7 +11,7 @@ import pytest
 import heterodyne as het
 from heterodyne.data.selection import Selection
 from heterodyne.errors import DataError
-from heterodyne.io.loaders.aps_u import load as load_aps_u
+from heterodyne.loading.layouts.aps_u import load as load_aps_u
 
 RINGS = np.linspace(0.004, 0.022, 10)
 AZIMUTHS = np.array([-60.0, 0.0, 60.0])

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from heterodyne.atomic import replacing
 from heterodyne.errors import DataError
-from heterodyne.io.atomic import replacing
 
 
 def test_the_file_appears_with_its_content_and_nothing_else_stays(tmp_path):

@@ -8,11 +8,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-import heterodyne.comparison as comparison
-from heterodyne.comparison import Comparison, compare, score_of
-from heterodyne.data.simulation import simulate
+import heterodyne.fitting.comparison as comparison
 from heterodyne.errors import ConfigError, ParameterError, PluginError
-from heterodyne.result import BinScaling, Estimate, Fit
+from heterodyne.fitting.comparison import Comparison, compare, score_of
+from heterodyne.result.fit import BinScaling, Estimate, Fit
+from heterodyne.simulation.simulate import simulate
 
 DATA = simulate("static", frames=10)
 

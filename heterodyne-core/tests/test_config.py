@@ -12,8 +12,8 @@ from heterodyne.config.files import config_text, read_config
 from heterodyne.config.schema import FitConfig, check_names, create_config, effective
 from heterodyne.config.template import json_schema, template
 from heterodyne.errors import ConfigError, HeterodyneError, ParameterError, PluginError
-from heterodyne.fitting import fit
-from heterodyne.io.loading import load
+from heterodyne.fitting.fit import fit
+from heterodyne.loading.load import load
 from heterodyne.plugins.records import OptimizerRecord, Option
 
 SCAN = OptimizerRecord(

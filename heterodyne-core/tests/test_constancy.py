@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import chi2, f_oneway
 
-from heterodyne.constancy import constancy, welch
+from heterodyne.fitting.constancy import constancy, welch
 
 LABELS = ("a", "b", "c", "d")
 

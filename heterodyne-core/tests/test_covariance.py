@@ -3,7 +3,14 @@
 import numpy as np
 import pytest
 
-from heterodyne.covariance import (
+from heterodyne.bins.parts import Part
+from heterodyne.bins.reading import read_bins
+from heterodyne.catalogue import create_model
+from heterodyne.evaluators.scores import Linear, ScorePart, dense_scores, score_parts, separable_scores
+from heterodyne.problem.averaging import BinOrders, with_orders
+from heterodyne.problem.spectrum import spectrum
+from heterodyne.simulation.simulate import simulate
+from heterodyne.solution.covariance import (
     bandwidth_of,
     bartlett,
     correlation_time,
@@ -13,13 +20,6 @@ from heterodyne.covariance import (
     sandwich,
     summed_scores,
 )
-from heterodyne.data.bin import read_bins
-from heterodyne.data.parts import Part
-from heterodyne.data.simulation import simulate
-from heterodyne.finite_bins import BinOrders, with_orders
-from heterodyne.identifiability import spectrum
-from heterodyne.kernels.scores import Linear, ScorePart, dense_scores, score_parts, separable_scores
-from heterodyne.model import create_model
 
 N, P = 40, 3
 

@@ -8,17 +8,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import heterodyne as het
-from heterodyne.curves import CURVES, curve, curve_names, curve_slopes
-from heterodyne.data.azimuths import azimuth_axes
-from heterodyne.data.simulation import TRUTH
-from heterodyne.degeneracies import merged_parameters, merged_scaling, same_speckle, sparse_basis
-from heterodyne.identifiability import independent_covariance, spectrum, strong_correlations, with_covariance
-from heterodyne.neighbourhood import Neighbourhood
-from heterodyne.normal_equations import PairSums, undetermined_scaling
-from heterodyne.other_solutions import exchanged, mirrored, other_solutions
+from heterodyne.data.geometry import azimuth_axes
+from heterodyne.evaluators.pair_sums import PairSums
+from heterodyne.kernels.curves import CURVES, curve, curve_names, curve_slopes
 from heterodyne.parameters import REGISTRY
-from heterodyne.problem import create_problem
-from heterodyne.scaling import scaling_design
+from heterodyne.problem.choices import create_problem
+from heterodyne.problem.normal_equations import undetermined_scaling
+from heterodyne.problem.scaling import scaling_design
+from heterodyne.problem.spectrum import independent_covariance, spectrum, with_covariance
+from heterodyne.result.fit import strong_correlations
+from heterodyne.simulation.simulate import TRUTH
+from heterodyne.solution.degeneracies import merged_parameters, merged_scaling, same_speckle, sparse_basis
+from heterodyne.solution.neighbourhood import Neighbourhood
+from heterodyne.solution.other_solutions import exchanged, mirrored, other_solutions
 
 T = np.arange(1, 41) * 0.5
 

@@ -4,12 +4,12 @@ import jax
 import numpy as np
 import pytest
 
-from heterodyne.data.bin import read_bins
-from heterodyne.data.simulation import simulate
+from heterodyne.bins.reading import read_bins
+from heterodyne.catalogue import create_model
 from heterodyne.data.two_time import TwoTime
-from heterodyne.kernels.meshgrid import correlation_matrix
-from heterodyne.kernels.sums import pair_sums
-from heterodyne.model import create_model
+from heterodyne.evaluators.sums import pair_sums
+from heterodyne.model import correlation_matrix
+from heterodyne.simulation.simulate import simulate
 
 MODELS = ("two-component", "static-reference", "no-flow", "equilibrium", "static")
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 import heterodyne as het
-from heterodyne.data.simulation import true_parameters
 from heterodyne.errors import DataError, ParameterError
+from heterodyne.evaluators.elementwise import correlation_pairs, precompute_shard_grid
 from heterodyne.kernels._jax import jax
-from heterodyne.kernels.elementwise import correlation_pairs, precompute_shard_grid
 from heterodyne.model import pair_of_components
+from heterodyne.simulation.simulate import true_parameters
 from heterodyne.variants.equilibrium import one_time_correlation
 
 VARIANTS = ("two-component", "static-reference", "no-flow", "equilibrium", "static")

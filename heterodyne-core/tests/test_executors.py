@@ -18,7 +18,7 @@ import pytest
 
 from heterodyne.errors import ConfigError
 from heterodyne.executors.process import THREAD_VARIABLES
-from heterodyne.executors.task import Event, Task
+from heterodyne.executors.task import Event, Executor, Task
 from heterodyne.plugins.manager import resolve
 
 HERE = Path(__file__).parent
@@ -41,7 +41,7 @@ def ignore(event):
 
 
 def run(executor, tasks, on_event=ignore, **settings):
-    return resolve("executor", executor)(tasks, settings, on_event)
+    return resolve("executor", executor, Executor)(tasks, settings, on_event)
 
 
 def alive(pid):
@@ -253,13 +253,13 @@ def test_a_process_keeps_no_more_cores_busy_than_it_has_threads(threads):
 
 PARENT = """
 import sys
-from heterodyne.executors.task import Task
+from heterodyne.executors.task import Executor, Task
 from heterodyne.plugins.manager import resolve
 
 executor, settings = sys.argv[1], dict(pair.split("=") for pair in sys.argv[2:])
 tasks = [Task("executor_targets:linger", {"seconds": 60}, 1, f"shard {index}") for index in range(2)]
 show = lambda event: print(event.text, flush=True) if event.kind == "progress" else None
-resolve("executor", executor)(tasks, settings, show)
+resolve("executor", executor, Executor)(tasks, settings, show)
 """
 
 

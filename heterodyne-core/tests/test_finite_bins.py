@@ -9,23 +9,24 @@ import numpy as np
 import pytest
 
 import heterodyne as het
-from heterodyne.data.bin import bin_nodes, read_bins
-from heterodyne.data.sector import sector_correlation
-from heterodyne.data.simulation import TRUTH as CASE
-from heterodyne.finite_bins import (
+from heterodyne.bins.nodes import bin_nodes
+from heterodyne.bins.reading import read_bins
+from heterodyne.evaluators import dense, structured
+from heterodyne.evaluators.bin_average import Rows, varying_rows
+from heterodyne.evaluators.meshgrid import averaged_matrix
+from heterodyne.model import pair_of_components
+from heterodyne.problem.averaging import (
     ORDERS,
     TOLERANCE,
     BinOrders,
     critical_width,
-    fitted_nodes,
+    nodes_of,
     orders_of,
     sufficient_orders,
     with_orders,
 )
-from heterodyne.kernels import dense, structured
-from heterodyne.kernels.bin_average import Rows, varying_rows
-from heterodyne.kernels.meshgrid import averaged_matrix
-from heterodyne.model import pair_of_components
+from heterodyne.simulation.sector import sector_correlation
+from heterodyne.simulation.simulate import TRUTH as CASE
 
 MODELS = ("two-component", "static-reference", "no-flow", "equilibrium", "static")
 TRUTH = dict(CASE)
@@ -133,7 +134,7 @@ def test_nodes_of_a_fit_follow_from_its_data_and_its_record():
     data = het.simulate(phi=[30.0, 80.0], frames=5, dphi=10.0)
     fit = SimpleNamespace(statistics={"bin_nodes": [1, 5]})
     for index, one in enumerate(wide):
-        np.testing.assert_array_equal(fitted_nodes(fit, data, index).phi, one.nodes.phi)
+        np.testing.assert_array_equal(nodes_of(fit.statistics["bin_nodes"], data, index).phi, one.nodes.phi)
 
 
 def test_a_width_matters_from_half_a_radian_on():

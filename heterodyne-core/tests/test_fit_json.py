@@ -10,13 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from heterodyne.atomic import check_folder
+from heterodyne.catalogue import create_model
 from heterodyne.data.two_time import TwoTime
 from heterodyne.errors import DataError, HeterodyneError, PluginError
-from heterodyne.io.results import SCHEMA, fit_document, fit_text, read_fit
-from heterodyne.io.writers import check_folder, write_fit
-from heterodyne.model import create_model
-from heterodyne.problem import create_problem
-from heterodyne.result import BinScaling, Estimate, Fit
+from heterodyne.plugins.outputs import write_outputs
+from heterodyne.problem.choices import create_problem
+from heterodyne.result.document import SCHEMA, fit_document, fit_text, read_fit
+from heterodyne.result.fit import BinScaling, Estimate, Fit
 
 T = np.arange(1, 6) * 0.5
 
@@ -128,7 +129,7 @@ def test_a_fit_that_was_read_back_can_be_saved_again(fit: Fit, tmp_path: Path):
 
 def test_an_unknown_writer_is_refused_before_anything_is_written(fit: Fit, tmp_path: Path):
     with pytest.raises(PluginError, match=r"'jsn'; did you mean 'json'"):
-        write_fit(fit, tmp_path / "out", ["json", "jsn"])
+        write_outputs(fit, tmp_path / "out", ["json", "jsn"])
     assert not (tmp_path / "out").exists()
 
 
@@ -149,7 +150,7 @@ def test_a_folder_that_takes_no_file_is_refused(tmp_path: Path, monkeypatch: pyt
         assert dir == tmp_path
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("heterodyne.io.writers.TemporaryFile", denied)
+    monkeypatch.setattr("heterodyne.atomic.TemporaryFile", denied)
     with pytest.raises(HeterodyneError, match=r"cannot write to .*deep: Permission denied"):
         check_folder(tmp_path / "new" / "deep")
 
@@ -182,11 +183,11 @@ def test_a_writer_that_fails_is_named_and_costs_no_other_output(fit: Fit, tmp_pa
     def fail(fit: Fit, folder: Path):
         raise RuntimeError("no ink")
 
-    monkeypatch.setattr("heterodyne.io.writers.fit_json.write", fail)
+    monkeypatch.setattr("heterodyne.writing.fit_json.write", fail)
     with pytest.raises(
         PluginError, match=r"writer 'json' \(RuntimeError: no ink\) failed; written: .*fit\.npz"
     ):
-        write_fit(fit, tmp_path, ["json", "npz"])
+        write_outputs(fit, tmp_path, ["json", "npz"])
 
 
 @pytest.mark.parametrize("path", ["", None, 3])

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from heterodyne.identifiability import independent_covariance, spectrum
+from heterodyne.problem.spectrum import independent_covariance, spectrum
 
 
 def test_a_full_rank_matrix_gives_its_inverse():

@@ -7,8 +7,8 @@ import pytest
 from scipy.integrate import cumulative_trapezoid
 
 from heterodyne.errors import DataError
+from heterodyne.evaluators.elementwise import precompute_shard_grid
 from heterodyne.kernels._jax import jax, jnp
-from heterodyne.kernels.elementwise import precompute_shard_grid
 from heterodyne.kernels.integrals import (
     attenuation,
     create_time_integral_matrix,

@@ -15,9 +15,10 @@ import pytest
 import heterodyne as het
 from heterodyne.data.two_time import TwoTime
 from heterodyne.errors import DataError, HeterodyneError
-from heterodyne.io import lazy, loading
-from heterodyne.io.lazy import FileMatrices, Place
-from heterodyne.io.provenance import versions
+from heterodyne.fitting.fit import versions
+from heterodyne.loading import lazy
+from heterodyne.loading import load as loading
+from heterodyne.loading.lazy import FileMatrices, Place
 from heterodyne.plugins.records import LoaderRecord
 
 MATRIX = np.exp(-np.abs(np.subtract.outer(np.arange(6), np.arange(6))) / 3) + 1
@@ -103,7 +104,7 @@ def test_provenance_names_the_file_its_checksum_and_the_selection(aps_u):
 
 
 def test_large_files_are_known_by_their_time_of_change(tmp_path, monkeypatch, aps_u):
-    monkeypatch.setattr("heterodyne.io.provenance._HASHED", 10)
+    monkeypatch.setattr("heterodyne.loading.provenance._HASHED", 10)
     path = aps_u()
     found = het.load(path).provenance
     assert "sha256" not in found
@@ -322,7 +323,7 @@ def test_bitshuffle_is_read_when_hdf5plugin_is_there(tmp_path):
     )
     subprocess.run([sys.executable, "-c", write, str(path)], check=True)
     read = (
-        "import sys; from pathlib import Path; from heterodyne.io.lazy import FileMatrices, Place;"
+        "import sys; from pathlib import Path; from heterodyne.loading.lazy import FileMatrices, Place;"
         "print(FileMatrices(Path(sys.argv[1]), (Place('c2'),), slice(0, 6))[0].sum());"
         "assert 'hdf5plugin' in sys.modules"
     )
@@ -336,7 +337,7 @@ def test_a_file_open_for_writing_elsewhere_is_still_read(tmp_path):
         file["c2"] = MATRIX
         file.flush()
         read = (
-            "import sys; from pathlib import Path; from heterodyne.io.lazy import FileMatrices, Place;"
+            "import sys; from pathlib import Path; from heterodyne.loading.lazy import FileMatrices, Place;"
             "print(FileMatrices(Path(sys.argv[1]), (Place('c2'),), slice(0, 6))[0].shape)"
         )
         done = subprocess.run([sys.executable, "-c", read, str(path)], capture_output=True, text=True)

@@ -10,10 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import heterodyne as het
-from heterodyne.data.simulation import TRUTH
 from heterodyne.kernels._jax import jax, jnp
-from heterodyne.kernels.meshgrid import correlation_matrix
-from heterodyne.model import pair_of_components
+from heterodyne.model import correlation_matrix, pair_of_components
+from heterodyne.simulation.simulate import TRUTH
 from heterodyne.variants import two_component
 
 VARIANTS = ("two-component", "static-reference", "no-flow", "equilibrium", "static")

@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 from scipy.optimize import lsq_linear
 
+from heterodyne.data.geometry import ring_of
 from heterodyne.errors import ConfigError
-from heterodyne.normal_equations import PairSums, normal_equations
-from heterodyne.scaling import ring_of, scaling_design
+from heterodyne.evaluators.pair_sums import PairSums
+from heterodyne.problem.normal_equations import normal_equations
+from heterodyne.problem.scaling import scaling_design
 
 Q = np.array([0.01, 0.01, 0.01, 0.02, 0.02, 0.02])
 PHI = np.array([0.0, 40.0, 80.0, 0.0, 40.0, 80.0])

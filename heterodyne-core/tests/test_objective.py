@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 import heterodyne as het
-from heterodyne.data.bin import read_bins
-from heterodyne.objective import create_objective
-from heterodyne.problem import create_problem
+from heterodyne.bins.reading import read_bins
+from heterodyne.problem.choices import create_problem
+from heterodyne.problem.objective import create_objective
 
 
 def objective(model="two-component", **choices):

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import heterodyne as het
-from heterodyne.data.simulation import TRUTH
-from heterodyne.kernels.elementwise import correlation_pairs, precompute_shard_grid
+from heterodyne.evaluators.elementwise import correlation_pairs, precompute_shard_grid
+from heterodyne.simulation.simulate import TRUTH
 
 CASES = json.loads((Path(__file__).parent / "data" / "c2_values.json").read_text())
 

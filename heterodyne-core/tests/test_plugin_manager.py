@@ -9,9 +9,13 @@ from importlib.metadata import EntryPoint, distributions
 import pytest
 
 from heterodyne.errors import PluginError
+from heterodyne.executors.task import Executor
+from heterodyne.fitting.fit import Optimizer
+from heterodyne.loading.load import Loader
 from heterodyne.model import Model
 from heterodyne.plugins import records
 from heterodyne.plugins.manager import KINDS, discover, manager, resolve
+from heterodyne.plugins.outputs import Writer
 
 HEADER = "from heterodyne.plugins import hookimpl\nfrom heterodyne.plugins.records import *\n"
 MODEL_PLUGIN = (
@@ -180,19 +184,19 @@ def test_core_offers_its_own_through_the_same_door():
     assert offered(core, "executor") == ["dask", "processes", "serial"]
     assert offered(core, "loader") == ["aps-u", "heterodyne", "numpy"]
     assert offered(core, "writer") == ["json", "npz", "profiles"]
-    assert all(isinstance(record.resolve(), Model) for record in core.listing("model").values())
+    assert all(record.resolve(Model).name == name for name, record in core.listing("model").items())
 
 
 def test_the_installed_manager_is_made_once_and_has_core():
     assert manager() is manager()
     assert "core" in [plugin.name for plugin in manager().plugins]
-    assert resolve("model", "static").name == "static"
+    assert resolve("model", "static", Model).name == "static"
 
 
 def test_a_target_that_cannot_be_imported_is_a_plugin_error_naming_it():
     for target in ("a_module_that_does_not_exist:MODEL", "heterodyne.variants.static:MODLE"):
         with pytest.raises(PluginError, match=target):
-            records.ModelRecord("laminar", "", target).resolve()
+            records.ModelRecord("laminar", "", target).resolve(Model)
 
 
 def test_listing_imports_neither_numpy_nor_anything_heavier():
@@ -215,4 +219,19 @@ def test_a_target_that_fails_when_it_is_imported_is_named(tmp_path, monkeypatch)
     (tmp_path / "failing_target.py").write_text("raise RuntimeError('boom')")
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(PluginError, match="'one' cannot be loaded from failing_target:X: RuntimeError: boom"):
-        records.ModelRecord("one", "s", "failing_target:X").resolve()
+        records.ModelRecord("one", "s", "failing_target:X").resolve(Model)
+
+
+@pytest.mark.parametrize(
+    ("contract", "target"),
+    [
+        (Model, "math:pi"),
+        (Loader, "math"),
+        (Optimizer, "math:pi"),
+        (Writer, "math:pi"),
+        (Executor, "math:pi"),
+    ],
+)
+def test_a_target_that_is_something_else_is_named_with_what_it_should_be(contract, target):
+    with pytest.raises(PluginError, match=rf"'one' at {target} is .*, not the {contract.__name__} that it"):
+        records.Record("one", "s", target).resolve(contract)

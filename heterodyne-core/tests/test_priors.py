@@ -9,8 +9,8 @@ from heterodyne.config.files import read_config
 from heterodyne.config.schema import FitConfig, create_config
 from heterodyne.errors import ConfigError, HeterodyneError, ParameterError
 from heterodyne.parameters import Prior
-from heterodyne.priors import as_prior
-from heterodyne.problem import create_problem
+from heterodyne.problem.choices import create_problem
+from heterodyne.problem.priors import as_prior
 
 MODEL = het.create_model("two-component")
 

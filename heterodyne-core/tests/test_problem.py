@@ -5,11 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from heterodyne.data.simulation import simulate
+from heterodyne.catalogue import create_model
 from heterodyne.errors import ConfigError, DataError, ParameterError
-from heterodyne.io.loading import load
-from heterodyne.model import create_model
-from heterodyne.problem import create_problem
+from heterodyne.loading.load import load
+from heterodyne.problem.choices import create_problem
+from heterodyne.simulation.simulate import simulate
 
 DATA = simulate(frames=20)
 MODEL = create_model("two-component")

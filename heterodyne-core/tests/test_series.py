@@ -8,14 +8,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from heterodyne.constancy import constancy
-from heterodyne.data.simulation import simulate
+from heterodyne.catalogue import create_model
 from heterodyne.errors import ConfigError, DataError
-from heterodyne.model import create_model
-from heterodyne.problem import create_problem
-from heterodyne.result import Estimate, Fit
-from heterodyne.series import Group, Series, grouped, named_alike
-from heterodyne.tables import significant
+from heterodyne.fitting.constancy import constancy
+from heterodyne.fitting.series import Group, Series, grouped, named_alike
+from heterodyne.problem.choices import create_problem
+from heterodyne.result.fit import Estimate, Fit
+from heterodyne.simulation.simulate import simulate
+from heterodyne.words import significant
 
 
 def sets():

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 import heterodyne as het
-from heterodyne.data.sector import sector_correlation
-from heterodyne.data.simulation import TRUTH
 from heterodyne.errors import DataError, HeterodyneError, ParameterError, PluginError
+from heterodyne.simulation.sector import sector_correlation
+from heterodyne.simulation.simulate import TRUTH
 
 FEW = {"frames": 20, "phi": 0.0}
 

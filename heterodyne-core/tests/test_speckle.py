@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import heterodyne as het
-from heterodyne.data.simulation import TRUTH
 from heterodyne.errors import DataError, ParameterError
+from heterodyne.simulation.simulate import TRUTH
 
 SMALL = {"frames": 30, "dt": 0.3, "phi": [0.0, 45.0], "pixels": 400, "modes": 2}
 REPEATS = 60

@@ -10,18 +10,20 @@ import numpy as np
 import pytest
 
 import heterodyne as het
-from heterodyne.data import tiles as tiles_module
-from heterodyne.data.bin import bin_nodes, read_bin
-from heterodyne.data.excerpts import excerpts
-from heterodyne.data.tiles import Tiles, stream_bin, stream_bins
+from heterodyne.bins import tiles as tiles_module
+from heterodyne.bins.excerpts import excerpts
+from heterodyne.bins.nodes import bin_nodes
+from heterodyne.bins.reading import read_bin
+from heterodyne.bins.streaming import stream_bin, stream_bins
+from heterodyne.bins.tiles import Tiles
+from heterodyne.data.matrices import windows
 from heterodyne.data.two_time import TwoTime
-from heterodyne.data.windows import windows
 from heterodyne.errors import DataError
-from heterodyne.goodness import examine_residuals
-from heterodyne.io import lazy
-from heterodyne.io.lazy import FileMatrices, Place
-from heterodyne.kernels import streamed, structured
-from heterodyne.kernels.sums import pair_sums
+from heterodyne.evaluators import streamed, structured
+from heterodyne.evaluators.sums import pair_sums
+from heterodyne.loading import lazy
+from heterodyne.loading.lazy import FileMatrices, Place
+from heterodyne.solution.residuals import examine_residuals
 
 ROOM = 1e9
 MODELS = ("static-reference", "no-flow", "equilibrium")

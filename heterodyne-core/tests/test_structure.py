@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from heterodyne import create_model, simulate
-from heterodyne.data.bin import read_bins
-from heterodyne.data.tiles import stream_bin
-from heterodyne.goodness import examine_residuals
-from heterodyne.kernels.tangent import block_tangent, tangent_between
-from heterodyne.structure import BinBlocks, lag_edges, residual_structure
+from heterodyne.bins.reading import read_bins
+from heterodyne.bins.streaming import stream_bin
+from heterodyne.evaluators.tangent import block_tangent, tangent_between
+from heterodyne.solution.residuals import examine_residuals
+from heterodyne.solution.structure import BinBlocks, lag_edges, residual_structure
 
 N = 120
 TRUTH = {"D0": 3e3, "alpha": 0.1, "D_offset": 0.0}

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from heterodyne.data.bin import read_bin
+from heterodyne.bins.reading import read_bin
+from heterodyne.catalogue import create_model
 from heterodyne.data.two_time import TwoTime
-from heterodyne.kernels.meshgrid import correlation_matrix
-from heterodyne.kernels.structured import MODEL_BLOCK
-from heterodyne.kernels.sums import bin_sums
-from heterodyne.model import Components, Model, create_model
+from heterodyne.evaluators.structured import MODEL_BLOCK
+from heterodyne.evaluators.sums import bin_sums
+from heterodyne.model import Components, Model, correlation_matrix
 from heterodyne.parameters import REGISTRY
 
 SEPARABLE = ("two-component", "static-reference", "no-flow", "equilibrium", "static")

@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from heterodyne.data.simulation import simulate
 from heterodyne.errors import DataError
+from heterodyne.simulation.simulate import simulate
 
 
 def test_a_half_matrix_in_memory_is_made_whole():

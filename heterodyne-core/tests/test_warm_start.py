@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from heterodyne.data.simulation import simulate
+from heterodyne.catalogue import create_model
 from heterodyne.errors import DataError, ParameterError
-from heterodyne.model import create_model
-from heterodyne.problem import create_problem
-from heterodyne.result import Estimate, Fit
-from heterodyne.warm_start import earlier_fit
+from heterodyne.fitting.warm_start import earlier_fit, start_values
+from heterodyne.problem.choices import create_problem
+from heterodyne.result.fit import Estimate, Fit
+from heterodyne.simulation.simulate import simulate
 
 DATA = simulate(frames=20)
 MODEL = create_model("two-component")
@@ -27,7 +27,7 @@ ALL = {name: min(row.start + 0.1, row.high) for name, row in MODEL.parameters.it
 
 
 def test_every_estimate_is_a_start_value_and_nothing_is_left_to_search():
-    problem = create_problem(DATA, MODEL, warm_start=earlier(**ALL))
+    problem = create_problem(DATA, MODEL, warm=start_values(MODEL.parameters, earlier(**ALL)))
     assert {name: row.start for name, row in problem.parameters.items()} == ALL
     assert not problem.needs_start
     assert "f2" not in problem.varying
@@ -37,7 +37,7 @@ def test_what_the_user_gives_stands():
     problem = create_problem(
         DATA,
         MODEL,
-        warm_start=earlier(**ALL),
+        warm=start_values(MODEL.parameters, earlier(**ALL)),
         start={"v0": 7.0},
         fix={"f0": 0.3},
         bounds={"beta": (0.5, 1.0)},
@@ -50,26 +50,28 @@ def test_what_the_user_gives_stands():
 
 
 def test_a_parameter_fixed_without_a_value_is_held_at_the_estimate():
-    problem = create_problem(DATA, MODEL, warm_start=earlier(**ALL), fix=["beta"])
+    problem = create_problem(DATA, MODEL, warm=start_values(MODEL.parameters, earlier(**ALL)), fix=["beta"])
     assert problem.parameters["beta"].start == ALL["beta"]
     assert "beta" not in problem.varying
 
 
 def test_another_model_gives_what_is_common_and_the_rest_is_searched():
-    problem = create_problem(DATA, MODEL, warm_start=earlier("no-flow", D0_ref=5e3, f0=0.3))
+    problem = create_problem(
+        DATA, MODEL, warm=start_values(MODEL.parameters, earlier("no-flow", D0_ref=5e3, f0=0.3))
+    )
     assert problem.started == {"D0_ref", "f0"}
     assert problem.needs_start
 
 
 def test_a_rate_that_was_held_at_zero_is_no_start_value():
-    problem = create_problem(DATA, MODEL, warm_start=earlier(**{**ALL, "v0": 0.0}))
+    problem = create_problem(DATA, MODEL, warm=start_values(MODEL.parameters, earlier(**{**ALL, "v0": 0.0})))
     assert problem.parameters["v0"].start == MODEL.parameters["v0"].start
     assert problem.needs_start
 
 
 def test_a_fit_with_nothing_in_common_is_refused():
     with pytest.raises(ParameterError, match="the fit of 'static' given as warm start"):
-        create_problem(DATA, MODEL, warm_start=earlier("static", D0=5e3))
+        create_problem(DATA, MODEL, warm=start_values(MODEL.parameters, earlier("static", D0=5e3)))
 
 
 def test_what_is_no_fit_is_refused_in_one_line(tmp_path):

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 import heterodyne as het
-from heterodyne.data.bin import read_bin
+from heterodyne.bins.reading import read_bin
 from heterodyne.errors import DataError
-from heterodyne.goodness import examine_residuals
+from heterodyne.solution.residuals import examine_residuals
 
 FRAMES = 12
 GIVEN = het.simulate("static", frames=FRAMES, phi=[0.0, 40.0], noise=0.02)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import heterodyne as het
-from heterodyne.covariance import quantile
+from heterodyne.solution.covariance import quantile
 
 HELD = {"D_offset_ref": 0.0, "D_offset_sample": 0.0, "v_offset": 0.0, "f3": 0.0}
 QUICK = {"starts": 16}

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 
 import heterodyne as het
-from heterodyne.data.bin import read_bins
-from heterodyne.identifiability import spectrum
-from heterodyne.io.results import fit_document, fit_text
-from heterodyne.objective import create_objective
+from heterodyne.bins.reading import read_bins
 from heterodyne.parameters import REGISTRY
-from heterodyne.problem import create_problem
-from heterodyne_nlsq.search import screened_cost, search_points
-from heterodyne_nlsq.trust_region import Tolerances
+from heterodyne.problem.choices import create_problem
+from heterodyne.problem.objective import create_objective
+from heterodyne.problem.spectrum import spectrum
+from heterodyne.result.document import fit_document, fit_text
+from heterodyne_nlsq.starts.search import screened_cost, search_points
+from heterodyne_nlsq.trust_region.minimise import Tolerances
 
 TRUTH = {
     "D0_ref": 2e4, "alpha_ref": -0.5, "D0_sample": 8e3, "alpha_sample": 0.4,

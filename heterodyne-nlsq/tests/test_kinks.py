@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from heterodyne.normal_equations import NormalEquations
-from heterodyne_nlsq.kinks import has_edge, simplex_weights
-from heterodyne_nlsq.tangent import Point
-from heterodyne_nlsq.trust_region import ON_EDGE, minimise
+from heterodyne.problem.normal_equations import NormalEquations
+from heterodyne_nlsq.trust_region.kinks import has_edge, simplex_weights
+from heterodyne_nlsq.trust_region.minimise import ON_EDGE, minimise
+from heterodyne_nlsq.trust_region.stationarity import Point
 
 T = np.linspace(0.1, 4.0, 40)
 

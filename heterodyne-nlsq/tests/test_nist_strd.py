@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from heterodyne.kernels._jax import jax, jnp  # 64 bit switched on
-from heterodyne.normal_equations import NormalEquations
-from heterodyne_nlsq.trust_region import Tolerances, minimise
+from heterodyne.problem.normal_equations import NormalEquations
+from heterodyne_nlsq.trust_region.minimise import Tolerances, minimise
 
 SETS = json.loads((Path(__file__).parent / "data" / "nist_strd.json").read_text())
 LIMITS = Tolerances(max_iterations=2000)

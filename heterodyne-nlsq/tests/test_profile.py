@@ -6,14 +6,15 @@ import numpy as np
 import pytest
 
 import heterodyne as het
-from heterodyne.covariance import quantile
-from heterodyne.data.bin import read_bins
+from heterodyne.bins.reading import read_bins
 from heterodyne.errors import ParameterError
-from heterodyne.objective import create_objective
-from heterodyne.problem import create_problem
-from heterodyne_nlsq.outcome import create_fit
+from heterodyne.problem.choices import create_problem
+from heterodyne.problem.objective import create_objective
+from heterodyne.solution.covariance import quantile
+from heterodyne.solution.outcome import create_fit
+from heterodyne.solution.solution import Solution
 from heterodyne_nlsq.profile import fit_with_profiles
-from heterodyne_nlsq.trust_region import Solution, Tolerances, minimise
+from heterodyne_nlsq.trust_region.minimise import Tolerances, minimise
 
 STATIC = {"D0": 3e3, "alpha": 0.2, "D_offset": 0.0}
 

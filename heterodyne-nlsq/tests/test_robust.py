@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 import heterodyne as het
-from heterodyne.covariance import quantile
-from heterodyne.data.bin import read_bins
-from heterodyne.objective import create_objective
-from heterodyne.problem import create_problem
-from heterodyne.robust import speckle_clusters
+from heterodyne.bins.reading import read_bins
+from heterodyne.problem.choices import create_problem
+from heterodyne.problem.objective import create_objective
+from heterodyne.solution.covariance import quantile
+from heterodyne.solution.robust import speckle_clusters
 
 FREE = ("D0_ref", "D0_sample", "v0", "beta", "f0", "phi0")
 

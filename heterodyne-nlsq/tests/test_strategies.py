@@ -10,9 +10,9 @@ import pytest
 import heterodyne as het
 from heterodyne.errors import ConfigError, DataError
 from heterodyne.model import Model
-from heterodyne.problem import create_problem
-from heterodyne_nlsq.strategies import choice as choice_module
-from heterodyne_nlsq.strategies.choice import choose
+from heterodyne.problem.choices import create_problem
+from heterodyne_nlsq import reading as choice_module
+from heterodyne_nlsq.reading import choose
 
 FREE = 8 * 2**30
 STATIC = {"model": "static", "fix": {"D_offset": 0.0}}

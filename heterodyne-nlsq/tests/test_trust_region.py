@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy.optimize import least_squares
 
-from heterodyne.normal_equations import NormalEquations
-from heterodyne_nlsq.bounded_step import bounded_step
-from heterodyne_nlsq.trust_region import Tolerances, minimise
+from heterodyne.problem.normal_equations import NormalEquations
+from heterodyne_nlsq.trust_region.bounded_step import bounded_step
+from heterodyne_nlsq.trust_region.minimise import Tolerances, minimise
 
 WIDE = 1e6
 

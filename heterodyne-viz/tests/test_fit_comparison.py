@@ -11,15 +11,16 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from heterodyne.data.sector import sector_correlation
-from heterodyne.data.simulation import TRUTH, simulate
+from heterodyne.catalogue import create_model
 from heterodyne.data.two_time import TwoTime
 from heterodyne.errors import DataError, HeterodyneError
-from heterodyne.model import create_model
-from heterodyne.plugins.manager import discover
+from heterodyne.plugins.manager import discover, manager
+from heterodyne.plugins.outputs import Writer
 from heterodyne.plugins.records import WriterRecord
-from heterodyne.problem import create_problem
-from heterodyne.result import BinScaling, Estimate, Fit
+from heterodyne.problem.choices import create_problem
+from heterodyne.result.fit import BinScaling, Estimate, Fit
+from heterodyne.simulation.sector import sector_correlation
+from heterodyne.simulation.simulate import TRUTH, simulate
 from heterodyne_viz import figures
 from heterodyne_viz.fit_comparison import comparisons, figure, write
 
@@ -255,7 +256,8 @@ def test_the_plugin_offers_the_figures_writer():
     assert [(plugin.distribution, plugin.error) for plugin in found.plugins] == [("heterodyne-viz", None)]
     record = found.find("writer", "figures")
     assert isinstance(record, WriterRecord)
-    assert (record.resolve(), record.resolve_series()) == (figures.write, figures.write_series)
+    assert record.resolve(Writer) is figures.write
+    assert manager().find("writer", "series/figures").resolve(Writer) is figures.write_series
 
 
 def test_importing_the_plugin_loads_neither_matplotlib_nor_jax():

@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from heterodyne.profile import Interval, Profile
-from heterodyne.result import Estimate, Fit
+from heterodyne.result.fit import Estimate, Fit
+from heterodyne.result.profile import Interval, Profile
 from heterodyne_viz.profile import figure, write
 
 VALUES = np.array([8.0, 9.0, 10.0, 11.0, 12.0, 13.0])

@@ -6,9 +6,9 @@ import math
 
 import numpy as np
 
-from heterodyne.constancy import constancy
-from heterodyne.result import Estimate, Fit
-from heterodyne.series import Group, Series
+from heterodyne.fitting.constancy import constancy
+from heterodyne.fitting.series import Group, Series
+from heterodyne.result.fit import Estimate, Fit
 from heterodyne_viz.series import figure, write
 
 PLACES = (0.01, 0.02, 0.03)

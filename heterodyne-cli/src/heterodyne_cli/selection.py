@@ -66,7 +66,7 @@ def load_selected(path: str, values: Mapping[str, Any]) -> TwoTime:
 
 def load_with(path: str, config: FitConfig) -> TwoTime:
     """The data of one file under the selection of a configuration."""
-    from heterodyne.io.loading import load
+    from heterodyne.loading.load import load
 
     return load(
         path,

@@ -6,15 +6,16 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from heterodyne.bands import Band, curve_unit
-from heterodyne.curves import curve, curve_names
-from heterodyne.problem import Problem
+from heterodyne.kernels.curves import curve, curve_names, curve_unit
+from heterodyne.problem.problem import Problem
+from heterodyne.result.band import Band
 from heterodyne_cmc.posterior import Posterior
 
 LEVELS = (0.025, 0.16, 0.5, 0.84, 0.975)
 """Quantiles of every result: the median, and the ends of the intervals of 68 % and 95 %."""
 
 _DRAWS = 2000  # at most, evenly out of all: more move a band by less than a line is wide
+
 _TIMES = 1024  # at once
 
 

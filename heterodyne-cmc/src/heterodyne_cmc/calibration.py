@@ -24,12 +24,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from heterodyne.covariance import robust_covariance, sandwich
-from heterodyne.data.bin import Bin
-from heterodyne.identifiability import Spectrum, spectrum
-from heterodyne.kernels.meshgrid import averaged_tile
-from heterodyne.objective import Objective
-from heterodyne.robust import robust_meat
+from heterodyne.bins.bin import Bin
+from heterodyne.evaluators.meshgrid import averaged_tile
+from heterodyne.problem.objective import Objective
+from heterodyne.problem.spectrum import Spectrum, spectrum
+from heterodyne.solution.covariance import robust_covariance, sandwich
+from heterodyne.solution.robust import robust_meat
 
 
 class Calibration(NamedTuple):

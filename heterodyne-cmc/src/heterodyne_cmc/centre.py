@@ -11,10 +11,10 @@ from functools import partial
 import numpy as np
 from scipy.optimize import minimize
 
-from heterodyne.data.bin import Bin
+from heterodyne.bins.bin import Bin
 from heterodyne.kernels._jax import jax
-from heterodyne.objective import Objective
-from heterodyne.problem import Problem
+from heterodyne.problem.objective import Objective
+from heterodyne.problem.problem import Problem
 from heterodyne_cmc.calibration import Calibration, calibrate, not_adjusted
 from heterodyne_cmc.coordinates import Space, create_space, form_of, slope_of, values_of, whitened
 from heterodyne_cmc.density import Code, create_targets, potential
@@ -22,7 +22,9 @@ from heterodyne_cmc.likelihood import ScalingPrior
 from heterodyne_cmc.shards import whole_shard
 
 _STEPS, _ROUNDS = 30, 4
+
 _DESCENT = {"gtol": 0.05, "maxiter": 200}  # in coordinates in which the posterior is about a unit sphere
+
 _REST = 0.3  # posterior standard deviations: a mode that is nearer to the centre moves nothing any more
 
 

@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from heterodyne.data.bin import Nodes
+from heterodyne.atomic import replacing
+from heterodyne.bins.nodes import Nodes
+from heterodyne.catalogue import create_model
 from heterodyne.errors import ConfigError
-from heterodyne.io.atomic import replacing
 from heterodyne.kernels._jax import jax
-from heterodyne.model import create_model
 from heterodyne_cmc.coordinates import Form, Space
 from heterodyne_cmc.density import Code, Target
 from heterodyne_cmc.likelihood import Elements, ScalingPrior

@@ -25,15 +25,16 @@ from typing import NamedTuple
 import numpy as np
 from jax import Array
 
-from heterodyne.curves import CURVES
-from heterodyne.kernels._jax import jax, jnp
+from heterodyne.kernels._jax import AnyArray, jax, jnp
+from heterodyne.kernels.curves import CURVES
 from heterodyne.parameters import Parameter
-from heterodyne.problem import Problem
-from heterodyne_cmc.arrays import AnyArray
+from heterodyne.problem.problem import Problem
 from heterodyne_cmc.priors import PriorNumbers, log_prior, prior_numbers
 
 _INSIDE = 0.02  # of the range: how far the centre stays from a bound
+
 _STEEPEST = 2.0  # of the exponent by which f0 follows f1
+
 _LEAST = 0.2  # of A τ^b: where its share of the rate begins to be bent off
 
 

@@ -15,9 +15,8 @@ from typing import NamedTuple
 import numpy as np
 from jax import Array
 
-from heterodyne.kernels._jax import jnp
+from heterodyne.kernels._jax import AnyArray, jnp
 from heterodyne.model import Model
-from heterodyne_cmc.arrays import AnyArray
 from heterodyne_cmc.coordinates import Form, Space, log_prior_density, theta_of
 from heterodyne_cmc.likelihood import Conditional, ScalingPrior, conditional, log_marginal
 from heterodyne_cmc.shards import Shard, shard_sums

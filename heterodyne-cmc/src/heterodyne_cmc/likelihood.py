@@ -14,11 +14,11 @@ from typing import NamedTuple
 import numpy as np
 from jax import Array
 
-from heterodyne.kernels._jax import jax, jnp
+from heterodyne.kernels._jax import AnyArray, jax, jnp
 from heterodyne.parameters import Prior
-from heterodyne_cmc.arrays import AnyArray
 
 _CONTRAST_WIDTH = 0.25  # prior standard deviation of contrast and offset
+
 _MEAN = (0.5, 1.0)
 
 

@@ -9,15 +9,16 @@ from typing import Any
 
 import numpy as np
 
+from heterodyne.atomic import replacing
 from heterodyne.errors import PluginError
-from heterodyne.io.atomic import replacing
-from heterodyne.io.results import plain
-from heterodyne.result import Fit
+from heterodyne.result.document import plain
+from heterodyne.result.fit import Fit
 from heterodyne_cmc.posterior import Posterior
 
 FILE = "posterior.nc"
 
 _PER_DRAW, _PER_BIN = ("chain", "draw"), ("chain", "draw", "bin")
+
 _ARVIZ = {"accept_prob": "acceptance_rate", "num_steps": "n_steps"}
 
 

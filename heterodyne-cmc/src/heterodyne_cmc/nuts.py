@@ -18,7 +18,7 @@ import numpy as np
 from numpyro.infer.hmc import hmc
 from numpyro.infer.util import ParamInfo
 
-from heterodyne.io.atomic import replacing
+from heterodyne.atomic import replacing
 from heterodyne.kernels._jax import jax
 from heterodyne_cmc.density import Code, Target, potential
 

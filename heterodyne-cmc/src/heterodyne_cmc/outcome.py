@@ -7,15 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from heterodyne.objective import Objective
-from heterodyne.other_solutions import aliased_fringes, other_solutions
 from heterodyne.parameters import SCALING
-from heterodyne.problem import Problem
-from heterodyne.result import CONVERGED, BinScaling, Estimate, Fit
+from heterodyne.problem.objective import Objective
+from heterodyne.problem.problem import Problem
+from heterodyne.result.fit import CONVERGED, BinScaling, Estimate, Fit
+from heterodyne.solution.other_solutions import aliased_fringes, other_solutions
 from heterodyne_cmc.bands import LEVELS, posterior_bands
 from heterodyne_cmc.posterior import Posterior, learnt, prior_directions
 
 _FAILED = "diagnostics failed"
+
 _UNLEARNT = 0.1  # of the prior variance: a parameter of which less is gone is called undetermined
 
 

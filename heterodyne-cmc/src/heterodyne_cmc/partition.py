@@ -6,17 +6,18 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from heterodyne.data.bin import Bin
+from heterodyne.bins.bin import Bin
 from heterodyne.errors import ConfigError
-from heterodyne.identifiability import Spectrum, spectrum
-from heterodyne.objective import create_objective
-from heterodyne.problem import Problem
+from heterodyne.problem.objective import create_objective
+from heterodyne.problem.problem import Problem
+from heterodyne.problem.spectrum import Spectrum, spectrum
 from heterodyne_cmc.prepare import Prepared
 from heterodyne_cmc.shards import Shard, bin_shards, pair_shards, tile_shards, whole_shard
 
 _FEWEST = (
     10  # pairs of a bin in a shard: with fewer, draws of the bin's scaling have no variance to weight by
 )
+
 _LOADING = 0.1
 
 

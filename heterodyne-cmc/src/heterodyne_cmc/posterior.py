@@ -8,13 +8,14 @@ from functools import partial
 import numpy as np
 
 from heterodyne.kernels._jax import jax, jnp
-from heterodyne.problem import Problem
+from heterodyne.problem.problem import Problem
 from heterodyne_cmc.coordinates import Space, folded, values_of
 from heterodyne_cmc.density import Code, Target, log_likelihoods, scaling_at
 from heterodyne_cmc.likelihood import draw_noise, draw_scaling
 from heterodyne_cmc.priors import draw_prior
 
 _PRIOR_DRAWS = 20_000
+
 _ONLY_PRIOR = 0.1  # a posterior whose variance is this much smaller than the prior's has learnt nothing
 
 

@@ -8,15 +8,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from heterodyne.data.bin import Bin
+from heterodyne.bins.bin import Bin
 from heterodyne.errors import ConfigError, PluginError
-from heterodyne.finite_bins import BinOrders, sufficient_orders, with_orders
-from heterodyne.goodness import examine_residuals
-from heterodyne.identifiability import spectrum
-from heterodyne.objective import Objective, create_objective
+from heterodyne.fitting.fit import Optimizer
 from heterodyne.plugins.manager import optimizer_record
-from heterodyne.problem import Problem
-from heterodyne.scaling import AUTO, held_at
+from heterodyne.problem.averaging import BinOrders, sufficient_orders, with_orders
+from heterodyne.problem.objective import Objective, create_objective
+from heterodyne.problem.problem import Problem
+from heterodyne.problem.scaling import AUTO, held_at
+from heterodyne.problem.spectrum import spectrum
+from heterodyne.solution.residuals import examine_residuals
 from heterodyne_cmc.calibration import Calibration, unknown
 from heterodyne_cmc.centre import settled
 from heterodyne_cmc.coordinates import form_of
@@ -151,5 +152,5 @@ def _least_squares(problem: Problem, progress: Callable[[str], None]) -> np.ndar
             "no_warm_start and likelihood independent"
         ) from None
     data_alone = replace(problem, priors=frozenset(), scaling_priors={})  # which least squares would refuse
-    found = record.resolve()(data_alone, record.complete({"errors": "independent"}), progress)
+    found = record.resolve(Optimizer)(data_alone, record.complete({"errors": "independent"}), progress)
     return np.array([found.values[name] for name in problem.varying])

@@ -9,9 +9,8 @@ import numpy as np
 from jax import Array
 from scipy.special import ndtr, ndtri
 
-from heterodyne.kernels._jax import jnp
+from heterodyne.kernels._jax import AnyArray, jnp
 from heterodyne.parameters import Parameter
-from heterodyne_cmc.arrays import AnyArray
 
 
 class PriorNumbers(NamedTuple):

@@ -11,16 +11,17 @@ from typing import NamedTuple
 import numpy as np
 from jax import Array
 
-from heterodyne.data.bin import Bin, Nodes
-from heterodyne.kernels._jax import jax, jnp
-from heterodyne.kernels.blocks import carried, corner, cut, sides, transfer, transposed
-from heterodyne.kernels.elementwise import listed_values
-from heterodyne.kernels.structured import averaged, value_sums
+from heterodyne.bins.bin import Bin
+from heterodyne.bins.nodes import Nodes
+from heterodyne.evaluators.blocks import carried, corner, cut, sides, transfer, transposed
+from heterodyne.evaluators.elementwise import listed_values
+from heterodyne.evaluators.structured import averaged, value_sums
+from heterodyne.kernels._jax import AnyArray, jax, jnp
 from heterodyne.model import Model
-from heterodyne_cmc.arrays import AnyArray
 from heterodyne_cmc.likelihood import Elements, ModelSums
 
 _SIZES = (64, 32, 16, 8)  # frames per tile, of which the padded number of frames is a multiple
+
 _FEWEST = 24  # tiles of a bin per shard: with a few of them contrast and offset take part of the decay
 
 _UNROLLED = 4

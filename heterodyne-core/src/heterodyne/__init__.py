@@ -15,38 +15,38 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from heterodyne.comparison import compare
-    from heterodyne.data.simulation import simulate
-    from heterodyne.data.speckle import simulate_speckle
+    from heterodyne.catalogue import create_model, loaders, models, optimizers, writers
     from heterodyne.data.two_time import TwoTime
     from heterodyne.errors import HeterodyneError
-    from heterodyne.fitting import fit
-    from heterodyne.io.loading import load
-    from heterodyne.io.results import read_fit
-    from heterodyne.listing import loaders, models, optimizers, writers
-    from heterodyne.model import Model, create_model
-    from heterodyne.result import Fit
-    from heterodyne.series import fit_by
+    from heterodyne.fitting.comparison import compare
+    from heterodyne.fitting.fit import fit
+    from heterodyne.fitting.series import fit_by
+    from heterodyne.loading.load import load
+    from heterodyne.model import Model
+    from heterodyne.result.document import read_fit
+    from heterodyne.result.fit import Fit
+    from heterodyne.simulation.simulate import simulate
+    from heterodyne.simulation.speckle import simulate_speckle
 
 __version__ = "0.1.0"
 
 _HOME = {
-    "Fit": "result",
+    "Fit": "result.fit",
     "HeterodyneError": "errors",
     "Model": "model",
     "TwoTime": "data.two_time",
-    "compare": "comparison",
-    "create_model": "model",
-    "fit": "fitting",
-    "fit_by": "series",
-    "load": "io.loading",
-    "loaders": "listing",
-    "models": "listing",
-    "optimizers": "listing",
-    "read_fit": "io.results",
-    "simulate": "data.simulation",
-    "simulate_speckle": "data.speckle",
-    "writers": "listing",
+    "compare": "fitting.comparison",
+    "create_model": "catalogue",
+    "fit": "fitting.fit",
+    "fit_by": "fitting.series",
+    "load": "loading.load",
+    "loaders": "catalogue",
+    "models": "catalogue",
+    "optimizers": "catalogue",
+    "read_fit": "result.document",
+    "simulate": "simulation.simulate",
+    "simulate_speckle": "simulation.speckle",
+    "writers": "catalogue",
 }
 
 __all__ = [

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,11 +21,12 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from heterodyne.errors import DataError
-from heterodyne.kernels._jax import jnp
+from heterodyne.kernels._jax import jax, jnp
 from heterodyne.kernels.integrals import attenuation
 from heterodyne.parameters import ParameterTable
 
 Parameters = Mapping[str, ArrayLike]
+
 Profiles = Any  # a pytree of arrays whose last axis is the frame axis
 
 
@@ -64,7 +66,7 @@ class Model:
         Parameters that are not given take the registry's start value. Raises `ParameterError` for an
         unknown name and `DataError` for times that are not positive and increasing.
         """
-        from heterodyne.kernels.meshgrid import correlation_matrix
+        from heterodyne.model import correlation_matrix
 
         times = np.asarray(t, dtype=float)
         if times.ndim != 1 or not np.all(np.diff(times) > 0) or not np.all(times > 0):
@@ -95,8 +97,10 @@ def pair_of_components(left: Components, right: Components) -> Array:
     return jnp.sum(terms[:plain], axis=0) + jnp.sum(turning, axis=0)
 
 
-def create_model(name: str) -> Model:
-    """The installed model variant of this name; unknown names raise `PluginError` with what exists."""
-    from heterodyne.plugins.manager import resolve
-
-    return resolve("model", name)
+@partial(jax.jit, static_argnames="model")
+def correlation_matrix(model: Model, params: Parameters, t: ArrayLike, q: ArrayLike, phi: ArrayLike) -> Array:
+    """S over all pairs of frames, shape (N, N)."""
+    profiles = model.profiles(params, jnp.asarray(t), q, phi)
+    left = jax.tree.map(lambda row: row[..., :, None], profiles)
+    right = jax.tree.map(lambda row: row[..., None, :], profiles)
+    return model.pair(left, right)

@@ -16,18 +16,22 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from heterodyne.errors import ConfigError
-from heterodyne.identifiability import Spectrum, spectrum
-from heterodyne.normal_equations import NormalEquations
-from heterodyne.objective import Objective
 from heterodyne.parameters import Parameter
-from heterodyne.problem import Problem
-from heterodyne_nlsq.outcome import AtSolution
-from heterodyne_nlsq.trust_region import Solution, Tolerances, minimise
+from heterodyne.problem.normal_equations import NormalEquations
+from heterodyne.problem.objective import Objective
+from heterodyne.problem.problem import Problem
+from heterodyne.problem.spectrum import Spectrum, spectrum
+from heterodyne.solution.solution import AtSolution, Solution
+from heterodyne_nlsq.trust_region.minimise import Tolerances, minimise
 
 _ROUNDS = 100
+
 _CLOSE = 1e-6  # prior standard deviations: a smaller step is the last
+
 _RISE = 0.01  # of Σ data²: the most that the cost may rise by a step, before the fit that follows
+
 _INSIDE = 0.9  # of the way to a bound: on it a parameter would seem determined
+
 _MEMBER = 0.05  # squared loading from which a parameter is one that is held
 
 

@@ -10,19 +10,21 @@ from typing import Any
 
 import numpy as np
 
-from heterodyne.objective import Objective, create_objective
-from heterodyne.problem import Problem
-from heterodyne.result import Fit
-from heterodyne_nlsq.finite_bins import bin_warnings, fit_averaged
-from heterodyne_nlsq.global_search import with_global_search
+from heterodyne.problem.objective import Objective, create_objective
+from heterodyne.problem.problem import Problem
+from heterodyne.result.fit import Fit
+from heterodyne.solution.outcome import create_fit
+from heterodyne.solution.solution import Solution, residual_noise
+from heterodyne.solution.standard_errors import judged
+from heterodyne_nlsq.averaged import bin_warnings, fit_averaged
 from heterodyne_nlsq.held import check_priors, hold_undetermined
-from heterodyne_nlsq.outcome import create_fit, judged, residual_noise
 from heterodyne_nlsq.profile import check_profiled, fit_with_profiles
+from heterodyne_nlsq.reading import choose, read
 from heterodyne_nlsq.scaling_choice import shared_where_unknown
-from heterodyne_nlsq.search import best_of, screened_cost, search_points
-from heterodyne_nlsq.strategies.choice import choose, read
-from heterodyne_nlsq.strategies.sequential import bin_by_bin
-from heterodyne_nlsq.trust_region import Solution, Tolerances, minimise
+from heterodyne_nlsq.starts.global_search import with_global_search
+from heterodyne_nlsq.starts.search import best_of, screened_cost, search_points
+from heterodyne_nlsq.starts.sequential import bin_by_bin
+from heterodyne_nlsq.trust_region.minimise import Tolerances, minimise
 
 _WEIGHT_ROUNDS = 2
 

@@ -15,22 +15,29 @@ import numpy as np
 from scipy.interpolate import PchipInterpolator
 from scipy.special import ndtri
 
-from heterodyne.covariance import quantile
 from heterodyne.errors import ParameterError
-from heterodyne.identifiability import independent_covariance, spectrum
-from heterodyne.normal_equations import NormalEquations
-from heterodyne.objective import Objective
-from heterodyne.problem import Problem
-from heterodyne.profile import Interval, Profile
-from heterodyne.result import Fit
-from heterodyne_nlsq.trust_region import Solution, Tolerances, minimise
+from heterodyne.problem.normal_equations import NormalEquations
+from heterodyne.problem.objective import Objective
+from heterodyne.problem.problem import Problem
+from heterodyne.problem.spectrum import independent_covariance, spectrum
+from heterodyne.result.fit import Fit
+from heterodyne.result.profile import Interval, Profile
+from heterodyne.solution.covariance import quantile
+from heterodyne.solution.solution import Solution
+from heterodyne_nlsq.trust_region.minimise import Tolerances, minimise
 
 _LEVELS = (0.95, 0.68)
+
 _PART = 0.2  # of the way to the threshold, in √Δχ², that a step shall make
+
 _TOO_FAR = 0.5  # of that way: such a step is halved
+
 _GROWTH = 3.0  # at most, from one step to the next
+
 _SHRINK = 1e-3  # of the first step: a jump that remains below it is a jump of the profile
+
 _MOST = 60  # points on one side
+
 _LOWER = 1e-2  # Δχ² below minus this, times the scale, is a lower minimum and no rounding
 
 

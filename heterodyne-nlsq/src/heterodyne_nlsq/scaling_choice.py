@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from heterodyne.objective import Objective
-from heterodyne.scaling import AUTO, settled
-from heterodyne_nlsq.outcome import at_solution, scaling_errors
-from heterodyne_nlsq.trust_region import Solution
+from heterodyne.problem.objective import Objective
+from heterodyne.problem.scaling import AUTO, settled
+from heterodyne.solution.solution import Solution, at_solution
+from heterodyne.solution.standard_errors import scaling_errors
 
 _KNOWN = 0.2  # the largest relative error of a contrast that is left to its bin
 

@@ -11,15 +11,17 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from heterodyne.bands import Band
 from heterodyne.errors import HeterodyneError
-from heterodyne.result import Fit
+from heterodyne.result.band import Band
+from heterodyne.result.fit import Fit
 from heterodyne_viz.pages import figures_folder, remove_stale, save_png
 
 FILE = "curves.png"
 
 _WIDTH, _HEIGHT, _EDGE, _DPI = 6.4, 2.4, 0.5, 150  # inches: of the page, of a panel, below all panels
+
 _FONT, _SMALL = 13.0, 11.0  # points
+
 _ROOM = 0.05  # of the range of a curve and its band, above and below
 
 

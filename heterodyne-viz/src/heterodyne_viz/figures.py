@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from heterodyne.result import Fit
-from heterodyne.series import Series
+from heterodyne.fitting.series import Series
+from heterodyne.result.fit import Fit
 from heterodyne_viz import curves, fit_comparison, profile, series
 
 

@@ -20,14 +20,14 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.ticker import MaxNLocator
 
-from heterodyne.data.bin import read_bin
+from heterodyne.bins.reading import read_bin
 from heterodyne.data.two_time import TwoTime
 from heterodyne.errors import DataError, HeterodyneError
-from heterodyne.finite_bins import fitted_nodes
-from heterodyne.kernels.meshgrid import averaged_matrix
+from heterodyne.evaluators.meshgrid import averaged_matrix
 from heterodyne.model import Model
-from heterodyne.problem import Problem
-from heterodyne.result import BinScaling, Fit
+from heterodyne.problem.averaging import nodes_of
+from heterodyne.problem.problem import Problem
+from heterodyne.result.fit import BinScaling, Fit
 from heterodyne_viz.averages import block_average, lag_average, slots
 from heterodyne_viz.pages import figures_folder, remove_stale, save_png
 
@@ -35,15 +35,25 @@ ROWS_PER_FILE = 5
 """Bins in one file: five rows have the shape of an upright A4 page."""
 
 _MOST_BLOCKS = 400  # about the pixels across one image
+
 _LEAST_BLOCKS = 100  # noise is averaged away no further than this
+
 _NOISE = 0.4  # of the contrast: from here on a decay is hard to see
+
 _FEW_PAIRS = 0.1  # of the longest lags, whose means of few pairs must not set the scale
+
 _DPI = 150
+
 _WIDTH, _HEIGHT = 13.6, 3.75  # of a row; these and the next two lines in inches
+
 _LEFTS, _BOTTOM, _SIDE = (0.85, 3.5, 6.95, 10.95), 0.7, 2.45  # of the four panels, all square
+
 _TITLE = (0.1, 3.52)
+
 _FONT, _SMALL = 13.0, 11.0  # points
+
 _BLANK = "0.75"  # grey: white would read as a residual of 0
+
 _COLOURS, _DIVERGING = "viridis", "RdBu_r"
 
 
@@ -151,7 +161,7 @@ def _comparison(
     usable = weights > 0
     d = read.d[: data.n_frames, : data.n_frames]
     c2 = read.reference + np.divide(d, weights, out=np.zeros_like(d), where=usable)
-    s = averaged_matrix(model, values, data.t, fitted_nodes(fit, data, index))
+    s = averaged_matrix(model, values, data.t, nodes_of(fit.statistics.get("bin_nodes", (1, 1)), data, index))
     fitted = scaling.offset + scaling.contrast * s
     measured, modelled = (block_average(matrix, usable, slot // width) for matrix in (c2, fitted))
     first = float(data.t[0]) - 0.5 * data.dt

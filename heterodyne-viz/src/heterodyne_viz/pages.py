@@ -8,7 +8,7 @@ from pathlib import Path
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from heterodyne.io.atomic import replacing
+from heterodyne.atomic import replacing
 
 
 def figures_folder(folder: Path) -> Path:

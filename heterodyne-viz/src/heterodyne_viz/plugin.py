@@ -10,11 +10,13 @@ from heterodyne.plugins.records import WriterRecord
 
 @hookimpl
 def heterodyne_writers() -> Iterator[WriterRecord]:
-    """The figures of a fit."""
+    """The figures of a fit, and of a series of fits."""
     home = "heterodyne_viz.figures"
     yield WriterRecord(
         "figures",
         "figures/*.png: data beside fit, curves of time, profiles",
         f"{home}:write",
-        series=f"{home}:write_series",
+    )
+    yield WriterRecord(
+        "figures", "figures/by_*.png: parameters against q or phi", f"{home}:write_series", of="series"
     )

@@ -12,12 +12,14 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from heterodyne.profile import Profile
-from heterodyne.result import Fit
+from heterodyne.result.fit import Fit
+from heterodyne.result.profile import Profile
 from heterodyne_viz.pages import figures_folder, remove_stale, save_png
 
 _SIZE, _DPI = (6.4, 4.4), 150
+
 _FONT, _SMALL = 13.0, 11.0  # points
+
 _ABOVE = 1.3  # times the highest threshold, the top of the axis
 
 

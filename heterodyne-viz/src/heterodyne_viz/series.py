@@ -13,13 +13,16 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from heterodyne.constancy import Constancy
-from heterodyne.series import Series
+from heterodyne.fitting.constancy import Constancy
+from heterodyne.fitting.series import Series
 from heterodyne_viz.pages import figures_folder, save_png
 
 _ACROSS = 3  # panels in a row
+
 _WIDTH, _HEIGHT, _DPI = 4.2, 3.0, 150  # of a panel, inches
+
 _FONT, _SMALL = 12.0, 10.0  # points
+
 _AXIS = {"q": "q (Å⁻¹)", "phi": "φ (degree)"}
 
 

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from heterodyne.plugins.manager import manager, optimizer_record
-from heterodyne.tables import table
+from heterodyne.words import table
 from heterodyne_cli.output import extent, progress
 
 if TYPE_CHECKING:
-    from heterodyne.result import Estimate, Fit
+    from heterodyne.result.fit import Estimate, Fit
 
 _OPTIMIZER = "nlsq"
+
 _NOT_CONVERGED = 3
 
 Folder = Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for data and results.")]
@@ -24,7 +25,7 @@ def demo(output: Folder = Path("heterodyne-demo")) -> None:
     """Simulate an experiment, fit it without start values, and print the truth beside the fit."""
     optimizer_record(_OPTIMIZER)
     import heterodyne as het
-    from heterodyne.io.writers import check_folder
+    from heterodyne.atomic import check_folder
 
     check_folder(output)
     simulated = het.simulate()

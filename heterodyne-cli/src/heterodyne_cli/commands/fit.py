@@ -22,25 +22,30 @@ from heterodyne_cli.output import progress
 from heterodyne_cli.selection import Age, Dt, Frames, Loader, Phi, Q, given, load_with
 
 if TYPE_CHECKING:
-    from heterodyne.comparison import Comparison
     from heterodyne.config.schema import FitConfig
-    from heterodyne.result import Fit
-    from heterodyne.series import Series
+    from heterodyne.fitting.comparison import Comparison
+    from heterodyne.fitting.series import Series
+    from heterodyne.result.fit import Fit
 
 _MODEL, _OUTPUT = "Model", "Output"
+
 _NOT_CONVERGED = 3
+
 _CHOICES = (
     *("optimizer", "fix", "start", "bounds", "tie", "prior", "contrast", "offset", "skip_lags", "warm_start"),
 )
 
 Files = Annotated[list[str] | None, typer.Argument(metavar="DATA", help="Files, fitted jointly.")]
+
 ConfigFile = Annotated[
     Path | None, typer.Option(metavar="FILE", help="Configuration in YAML; options here override it.")
 ]
+
 ModelName = Annotated[
     str | None,
     typer.Option(metavar="NAME", help="Model variant (default two-component).", rich_help_panel=_MODEL),
 ]
+
 Compare = Annotated[
     list[str] | None,
     typer.Option(
@@ -49,6 +54,7 @@ Compare = Annotated[
         rich_help_panel=_MODEL,
     ),
 ]
+
 By = Annotated[
     str | None,
     typer.Option(
@@ -57,6 +63,7 @@ By = Annotated[
         rich_help_panel=_MODEL,
     ),
 ]
+
 WarmStart = Annotated[
     Path | None,
     typer.Option(
@@ -66,26 +73,32 @@ WarmStart = Annotated[
         rich_help_panel=_MODEL,
     ),
 ]
+
 OptimizerName = Annotated[
     str | None,
     typer.Option(metavar="NAME", help="Optimizer (default nlsq).", rich_help_panel=_MODEL),
 ]
+
 Fix = Annotated[
     list[str] | None,
     typer.Option(metavar="NAME[=V]", help="Hold a parameter. Repeatable.", rich_help_panel=_MODEL),
 ]
+
 Start = Annotated[
     list[str] | None,
     typer.Option(metavar="NAME=V", help="Start value; none is needed. Repeatable.", rich_help_panel=_MODEL),
 ]
+
 Bounds = Annotated[
     list[str] | None,
     typer.Option(metavar="NAME=LO:HI", help="Bounds of a parameter. Repeatable.", rich_help_panel=_MODEL),
 ]
+
 Tie = Annotated[
     list[str] | None,
     typer.Option(metavar="A=B", help="Keep parameter A equal to B. Repeatable.", rich_help_panel=_MODEL),
 ]
+
 PriorOf = Annotated[
     list[str] | None,
     typer.Option(
@@ -95,6 +108,7 @@ PriorOf = Annotated[
         rich_help_panel=_MODEL,
     ),
 ]
+
 Design = Annotated[
     str | None,
     typer.Option(
@@ -104,12 +118,14 @@ Design = Annotated[
         rich_help_panel=_MODEL,
     ),
 ]
+
 SkipLags = Annotated[
     int | None,
     typer.Option(
         metavar="M", help="Leave out the M lags next to the diagonal (default 0).", rich_help_panel=_MODEL
     ),
 ]
+
 Write = Annotated[
     list[str] | None,
     typer.Option(
@@ -118,16 +134,19 @@ Write = Annotated[
         rich_help_panel=_OUTPUT,
     ),
 ]
+
 Output = Annotated[
     str | None,
     typer.Option("--output", "-o", metavar="DIR", help="Folder for the results.", rich_help_panel=_OUTPUT),
 ]
+
 Json = Annotated[
     bool,
     typer.Option(
         "--json", help="Print the result as JSON (fit.json) instead of the report.", rich_help_panel=_OUTPUT
     ),
 ]
+
 Quiet = Annotated[
     bool, typer.Option("--quiet", help="Print neither progress nor report.", rich_help_panel=_OUTPUT)
 ]
@@ -216,9 +235,10 @@ def _fitted(
 
 def _settings(file: Path | None, chosen: Mapping[str, Any]) -> FitConfig:
     """File and command line joined, every name in them checked, and the folder that is to be written."""
+    from heterodyne.atomic import check_folder
     from heterodyne.config.files import read_config
     from heterodyne.config.schema import FitConfig, check_names, create_config
-    from heterodyne.io.writers import check_folder, default_outputs, find_writers
+    from heterodyne.plugins.outputs import Writer, default_outputs, find_writers
 
     base = FitConfig() if file is None else read_config(file)
     settings = base.overridden(create_config(chosen, "command line"))
@@ -232,7 +252,7 @@ def _settings(file: Path | None, chosen: Mapping[str, Any]) -> FitConfig:
         check_folder(Path(settings.output))
         named = default_outputs(settings.optimizer) if settings.write is None else settings.write
         for record in find_writers(named):
-            record.resolve()  # one that cannot be loaded must not cost a fit
+            record.resolve(Writer)  # one that cannot be loaded must not cost a fit
     elif settings.write:
         raise ConfigError("there is something to write but no folder for it: add -o DIR")
     return settings
@@ -252,16 +272,16 @@ def _show(result: Fit | Series | Comparison, written: list[Path], json: bool, qu
 
 
 def _json_text(result: Fit | Series | Comparison) -> str:
-    from heterodyne.io.results import fit_text
-    from heterodyne.result import Fit
+    from heterodyne.result.document import fit_text
+    from heterodyne.result.fit import Fit
 
     return fit_text(result) if isinstance(result, Fit) else result.text()
 
 
 def _parts(result: Fit | Series | Comparison) -> Mapping[str, Fit]:
     """The fits in a result, each with the words that tell it from the others."""
-    from heterodyne.comparison import Comparison
-    from heterodyne.series import Series
+    from heterodyne.fitting.comparison import Comparison
+    from heterodyne.fitting.series import Series
 
     if isinstance(result, Comparison):
         return {f" of {name}": one for name, one in result.fits.items()}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from heterodyne.tables import table
+from heterodyne.words import table
 from heterodyne_cli.output import print_json
 from heterodyne_cli.selection import Age, Dt, Frames, Json, Loader, Phi, Q, given, load_selected
 
@@ -61,7 +61,7 @@ def _summary(data: TwoTime) -> str:
 
 def _rings(data: TwoTime) -> list[tuple[str, int, str]]:
     """Every ring: its q, its number of bins and their azimuths."""
-    from heterodyne.scaling import ring_of
+    from heterodyne.data.geometry import ring_of
 
     ring = ring_of(data.q)
     members = [ring == number for number in range(ring.max() + 1)]
@@ -86,7 +86,7 @@ def _statistics(data: TwoTime, bin: int) -> dict[str, Any]:
     """One matrix in numbers; first - long is the contrast if the first lag shows no decay and no fringe."""
     import numpy as np
 
-    from heterodyne.data.bin import given_weights, left_out_pairs
+    from heterodyne.bins.weights import given_weights, left_out_pairs
     from heterodyne.data.validation import checked
 
     raw = data.c2[bin]
@@ -112,7 +112,7 @@ def _statistics(data: TwoTime, bin: int) -> dict[str, Any]:
 
 
 def _document(data: TwoTime, statistics: list[dict[str, Any]]) -> dict[str, Any]:
-    from heterodyne.io.results import plain
+    from heterodyne.result.document import plain
 
     names = ("q", "phi", "dq", "dphi")
     return plain(

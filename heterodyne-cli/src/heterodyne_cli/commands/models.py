@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from heterodyne.plugins.manager import manager
-from heterodyne.tables import table
+from heterodyne.words import table
 from heterodyne_cli.output import print_json
 from heterodyne_cli.selection import Json
 
@@ -34,8 +34,10 @@ def models(
 
 
 def _show(name: str, json: bool) -> None:
+    from heterodyne.model import Model
+
     record = manager().find("model", name)
-    rows = record.resolve().parameters.values()
+    rows = record.resolve(Model).parameters.values()
     if json:
         parameters = [asdict(row) for row in rows]
         print_json({"name": record.name, "summary": record.summary, "parameters": parameters})

@@ -8,7 +8,7 @@ import typer
 
 from heterodyne.plugins.manager import manager, optimizer_record
 from heterodyne.plugins.records import Option
-from heterodyne.tables import table
+from heterodyne.words import table
 from heterodyne_cli.output import print_json
 from heterodyne_cli.selection import Json
 

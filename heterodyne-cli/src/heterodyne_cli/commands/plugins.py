@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 import typer
 
 from heterodyne.plugins.manager import Plugin, manager
-from heterodyne.tables import table
+from heterodyne.words import table
 from heterodyne_cli.output import print_json
 from heterodyne_cli.selection import Json
 

@@ -20,12 +20,13 @@ from pydantic import (
     WithJsonSchema,
 )
 
+from heterodyne.catalogue import create_model
 from heterodyne.errors import ConfigError, ParameterError, unknown
-from heterodyne.io.writers import default_outputs, find_writers
 from heterodyne.parameters import SCALING, Family, unknown_parameter
-from heterodyne.plugins.manager import manager, optimizer_record, resolve
+from heterodyne.plugins.manager import manager, optimizer_record
+from heterodyne.plugins.outputs import default_outputs, find_writers
 from heterodyne.plugins.records import OptimizerRecord, Record
-from heterodyne.priors import as_prior
+from heterodyne.problem.priors import as_prior
 
 
 def as_number(value: Any) -> float:
@@ -110,8 +111,11 @@ def _design(value: Any) -> str | float:
 
 
 _NUMBER = {"type": "number"}
+
 _TEXT = {"type": "string"}
+
 _RANGE = {"anyOf": [{"type": "array", "items": _NUMBER, "minItems": 2, "maxItems": 2}, _TEXT]}
+
 _PRIOR = {
     "type": "object",
     "properties": {
@@ -125,19 +129,31 @@ _PRIOR = {
 }
 
 Number = Annotated[float, PlainValidator(as_number), WithJsonSchema(_NUMBER)]
+
 Wanted = Annotated[Any, PlainValidator(as_number_or_range), WithJsonSchema({"anyOf": [_NUMBER, _RANGE]})]
+
 Whole = Annotated[int, PlainValidator(as_whole), WithJsonSchema({"type": "integer", "minimum": 0})]
+
 Span = Annotated[Any, PlainValidator(as_range), WithJsonSchema(_RANGE)]
+
 Frames = Annotated[Any, PlainValidator(as_frames), WithJsonSchema(_RANGE)]
+
 Held = Annotated[Any, PlainValidator(_number_or_none), WithJsonSchema({"anyOf": [_NUMBER, {"type": "null"}]})]
+
 Design = Annotated[Any, PlainValidator(_design), WithJsonSchema({"anyOf": [_NUMBER, _TEXT]})]
+
 PriorOf = Annotated[Any, PlainValidator(as_prior), WithJsonSchema({"anyOf": [_PRIOR, _TEXT]})]
+
 Name = Annotated[str, Field(min_length=1)]
+
 Items = BeforeValidator(as_list)
+
 Names = BeforeValidator(as_names)
+
 Pairs = BeforeValidator(as_assignments)
 
 _EXCLUSIVE = {"compare": ("model", "by"), "model": ("compare",), "by": ("compare",)}
+
 _CONTRADICTED = {  # what an override says about a parameter takes away what it contradicts
     "fix": ("start", "tie", "prior"),
     "start": ("fix", "tie"),
@@ -246,7 +262,7 @@ def check_names(config: FitConfig) -> None:
     for other in _EXCLUSIVE["compare"]:
         if config.compare and config.model_dump(exclude_unset=True).get(other):
             raise ConfigError(f"compare names the models to fit to all data: leave {other} out")
-    tables = [resolve("model", name).parameters for name in config.compare or (config.model,)]
+    tables = [create_model(name).parameters for name in config.compare or (config.model,)]
     known = {name for table in tables for name in table}
     for name in _parameter_names(config):
         if name not in known:

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from itertools import combinations
 from typing import Any
 
+from heterodyne.catalogue import create_model
 from heterodyne.config.files import config_text
 from heterodyne.config.schema import FitConfig
 from heterodyne.parameters import ParameterTable
-from heterodyne.plugins.manager import manager, optimizer_record, resolve
+from heterodyne.plugins.manager import manager, optimizer_record
 from heterodyne.plugins.records import OptimizerRecord, Option
 
 _EXAMPLES = {
@@ -31,7 +32,7 @@ def template(model: str, optimizer: str) -> str:
     Descriptions follow ``# ``, settings that are commented out follow ``#`` alone.
     Raises `PluginError` for a model or an optimizer that is not installed.
     """
-    table: ParameterTable = resolve("model", model).parameters
+    table: ParameterTable = create_model(model).parameters
     record = optimizer_record(optimizer)
     blocks = ["# heterodyne fit --config THIS_FILE; options on the command line override it.\n"]
     examples = {**_EXAMPLES, **_parameter_examples(table)}

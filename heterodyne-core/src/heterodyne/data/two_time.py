@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
+from heterodyne.data.matrices import Matrices, _Chosen
 from heterodyne.data.triangle import symmetric
 from heterodyne.data.validation import number, numbers, pair_list, weights
-from heterodyne.data.windows import Windows, windows
 from heterodyne.errors import DataError
 
 
@@ -22,14 +22,6 @@ def check_times(t: np.ndarray) -> None:
         raise DataError(f"{len(t)} frames are too few: at least 3 are needed")
     if t.ndim != 1 or not np.all(np.isfinite(t)) or t[0] <= 0 or np.any(np.diff(t) <= 0):
         raise DataError("frame times must be positive and increasing (t_k = k dt + age, k from 1)")
-
-
-class Matrices(Protocol):
-    """One symmetric (frames, frames) matrix per bin, float32 or float64; indexing reads one of them."""
-
-    def __len__(self) -> int: ...
-    def __getitem__(self, bin: int, /) -> np.ndarray: ...
-    def __iter__(self) -> Iterator[np.ndarray]: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,10 +121,11 @@ class TwoTime:
 
     def save(self, path: str | Path) -> Path:
         """Write the project's own HDF5 file (an NXxpcs tree); returns its path."""
-        from heterodyne.io.atomic import as_path
-        from heterodyne.io.writers.two_time import write_two_time
+        from heterodyne.atomic import as_path
+        from heterodyne.data.own_file import Content, write_two_time
 
-        return write_two_time(self, as_path(path))
+        content = Content(*(getattr(self, name) for name in Content._fields))
+        return write_two_time(content, as_path(path))
 
 
 def renumbered(bad_pairs: np.ndarray, bins: Sequence[int] | np.ndarray) -> np.ndarray:
@@ -165,22 +158,3 @@ def _in_memory(matrices: Matrices) -> Matrices:
     whole = [symmetric(np.asarray(matrix)) for matrix in matrices]
     kept = all(np.may_share_memory(one, given) for one, given in zip(whole, matrices, strict=True))
     return matrices if kept else whole
-
-
-@dataclass(frozen=True)
-class _Chosen:
-    matrices: Matrices
-    indices: tuple[int, ...]
-
-    def __len__(self) -> int:
-        return len(self.indices)
-
-    def __getitem__(self, bin: int, /) -> np.ndarray:
-        return self.matrices[self.indices[bin]]
-
-    def __iter__(self) -> Iterator[np.ndarray]:
-        return (self.matrices[index] for index in self.indices)
-
-    def windows(self, bin: int) -> Windows:
-        """How to read one of them in parts."""
-        return windows(self.matrices, self.indices[bin])

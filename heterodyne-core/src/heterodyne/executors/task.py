@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from heterodyne.errors import ConfigError
 
@@ -74,3 +74,23 @@ class Answer:
     result: Any = None
     error: str | None = None
     died: str | None = None
+
+
+@runtime_checkable
+class TaskFunction(Protocol):
+    """What a task calls: with its arguments by name and ``progress``; returns what JSON can hold."""
+
+    def __call__(self, *, progress: Callable[[str], None], **arguments: Any) -> Any: ...
+
+
+@runtime_checkable
+class Executor(Protocol):
+    """Runs every task in a process of its own and returns their outcomes in the order of the tasks.
+
+    ``on_event`` is called with what happens meanwhile, in the thread of the caller. A task that fails has an
+    outcome that says so; what the user can mend in ``settings`` raises a `HeterodyneError`.
+    """
+
+    def __call__(
+        self, tasks: Sequence[Task], settings: Mapping[str, Any], on_event: Callable[[Event], None]
+    ) -> list[Outcome]: ...

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from heterodyne.errors import HeterodyneError
-from heterodyne.executors.task import Task
+from heterodyne.executors.task import Task, TaskFunction
 from heterodyne.plugins.records import Record
 
 
@@ -44,7 +44,7 @@ def main() -> None:
 
 def _run(task: Task, send: Callable[[str, Any], None]) -> None:
     try:
-        function = Record(task.name, "", task.target).resolve()
+        function = Record(task.name, "", task.target).resolve(TaskFunction)
         send("result", function(**task.arguments, progress=lambda line: send("progress", str(line))))
     except HeterodyneError as error:
         send("error", str(error))

@@ -6,9 +6,15 @@ c2 carries its signal in the third and fourth digit, and sums over 10⁸ pairs l
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jax import Array
 
 jax.config.update("jax_enable_x64", True)
 
-__all__ = ["jax", "jnp"]
+__all__ = ["AnyArray", "jax", "jnp"]
+
+AnyArray: TypeAlias = Array | np.ndarray

@@ -22,7 +22,7 @@ def heterodyne_models() -> Iterator[ModelRecord]:
 @hookimpl
 def heterodyne_loaders() -> Iterator[LoaderRecord]:
     """The layouts that core reads."""
-    home = "heterodyne.io.loaders"
+    home = "heterodyne.loading.layouts"
     yield LoaderRecord("heterodyne", "the project's own HDF5 file", f"{home}.own")
     yield LoaderRecord("aps-u", "APS-U results (2025 on, boost_corr)", f"{home}.aps_u")
     yield LoaderRecord("numpy", ".npz or .npy arrays with q, phi and dt", f"{home}.arrays")
@@ -31,7 +31,7 @@ def heterodyne_loaders() -> Iterator[LoaderRecord]:
 @hookimpl
 def heterodyne_writers() -> Iterator[WriterRecord]:
     """The outputs that core writes."""
-    home = "heterodyne.io.writers"
+    home = "heterodyne.writing"
     yield WriterRecord("json", "fit.json: the whole result as text", f"{home}.fit_json:write")
     yield WriterRecord("npz", "fit.npz: plain arrays", f"{home}.fit_npz:write")
     yield WriterRecord("profiles", "profile_NAME.csv: profile likelihoods", f"{home}.profile_csv:write")

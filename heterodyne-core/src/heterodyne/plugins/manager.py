@@ -9,13 +9,14 @@ from dataclasses import dataclass, replace
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import pluggy
 
 from heterodyne.errors import PluginError, unknown
 from heterodyne.plugins import PROJECT, specs
 from heterodyne.plugins.records import (
+    Contract,
     ExecutorRecord,
     LoaderRecord,
     ModelRecord,
@@ -68,17 +69,17 @@ class Manager:
     hooks: pluggy.PluginManager
 
     def listing(self, kind: str) -> dict[str, Record]:
-        """The records of one kind, sorted by name; two offers of one name raise `PluginError`."""
+        """The records of one kind by key, sorted; two offers of one key raise `PluginError`."""
         found: dict[str, tuple[Record, str]] = {}
         for of_kind, record, owner in self.records:
             if of_kind != kind:
                 continue
-            if record.name in found:
+            if record.key in found:
                 raise PluginError(
-                    f"{kind} {record.name!r} is offered by plugins {found[record.name][1]!r} and {owner!r}; "
+                    f"{kind} {record.key!r} is offered by plugins {found[record.key][1]!r} and {owner!r}; "
                     "uninstall one or set HETERODYNE_DISABLE_PLUGINS to its name"
                 )
-            found[record.name] = record, owner
+            found[record.key] = record, owner
         return {name: found[name][0] for name in sorted(found)}
 
     def find(self, kind: str, name: str) -> Record:
@@ -124,9 +125,9 @@ def discover(points: list[EntryPoint]) -> Manager:
     return Manager(tuple(plugins), tuple(records), hooks)
 
 
-def resolve(kind: str, name: str) -> Any:
-    """The object behind a name: a model, an optimizer, a loader, a writer or an executor."""
-    return manager().find(kind, name).resolve()
+def resolve(kind: str, name: str, contract: type[Contract]) -> Contract:
+    """The object behind a name; raises `PluginError` if it does not exist or is not what ``contract`` says."""
+    return manager().find(kind, name).resolve(contract)
 
 
 def optimizer_record(name: str) -> OptimizerRecord:
@@ -151,7 +152,7 @@ def _register(hooks: pluggy.PluginManager, point: EntryPoint) -> tuple[Plugin, l
         if hooks.has_plugin(point.name):
             hooks.unregister(name=point.name)
         return _broken(plugin, error), []
-    return replace(plugin, offers=tuple((kind, record.name) for kind, record in offered)), offered
+    return replace(plugin, offers=tuple((kind, record.key) for kind, record in offered)), offered
 
 
 def _broken(plugin: Plugin, error: BaseException) -> Plugin:

@@ -4,19 +4,13 @@ from __future__ import annotations
 
 import importlib
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, TypeVar
 
 from heterodyne.errors import ConfigError, PluginError, unknown
 
-if TYPE_CHECKING:
-    from heterodyne.data.selection import Selection
-    from heterodyne.data.two_time import TwoTime
-    from heterodyne.executors.task import Event, Outcome, Task
-    from heterodyne.problem import Problem
-    from heterodyne.result import Fit
+Contract = TypeVar("Contract")
 
 
 @dataclass(frozen=True)
@@ -98,15 +92,27 @@ class Record:
     summary: str
     target: str
 
-    def resolve(self) -> Any:
-        """The target, imported now; raises `PluginError` naming it if it cannot be."""
+    @property
+    def key(self) -> str:
+        """What tells the record from others of its kind: its name."""
+        return self.name
+
+    def resolve(self, contract: type[Contract]) -> Contract:
+        """The target, imported now, which must be what ``contract`` says: a class, or a protocol's members.
+
+        Raises `PluginError` naming it if it cannot be imported or is something else.
+        """
         module, _, attribute = self.target.partition(":")
         try:
             found = importlib.import_module(module)
-            return getattr(found, attribute) if attribute else found
+            found = getattr(found, attribute) if attribute else found
         except Exception as error:  # a stranger's module may raise anything
             reason = f"{type(error).__name__}: {error}"
             raise PluginError(f"{self.name!r} cannot be loaded from {self.target}: {reason}") from error
+        if not isinstance(found, contract):
+            what = f"is {type(found).__name__}, not the {contract.__name__} that it is offered as"
+            raise PluginError(f"{self.name!r} at {self.target} {what}")
+        return found
 
 
 @dataclass(frozen=True)
@@ -116,7 +122,7 @@ class ModelRecord(Record):
 
 @dataclass(frozen=True)
 class OptimizerRecord(Record):
-    """An optimizer; the target is an `Optimizer`, ``options`` are what it takes.
+    """An optimizer; the target is a `heterodyne.fitting.fit.Optimizer`, ``options`` are what it takes.
 
     ``outputs`` are writers of what only its own fits hold, such as a posterior: they write by default, too.
     """
@@ -137,57 +143,30 @@ class OptimizerRecord(Record):
 
 @dataclass(frozen=True)
 class LoaderRecord(Record):
-    """A file layout; the target is a `Loader`."""
+    """A file layout; the target is a `heterodyne.loading.load.Loader`."""
 
 
 @dataclass(frozen=True)
 class WriterRecord(Record):
-    """An output of a fit; the target is a `Writer`.
+    """An output; the target is a `heterodyne.plugins.outputs.Writer` of results of the kind ``of``.
 
-    ``series`` names, in the form of a target, what writes the same kind of output of a
-    `heterodyne.series.Series`, called as ``(series, folder)``; empty if nothing does.
+    That is ``fit``, ``series`` or ``comparison``. Writers of several kinds may share a name: each writes what
+    that name means for its kind.
     """
 
-    series: str = ""
+    of: str = "fit"
 
-    def resolve_series(self) -> Any:
-        """What writes a series, None if nothing does; raises `PluginError` if it cannot be imported."""
-        return Record(self.name, self.summary, self.series).resolve() if self.series else None
+    @property
+    def key(self) -> str:
+        """The name, after the kind of result where that is no fit: ``series/figures``."""
+        return writer_key(self.of, self.name)
+
+
+def writer_key(of: str, name: str) -> str:
+    """The key of the writer of this name for results of the kind ``of``."""
+    return name if of == "fit" else f"{of}/{name}"
 
 
 @dataclass(frozen=True)
 class ExecutorRecord(Record):
-    """Where tasks run; the target is an `Executor`."""
-
-
-class Optimizer(Protocol):
-    """From a problem to a result; ``progress`` is called with a line of text now and then."""
-
-    def __call__(
-        self, problem: Problem, options: Mapping[str, Any], progress: Callable[[str], None]
-    ) -> Fit: ...
-
-
-class Loader(Protocol):
-    """One file layout. ``sniff`` scores a file: 0 not mine, 1 certainly mine."""
-
-    def sniff(self, path: Path) -> float: ...
-    def load(self, path: Path, selection: Selection) -> TwoTime: ...
-
-
-class Writer(Protocol):
-    """Writes one kind of output of a fit into a folder and returns the paths written."""
-
-    def __call__(self, fit: Fit, folder: Path) -> list[Path]: ...
-
-
-class Executor(Protocol):
-    """Runs every task in a process of its own and returns their outcomes in the order of the tasks.
-
-    ``on_event`` is called with what happens meanwhile, in the thread of the caller. A task that fails has an
-    outcome that says so; what the user can mend in ``settings`` raises a `HeterodyneError`.
-    """
-
-    def __call__(
-        self, tasks: Sequence[Task], settings: Mapping[str, Any], on_event: Callable[[Event], None]
-    ) -> list[Outcome]: ...
+    """Where tasks run; the target is a `heterodyne.executors.task.Executor`."""

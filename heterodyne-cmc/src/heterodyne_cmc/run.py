@@ -1,0 +1,92 @@
+"""`Run`: what is sampled, and the folder that it goes on from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from heterodyne.bins.bin import Bin
+from heterodyne.problem.problem import Problem
+from heterodyne_cmc.centre import coordinates
+from heterodyne_cmc.checkpoint import fingerprint_of, read_arrays, run_folder, write_arrays
+from heterodyne_cmc.density import Code, Target, create_targets
+from heterodyne_cmc.partition import partitioned
+from heterodyne_cmc.prepare import Prepared, averaged_bins, code_of, prepare, prior_of_scaling
+
+Progress = Callable[[str], None]
+
+PREPARED = "prepared.npz"
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """What is sampled: code and one target per shard, the calibration, and the folder of the run."""
+
+    problem: Problem
+    code: Code
+    targets: tuple[Target, ...]
+    prepared: Prepared
+    options: Mapping[str, Any]
+    folder: Path
+
+
+def create_run(
+    problem: Problem, bins: tuple[Bin, ...], options: Mapping[str, Any], folder: Path, progress: Progress
+) -> Run:
+    folder = run_folder(folder, _fingerprint(problem, bins, options), options["resume"])
+    prepared = _prepared(problem, bins, options, folder, progress)
+    bins = averaged_bins(bins, prepared.orders)
+    space, adjustment, tilt = coordinates(problem, prepared.values, prepared.calibration)
+    shards = partitioned(problem, bins, options["partition"], options["shards"], options["seed"], prepared)
+    code, scaling = code_of(problem), prior_of_scaling(problem, prepared.noise)
+    targets = create_targets(code, space, shards, scaling, adjustment, tilt)
+    if not (folder / PREPARED).exists():
+        write_arrays(folder / PREPARED, prepared._asdict())  # not before the data could be shared out
+    return Run(problem, code, targets, prepared, options, folder)
+
+
+def _fingerprint(problem: Problem, bins: tuple[Bin, ...], options: Mapping[str, Any]) -> str:
+    described = {name: value for name, value in options.items() if name not in _NOT_SAMPLED}
+    table = {"model": problem.model.name, "ties": dict(problem.ties), "options": described}
+    table["parameters"] = [str(row) for row in problem.parameters.values()]
+    table["scaling"] = [str(problem.contrast), str(problem.offset), str(dict(problem.scaling_priors))]
+    return fingerprint_of(table, [array for one in bins for array in _arrays(one)])
+
+
+def _prepared(
+    problem: Problem, bins: tuple[Bin, ...], options: Mapping[str, Any], folder: Path, progress: Progress
+) -> Prepared:
+    """The solution and its calibration, read back where the run was begun before."""
+    file = folder / PREPARED
+    if file.exists():
+        progress("going on with the run in the checkpoint folder")
+        stored = read_arrays(file)
+        return Prepared(*(stored[name] for name in Prepared._fields))
+    return prepare(
+        problem, bins, not options["no_warm_start"], options["likelihood"] == "calibrated", progress
+    )
+
+
+def _arrays(one: Bin) -> tuple[np.ndarray, ...]:
+    """All numbers of a bin."""
+    of_pairs = () if one.pair_weight is None else (one.pair_weight,)
+    place = np.array([one.q, one.phi, one.dq, one.dphi])
+    return (one.d, one.t, one.weight, one.skipped, place, *of_pairs)
+
+
+_NOT_SAMPLED = (
+    "checkpoint",
+    "resume",
+    "executor",
+    "scheduler",
+    "workers",
+    "rhat",
+    "ess",
+    "bfmi",
+    "divergences",
+    "saturated",
+)

@@ -1,0 +1,1 @@
+"""From `TwoTime` to numbers ready to be summed."""

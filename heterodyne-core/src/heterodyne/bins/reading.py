@@ -1,0 +1,109 @@
+"""Bins in memory: every matrix read, checked, centred and padded for the evaluators."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from heterodyne.bins.bin import PADDING, Bin
+from heterodyne.bins.nodes import bin_nodes
+from heterodyne.bins.weights import given_weights, left_out_pairs, normalised, padded_times
+from heterodyne.data.two_time import TwoTime
+from heterodyne.data.validation import checked
+
+
+def read_bins(data: tuple[TwoTime, ...], skip_lags: int = 0) -> tuple[Bin, ...]:
+    """Every bin of every data set, read and checked, one matrix at a time."""
+    return tuple(read_bin(one, index, skip_lags) for one in data for index in range(one.n_bins))
+
+
+def read_bin(data: TwoTime, index: int, skip_lags: int = 0) -> Bin:
+    """Bin ``index`` of ``data`` without its first ``skip_lags`` lags.
+
+    Raises `DataError` for a matrix that cannot be used.
+    """
+    where = f"{data.provenance.get('file', 'data')} bin {index + 1} ({data.label(index)})"
+    given, of_pairs = given_weights(data, index)
+    left_out = left_out_pairs(data, index, skip_lags, of_pairs)
+    mask = data.mask[index] & (given > 0)
+    c2, used = checked(data.c2[index], mask, where, left_out if len(left_out) else None)
+    frames = len(used)
+    padding = -frames % PADDING
+    d = _aligned_square(frames + padding)
+    d[:frames, :frames] = c2
+    weight = np.pad(given * used, (0, padding))
+    if of_pairs is None:
+        skipped, pair_weight = left_out[used[left_out].all(axis=1)], None
+        weight, pairs = normalised(weight, skipped)
+        reference, data1, data2 = _centre(d, weight, skipped, pairs)
+    else:
+        skipped, pair_weight = left_out[:0], np.pad(_without(of_pairs, left_out, used), (0, padding))
+        pairs = float(np.count_nonzero(pair_weight) // 2)
+        pair_weight *= 2.0 * pairs / pair_weight.sum()
+        reference, data1, data2 = _centre_pairs(d, pair_weight, pairs)
+    q, phi = float(data.q[index]), float(data.phi[index])
+    return Bin(
+        d,
+        padded_times(data, padding),
+        weight,
+        q,
+        phi,
+        bin_nodes(q, phi),
+        pairs,
+        reference,
+        data1,
+        data2,
+        skipped,
+        pair_weight,
+        dq=float(data.dq[index]),
+        dphi=float(data.dphi[index]),
+    )
+
+
+def _aligned_square(size: int) -> np.ndarray:
+    # JAX computes on memory that begins at a multiple of 64 bytes as it is, and copies any other at every call
+    raw = np.zeros(8 * size**2 + 64, dtype=np.uint8)
+    start = -raw.ctypes.data % 64
+    return raw[start : start + 8 * size**2].view(float).reshape(size, size)
+
+
+def _without(of_pairs: np.ndarray, left_out: np.ndarray, used: np.ndarray) -> np.ndarray:
+    """The weights with 0 for pairs that are left out and frames that are not used."""
+    kept = of_pairs * used * used[:, None]
+    first, second = left_out.T
+    kept[first, second] = kept[second, first] = 0.0
+    return kept
+
+
+def _centre(
+    d: np.ndarray, weight: np.ndarray, skipped: np.ndarray, pairs: float
+) -> tuple[float, float, float]:
+    """Turn c2 into W (c2 - reference) in place; reference, ΣWd and ΣWd² over the pairs used."""
+    first, second = skipped.T
+
+    def leave_out() -> None:
+        d[first, second] = d[second, first] = 0.0
+
+    unused = np.flatnonzero(weight == 0.0)
+    d[unused], d[:, unused] = 0.0, 0.0
+    leave_out()
+    reference = 0.5 * (weight @ d @ weight - weight**2 @ np.diag(d)) / pairs
+    d -= reference
+    leave_out()
+    data2 = 0.5 * (_weighted_square(d, weight) - weight**2 @ np.diag(d) ** 2)
+    d *= weight
+    d *= weight[:, None]
+    return float(reference), 0.5 * float(d.sum() - np.trace(d)), float(data2)
+
+
+def _weighted_square(d: np.ndarray, weight: np.ndarray) -> float:
+    # row by row: no second matrix
+    return float(sum(w * (weight @ (row * row)) for w, row in zip(weight, d, strict=True) if w))
+
+
+def _centre_pairs(d: np.ndarray, pair_weight: np.ndarray, pairs: float) -> tuple[float, float, float]:
+    """The same with weights per pair."""
+    reference = 0.5 * float(np.vdot(pair_weight, d)) / pairs
+    d -= reference
+    data2 = 0.5 * float(sum(w @ (row * row) for w, row in zip(pair_weight, d, strict=True)))
+    d *= pair_weight
+    return reference, 0.5 * float(d.sum()), data2

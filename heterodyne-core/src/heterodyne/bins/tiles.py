@@ -1,0 +1,92 @@
+"""`StreamedBin`: one bin whose matrix stays where it is and is read tile by tile.
+
+A tile is a square of `TILE` frames on or above the diagonal. Tiles are kept in memory as far as a bound
+allows and read again for every pass beyond it, the next ones while the present one is used.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from heterodyne.data.matrices import Windows, upper
+from heterodyne.data.triangle import Half, Read
+
+TILE = 1024
+"""Frames per tile: 4 MB of float32, long enough to read at full speed, small enough for the cache."""
+
+_AHEAD = 2  # tiles read before they are needed
+
+Place = tuple[int, int]
+"""Row and column of a tile, row ≤ column."""
+
+
+@dataclass(frozen=True, eq=False)
+class Tiles:
+    """The upper half of one matrix in squares of ``size`` frames.
+
+    ``left_out`` maps places to the rows and columns, within the tile, of single pairs that do not count;
+    they are NaN in the tiles. ``kept`` holds the tiles that stay in memory.
+    """
+
+    source: Windows
+    half: Half
+    size: int
+    left_out: Mapping[Place, tuple[np.ndarray, np.ndarray]]
+    kept: dict[Place, np.ndarray] = field(default_factory=dict)
+
+    @property
+    def blocks(self) -> int:
+        """Tiles along one side."""
+        return -(-self.source.frames // self.size)
+
+    def places(self) -> list[Place]:
+        """All places, row by row."""
+        return [(i, j) for i in range(self.blocks) for j in range(i, self.blocks)]
+
+    def read(self, wanted: Iterable[Place]) -> Iterator[tuple[Place, np.ndarray]]:
+        """The tiles at these places, (size, size), 0 beyond the last frame.
+
+        Above the diagonal they are c2, NaN for pairs left out; frames that are not used may hold anything.
+        """
+        wanted = list(wanted)
+        if all(place in self.kept for place in wanted):
+            yield from ((place, self.kept[place]) for place in wanted)
+            return
+        with self.source.opened() as read:
+            yield from self.read_from(read, wanted)
+
+    def read_from(self, read: Read, wanted: Iterable[Place]) -> Iterator[tuple[Place, np.ndarray]]:
+        """`read` from a source that is open; one thread reads ahead."""
+        window = upper(read, self.half)
+        waiting: deque[tuple[Place, Future[np.ndarray]]] = deque()
+        with ThreadPoolExecutor(1) as pool:
+            for place in wanted:
+                waiting.append((place, pool.submit(self._tile, window, place)))
+                if len(waiting) > _AHEAD:
+                    first, tile = waiting.popleft()
+                    yield first, tile.result()
+            while waiting:
+                first, tile = waiting.popleft()
+                yield first, tile.result()
+
+    def _tile(self, window: Read, place: Place) -> np.ndarray:
+        if place in self.kept:
+            return self.kept[place]
+        rows, columns = (self.frames_of(k) for k in place)
+        values = window(rows, columns)
+        if values.shape == (self.size, self.size) and place not in self.left_out:
+            return values
+        tile = np.zeros((self.size, self.size), dtype=values.dtype)
+        tile[: values.shape[0], : values.shape[1]] = values
+        if place in self.left_out:
+            tile[self.left_out[place]] = np.nan
+        return tile
+
+    def frames_of(self, block: int) -> slice:
+        """The frames of a row or column of tiles."""
+        return slice(block * self.size, min((block + 1) * self.size, self.source.frames))

@@ -1,0 +1,1 @@
+"""Sums over frame pairs, by every way to evaluate a model."""

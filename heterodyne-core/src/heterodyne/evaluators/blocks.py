@@ -1,0 +1,124 @@
+"""Components cut into blocks of frames, and what carries terms from one block to another.
+
+See `heterodyne.evaluators.structured` for the factors l, T and r of S between blocks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+from jax import Array
+
+from heterodyne.evaluators.bin_average import Rows
+from heterodyne.kernels._jax import jax, jnp
+
+
+class Blocks(NamedTuple):
+    """Components cut into blocks, K terms of which the last 2F are the cosines and the sines of F fringes.
+
+    ``a`` and ``rise`` = Λ(i) - Λ(s) are (nb, K, B); ``jump`` (nb, K) is Λ(s) - Λ(e of the block before) and
+    ``turn`` (nb, F) is κ(s) - κ(s of the block before), 0 for the first block.
+    """
+
+    a: Array
+    rise: Array
+    jump: Array
+    turn: Array
+
+    @property
+    def span(self) -> Array:
+        """Λ(e) - Λ(s) of every block, (nb, K)."""
+        return self.rise[..., -1]
+
+
+def cut(rows: Rows, size: int) -> Blocks:
+    """The components in blocks of ``size`` frames."""
+    a, exponent, phase = (jnp.moveaxis(x.reshape(len(x), x.shape[1] // size, size), 1, 0) for x in rows)
+    plain = a.shape[1] - phase.shape[1]
+    turned = phase - phase[..., :1]
+    fringe = a[:, plain:]
+    a = jnp.concatenate([a[:, :plain], fringe * jnp.cos(turned), fringe * jnp.sin(turned)], axis=1)
+    exponent = jnp.concatenate([exponent, exponent[:, plain:]], axis=1)
+    start, end = exponent[..., 0], exponent[..., -1]
+    jump = jnp.concatenate([jnp.zeros_like(start[:1]), start[1:] - end[:-1]])
+    return Blocks(
+        a, exponent - start[..., None], jump, jnp.diff(phase[..., 0], axis=0, prepend=phase[:1, :, 0])
+    )
+
+
+def cut_slopes(rows: Rows, slopes: Rows, size: int) -> Blocks:
+    """The derivatives of the components in blocks, with a leading axis (P,)."""
+    return along(partial(cut, size=size), rows, slopes)[1]
+
+
+def along(of: Callable[[Any], Any], at: Any, slopes: Any) -> tuple[Any, Any]:
+    """The value of a function and its derivatives along tangents with a leading axis."""
+    return jax.vmap(lambda slope: jax.jvp(of, (at,), (slope,)), out_axes=(None, 0))(slopes)
+
+
+def sides(b: Blocks) -> tuple[Array, Array]:
+    """l and r, (nb, K, B)."""
+    return b.a * jnp.exp(b.rise - b.span[..., None]), b.a * jnp.exp(-b.rise)
+
+
+class Transfer(NamedTuple):
+    """T: each term times ``direct`` (..., K), to which a fringe's two add each other times ``crossed`` (..., 2F)."""
+
+    direct: Array
+    crossed: Array
+
+
+def rotation(factor: Array, angle: Array) -> Transfer:
+    """Factors (..., K) with a rotation of the fringes, the last terms, by ``angle`` (..., F)."""
+    fringes = angle.shape[-1]
+    plain = jnp.ones((*angle.shape[:-1], factor.shape[-1] - 2 * fringes))
+    cosine, sine = jnp.cos(angle), jnp.sin(angle)
+    of_fringes = factor[..., factor.shape[-1] - 2 * fringes :]
+    return Transfer(
+        factor * jnp.concatenate([plain, cosine, cosine], axis=-1),
+        of_fringes * jnp.concatenate([sine, -sine], axis=-1),
+    )
+
+
+def carried(t: Transfer, rows: Array) -> Array:
+    """Tᵀ times rows (..., K, n)."""
+    moved = t.direct[..., None] * rows
+    if not (turning := t.crossed.shape[-1]):
+        return moved
+    turned = moved[..., -turning:, :] + t.crossed[..., None] * _exchanged(rows, turning)
+    return jnp.concatenate([moved[..., :-turning, :], turned], axis=-2)
+
+
+def paired(rows: Array, right: Array, turning: int) -> Transfer:
+    """The derivative of Σ (Tᵀ rows) · right in T, of which ``turning`` terms turn; both are (..., K, n)."""
+    ends = right[..., right.shape[-2] - turning :, :]
+    crossed = jnp.sum(_exchanged(rows, turning) * ends, axis=-1)
+    return Transfer(jnp.sum(rows * right, axis=-1), crossed)
+
+
+def _exchanged(rows: Array, turning: int) -> Array:
+    """The last rows with cosines and sines exchanged, (..., 2F, n)."""
+    return jnp.roll(rows[..., rows.shape[-2] - turning :, :], turning // 2, axis=-2)
+
+
+def transposed(t: Transfer) -> Transfer:
+    """T with rows and columns exchanged: rotations the other way."""
+    return t._replace(crossed=-t.crossed)
+
+
+def transfer(b: Blocks) -> Transfer:
+    """T(I, J), (nb, nb, K) and (nb, nb, 2F), 0 unless I < J."""
+    start = jnp.cumsum(b.jump + jnp.concatenate([jnp.zeros_like(b.span[:1]), b.span[:-1]]), axis=0)
+    phase = jnp.cumsum(b.turn, axis=0)
+    before = jnp.triu(jnp.ones((len(start), len(start)), dtype=bool), 1)[..., None]
+    exponent = jnp.where(before, start[None, :] - (start + b.span)[:, None], 0.0)
+    return rotation(jnp.where(before, jnp.exp(-exponent), 0.0), phase[None, :] - phase[:, None])
+
+
+def corner(rise: Array) -> Array:
+    """The tiles on the diagonal: exp(-(Λ_k(j) - Λ_k(i))) for i < j, else 0, (nb, K, B, B)."""
+    upper = jnp.triu(jnp.ones((rise.shape[-1],) * 2, dtype=bool), 1)
+    lag = jnp.where(upper, rise[..., None, :] - rise[..., :, None], 0.0)
+    return jnp.where(upper, jnp.exp(-lag), 0.0)

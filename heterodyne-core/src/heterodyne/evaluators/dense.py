@@ -1,0 +1,92 @@
+"""The dense evaluator: sums over frame pairs from S and its Jacobian, formed one tile at a time.
+
+Serves every model, separable or not, and is the reference for faster evaluators. A tile is a square
+block of frames × frames on or above the diagonal; only one tile's Jacobian is ever in memory.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jax import Array
+
+from heterodyne.bins.bin import Bin
+from heterodyne.bins.nodes import Nodes
+from heterodyne.evaluators.pair_sums import Sums
+from heterodyne.kernels._jax import jax, jnp
+
+if TYPE_CHECKING:
+    from heterodyne.model import Model
+
+BLOCK = 64
+
+
+def bin_sums(model: Model, theta: np.ndarray, one: Bin, jacobian: bool = True) -> Sums:
+    """ΣX, Σ d X and Σ X Xᵀ of one bin, X = (S, ∂S), or S alone without ``jacobian``."""
+    tiles = np.stack(np.triu_indices(len(one.weight) // BLOCK), axis=1).astype(np.int32)
+    weight = one.weight if one.pair_weight is None else one.pair_weight
+    sums = _tile_sums(model, jacobian, theta, one.t, one.nodes, weight, one.d, tiles)
+    return Sums(*map(np.asarray, sums))
+
+
+@partial(jax.jit, static_argnames=("model", "jacobian"))
+def _tile_sums(
+    model: Model,
+    jacobian: bool,
+    theta: Array,
+    t: Array,
+    nodes: Nodes,
+    weight: Array,
+    data: Array,
+    tiles: Array,
+) -> tuple[Array, Array, Array]:
+    """Σ d X, ΣX and Σ X Xᵀ over the tiles (row block, column block), strictly above the diagonal."""
+
+    at = nodes.listed()
+
+    def profiles(values: Array) -> Any:
+        params = dict(zip(model.parameters, values, strict=True))
+        return jax.vmap(lambda q, phi: model.profiles(params, t, q, phi))(at.q, at.phi)
+
+    # the parameter axis first, so that every leaf of a tangent has the shape of its profile
+    rows = profiles(theta)
+    slopes = jax.tree.map(lambda leaf: jnp.moveaxis(leaf, -1, 0), jax.jacfwd(profiles)(theta))
+    corner = jnp.arange(BLOCK)
+    size = 1 + jacobian * len(theta)
+
+    def mean(values: Array) -> Array:
+        return jnp.tensordot(at.weight, values, axes=1)
+
+    def add(sums: tuple[Array, Array, Array], tile: Array) -> tuple[tuple[Array, Array, Array], None]:
+        i, j = tile[0] * BLOCK, tile[1] * BLOCK
+        left, d_left = (jax.tree.map(lambda leaf: _window(leaf, i)[..., :, None], x) for x in (rows, slopes))
+        right, d_right = (
+            jax.tree.map(lambda leaf: _window(leaf, j)[..., None, :], x) for x in (rows, slopes)
+        )
+        pair = jax.vmap(model.pair)
+        x = mean(pair(left, right))[None]
+        if jacobian:
+            ds = jax.vmap(lambda a, b: mean(jax.jvp(pair, (left, right), (a, b))[1]))(d_left, d_right)
+            x = jnp.concatenate([x, ds])
+        x = x.reshape(size, -1)
+        upper = (i + corner)[:, None] < (j + corner)[None, :]
+        weighted = x * (_weight(weight, i, j) * upper).ravel()
+        d = (jax.lax.dynamic_slice(data, (i, j), (BLOCK, BLOCK)) * upper).ravel()
+        cross, total, gram = sums
+        return (cross + x @ d, total + weighted.sum(1), gram + weighted @ x.T), None
+
+    zero = (jnp.zeros(size), jnp.zeros(size), jnp.zeros((size, size)))
+    return jax.lax.scan(add, zero, tiles)[0]
+
+
+def _weight(weight: Array, i: Array, j: Array) -> Array:
+    """The weights of a tile, from weights per frame (N,) or per pair (N, N)."""
+    if weight.ndim == 2:
+        return jax.lax.dynamic_slice(weight, (i, j), (BLOCK, BLOCK))
+    return _window(weight, i)[:, None] * _window(weight, j)[None, :]
+
+
+def _window(leaf: Array, start: Array) -> Array:
+    return jax.lax.dynamic_slice_in_dim(leaf, start, BLOCK, axis=-1)

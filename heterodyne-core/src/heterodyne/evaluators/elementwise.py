@@ -1,0 +1,142 @@
+"""The element-wise evaluator: S at any list of frame pairs, O(N + pairs) memory.
+
+The profiles are computed once over the frame grid and looked up at both ends of every pair, so no
+N × N array is ever formed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+from jax import Array
+from jax.typing import ArrayLike
+
+from heterodyne.bins.bin import Bin, StreamedBin
+from heterodyne.bins.nodes import Nodes
+from heterodyne.errors import DataError
+from heterodyne.kernels._jax import jax, jnp
+
+if TYPE_CHECKING:
+    from heterodyne.model import Model, Parameters
+
+
+@dataclass(frozen=True, eq=False)
+class ShardGrid:
+    """Frame pairs to evaluate: times of all frames (N,), frame indices of each pair, first ≤ second."""
+
+    t: np.ndarray
+    first: np.ndarray
+    second: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.first)
+
+
+def precompute_shard_grid(t: ArrayLike, first: ArrayLike, second: ArrayLike) -> ShardGrid:
+    """The grid of the pairs (first[k], second[k]), frames counted from 0, either order.
+
+    Raises `DataError` for indices outside the frames or lists of different length.
+    """
+    times = np.asarray(t, dtype=float)
+    one, two = np.asarray(first, dtype=np.int64), np.asarray(second, dtype=np.int64)
+    if one.shape != two.shape or one.ndim != 1:
+        raise DataError(f"pair lists must have one common length, not {one.shape} and {two.shape}")
+    low, high = np.minimum(one, two), np.maximum(one, two)
+    if len(low) and (low.min() < 0 or high.max() >= len(times)):
+        raise DataError(f"pair indices must lie in 0..{len(times) - 1}")
+    return ShardGrid(times, low.astype(np.int32), high.astype(np.int32))
+
+
+def correlation_pairs(
+    model: Model, params: Parameters, grid: ShardGrid, q: ArrayLike, phi: ArrayLike
+) -> Array:
+    """S at every pair of the grid, shape (pairs,)."""
+    return _pairs(model, params, grid.t, grid.first, grid.second, q, phi)
+
+
+def averaged_pairs(model: Model, params: Parameters, grid: ShardGrid, nodes: Nodes) -> np.ndarray:
+    """S averaged over the nodes of a bin at every pair of the grid, shape (pairs,)."""
+    total = np.zeros(len(grid))
+    for weight, q, phi in zip(*nodes.listed(), strict=True):
+        total += weight * np.asarray(correlation_pairs(model, params, grid, q, phi))
+    return total
+
+
+def pairs_at_points(
+    model: Model, params: Parameters, grid: ShardGrid, q: np.ndarray, phi: np.ndarray
+) -> np.ndarray:
+    """S at every pair of the grid for every point of a list of q and phi, shape (points, pairs)."""
+    return np.asarray(_points(model, params, grid.t, grid.first, grid.second, q, phi))
+
+
+@partial(jax.jit, static_argnames="model")
+def _points(
+    model: Model, params: Parameters, t: ArrayLike, first: Array, second: Array, q: Array, phi: Array
+) -> Array:
+    # one point at a time, so that only one set of profiles is in memory
+    return jax.lax.map(lambda at: _pairs(model, params, t, first, second, *at), (q, phi))
+
+
+@partial(jax.jit, static_argnames="model")
+def _pairs(
+    model: Model,
+    params: Parameters,
+    t: ArrayLike,
+    first: ArrayLike,
+    second: ArrayLike,
+    q: ArrayLike,
+    phi: ArrayLike,
+) -> Array:
+    profiles = model.profiles(params, jnp.asarray(t), q, phi)
+    left = jax.tree.map(lambda row: row[..., first], profiles)
+    right = jax.tree.map(lambda row: row[..., second], profiles)
+    return model.pair(left, right)
+
+
+def listed_values(
+    model: Model, theta: Array, t: ArrayLike, nodes: Nodes, first: ArrayLike, second: ArrayLike
+) -> Array:
+    """S averaged over the nodes of a bin at these pairs of frames, shape (pairs,)."""
+    at = nodes.listed()
+    params = dict(zip(model.parameters, theta, strict=True))
+    each = jax.vmap(lambda q, phi: _pairs(model, params, t, first, second, q, phi))(at.q, at.phi)
+    return jnp.tensordot(at.weight, each, axes=1)
+
+
+def skipped_sums(
+    model: Model, theta: np.ndarray, one: Bin | StreamedBin, jacobian: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """ΣX and Σ X Xᵀ over the pairs that a bin leaves out, weighted, to be taken away from sums over all.
+
+    Their data are 0 in the bin, so Σ d X needs no correction.
+    """
+    first, second = one.skipped.T
+    weight = one.weight[first] * one.weight[second]
+    if one.pair_weight is not None:
+        weight = one.pair_weight[first, second]
+    total, gram = _listed_sums(model, jacobian, theta, one.t, one.nodes, first, second, weight)
+    return np.asarray(total), np.asarray(gram)
+
+
+@partial(jax.jit, static_argnames=("model", "jacobian"))
+def _listed_sums(
+    model: Model,
+    jacobian: bool,
+    theta: Array,
+    t: Array,
+    nodes: Nodes,
+    first: Array,
+    second: Array,
+    weight: Array,
+) -> tuple[Array, Array]:
+    def mean(values: Array) -> Array:
+        return listed_values(model, values, t, nodes, first, second)
+
+    x = mean(theta)[None]
+    if jacobian:
+        x = jnp.concatenate([x, jax.jacfwd(mean)(theta).T])
+    weighted = x * weight
+    return weighted.sum(1), weighted @ x.T

@@ -1,0 +1,133 @@
+"""Scores of frame pairs: residual times derivative, the raw material of robust errors.
+
+s_ij = W_ij r_ij (∂model_ij less its projection on the scaling design) / σ²
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial, reduce
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from jax import Array
+from jax.typing import ArrayLike
+
+from heterodyne.bins.bin import Bin, StreamedBin
+from heterodyne.bins.nodes import Nodes
+from heterodyne.bins.parts import Part, upper_parts
+from heterodyne.evaluators.structured import components
+from heterodyne.kernels._jax import jax, jnp
+
+if TYPE_CHECKING:
+    from heterodyne.model import Model
+
+_UNROLLED = 8  # planes, up to which their products are written out: faster, but every one is compiled
+
+
+class Linear(NamedTuple):
+    """One bin's model at the solution: model_ij = ``offset`` + ``contrast`` S_ij, and its derivatives.
+
+    The projected derivatives are ``slopes`` (p, 1+P) · (S, ∂S) + ``shift`` (p,); ``sigma`` is the noise per
+    element.
+    """
+
+    contrast: float
+    offset: float
+    slopes: np.ndarray
+    shift: np.ndarray
+    sigma: float
+
+
+class ScorePart(NamedTuple):
+    """Scores of a part of the upper triangle, (p, rows, columns), from frames ``first`` and ``second`` on."""
+
+    first: int
+    second: int
+    scores: np.ndarray
+
+
+def score_parts(
+    model: Model, theta: np.ndarray, one: Bin | StreamedBin, linear: Linear
+) -> Iterator[ScorePart]:
+    """The scores of all pairs i < j of one bin, part by part; 0 at every other place."""
+    evaluate = dense_scores if model.components is None else separable_scores
+    for part in upper_parts(one):
+        used = part._replace(c2=np.where(part.weights > 0, part.c2, linear.offset))
+        scores = evaluate(model, theta, one.t, one.nodes, linear, used)
+        yield ScorePart(part.first, part.second, np.asarray(scores))
+
+
+@partial(jax.jit, static_argnames="model")
+def separable_scores(model: Model, theta: Array, t: Array, nodes: Nodes, linear: Linear, part: Part) -> Array:
+    """The scores (p, rows, columns) of a separable S, some times faster than `dense_scores`.
+
+    With P = E cos Δκ, Q = E sin Δκ and E = e^{-ΔΛ} of every component between frames i and j, a change
+    (a', Λ', κ') of its rows moves it by
+
+        P [(a'_i + a_i Λ'_i) a_j + a_i (a'_j - a_j Λ'_j)] + Q [a_i κ'_i a_j - a_i a_j κ'_j]:
+
+    a few planes, the same for all p, times vectors over the rows and over the columns.
+    """
+    rows, slopes = components(model, theta, t, nodes)
+    moved = jax.tree.map(lambda slope: jnp.tensordot(linear.slopes[:, 1:], slope, axes=1), slopes)
+    shape = part.c2.shape
+    i, di = jax.tree.map(lambda row: _window(row, part.first, shape[0]), (rows, moved))
+    j, dj = jax.tree.map(lambda row: _window(row, part.second, shape[1]), (rows, moved))
+    turning = slice(len(rows.a) - len(rows.phase), None)
+    decay = jnp.exp(jnp.minimum(i.exponent[:, :, None] - j.exponent[:, None, :], 0.0))
+    turn = j.phase[:, None, :] - i.phase[:, :, None]
+    even, odd = decay.at[turning].multiply(jnp.cos(turn)), decay[turning] * jnp.sin(turn)
+    s = jnp.einsum("kij,ki,kj->ij", even, i.a, j.a)
+    residual = jnp.asarray(part.weights) * (part.c2 - linear.offset - linear.contrast * s) / linear.sigma**2
+    of_s, shift = jnp.asarray(linear.slopes[:, :1, None]), jnp.asarray(linear.shift[:, None, None])
+    terms = (
+        (even * residual, di.a + i.a * di.exponent, j.a),
+        (even * residual, i.a, dj.a - j.a * dj.exponent),
+        (odd * residual, i.a[turning] * di.phase, j.a[turning]),
+        (odd * residual, -i.a[turning], j.a[turning] * dj.phase),
+        ((s * residual)[None], of_s, jnp.ones((1, 1))),
+        (residual[None], shift, jnp.ones((1, 1))),
+    )
+    return sum((_products(*term) for term in terms), jnp.zeros((len(linear.slopes), *shape)))
+
+
+def _products(planes: Array, of_rows: Array, of_columns: Array) -> Array:
+    """Σ_k planes_kij of_rows_ki of_columns_kj, (p, rows, columns); either factor may have an axis (p,) first."""
+    # unless held here, every plane would be computed again for each of the p
+    planes, of_rows, of_columns = jax.lax.optimization_barrier((planes, of_rows, of_columns))
+
+    def product(k: Array | int) -> Array:
+        return planes[k] * of_rows[..., k, :, None] * of_columns[..., k, None, :]
+
+    if len(planes) <= _UNROLLED:
+        return reduce(jnp.add, map(product, range(len(planes))), jnp.zeros(()))
+    return jax.lax.fori_loop(1, len(planes), lambda k, total: total + product(k), product(0))
+
+
+@partial(jax.jit, static_argnames="model")
+def dense_scores(model: Model, theta: Array, t: Array, nodes: Nodes, linear: Linear, part: Part) -> Array:
+    """The scores (p, rows, columns) of any model, by automatic differentiation of every pair."""
+    at = nodes.listed()
+    rows, columns = part.c2.shape
+
+    def mean(values: Array) -> Array:
+        params = dict(zip(model.parameters, values, strict=True))
+
+        def of(q: ArrayLike, phi: ArrayLike) -> Array:
+            profiles = model.profiles(params, t, q, phi)
+            left = jax.tree.map(lambda x: _window(x, part.first, rows)[..., :, None], profiles)
+            right = jax.tree.map(lambda x: _window(x, part.second, columns)[..., None, :], profiles)
+            return model.pair(left, right)
+
+        return jnp.tensordot(at.weight, jax.vmap(of)(jnp.asarray(at.q), jnp.asarray(at.phi)), axes=1)
+
+    along = jax.vmap(lambda v: jax.jvp(mean, (theta,), (v,)), out_axes=(None, 0))
+    s, ds = along(jnp.eye(len(theta)))
+    residual = part.weights * (part.c2 - linear.offset - linear.contrast * s)
+    derivative = jnp.tensordot(linear.slopes, jnp.concatenate([s[None], ds]), axes=1)
+    return residual * (derivative + linear.shift[:, None, None]) / linear.sigma**2
+
+
+def _window(leaf: Array, start: Array | int, size: int) -> Array:
+    return jax.lax.dynamic_slice_in_dim(leaf, start, size, axis=-1)

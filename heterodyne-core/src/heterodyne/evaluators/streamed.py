@@ -1,0 +1,135 @@
+"""The structured evaluator for a matrix that is read tile by tile: one pass over the data.
+
+The blocks of `heterodyne.evaluators.structured` are whole tiles here. An off-diagonal tile D_IJ enters through
+
+    u = l(I) D_IJ,    v = r(J) D_IJᵀ,    Σ d S = Σ_kl T_kl(I, J) u_k · r_l(J),
+
+and u and v, summed over the tiles of a column or a row, are the gradient in r and l as well. A tile on the
+diagonal is a small bin of its own. Tiles that T has let fall to 0 are not read.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+from jax import Array
+
+from heterodyne.bins.bin import StreamedBin
+from heterodyne.bins.nodes import Nodes
+from heterodyne.evaluators.bin_average import Rows
+from heterodyne.evaluators.blocks import Blocks, Transfer, carried, cut, paired, sides, transfer, transposed
+from heterodyne.evaluators.pair_sums import Sums
+from heterodyne.evaluators.structured import (
+    DATA_BLOCK,
+    averaged,
+    components,
+    data_sums,
+    model_sums,
+    no_slopes,
+    with_data,
+    with_slopes,
+)
+from heterodyne.kernels._jax import jax, jnp
+
+if TYPE_CHECKING:
+    from heterodyne.model import Model
+
+
+def bin_sums(model: Model, theta: np.ndarray, one: StreamedBin, jacobian: bool = True) -> Sums:
+    """ΣX, Σ d X and Σ X Xᵀ of one bin, X = (S, ∂S), or S alone without ``jacobian``."""
+    evaluate = _with_jacobian if jacobian else _values
+    rows, slopes, of_model, gram = evaluate(model, theta, one.t, one.nodes, one.weight)
+    return Sums(data_products(one, rows, slopes), np.asarray(of_model), np.asarray(gram))
+
+
+@partial(jax.jit, static_argnames="model")
+def _with_jacobian(
+    model: Model, theta: Array, t: Array, nodes: Nodes, weight: Array
+) -> tuple[Rows, Rows, Array, Array]:
+    rows, slopes = components(model, theta, t, nodes)
+    return rows, slopes, *model_sums(rows, slopes, weight)
+
+
+@partial(jax.jit, static_argnames="model")
+def _values(
+    model: Model, theta: Array, t: Array, nodes: Nodes, weight: Array
+) -> tuple[Rows, None, Array, Array]:
+    rows = averaged(model, theta, t, nodes)
+    return rows, None, *model_sums(rows, no_slopes(rows), weight)
+
+
+def data_products(one: StreamedBin, rows: Rows, slopes: Rows | None) -> np.ndarray:
+    """Σ d X, (1+P,), in one pass over the tiles; (1,) without ``slopes``."""
+    size, blocks = one.tiles.size, one.tiles.blocks
+    left, right, t = jax.tree.map(np.asarray, _factors(rows, size))
+    of_left, of_right, of_t = jax.tree.map(np.zeros_like, (left, right, t))
+    weight = one.weight.reshape(blocks, size)
+    near = np.zeros(1 if slopes is None else 1 + len(slopes.a))
+    places = [
+        (i, j) for i, j in one.tiles.places() if i == j or t.direct[i, j].any() or t.crossed[i, j].any()
+    ]
+    for (i, j), tile in one.tiles.read(places):
+        if i == j:
+            here = slice(i * size, (i + 1) * size)
+            near += np.asarray(
+                _near(tile, one.reference, weight[i], *(_part(x, here) for x in (rows, slopes)))
+            )
+        else:
+            at = Transfer(t.direct[i, j], t.crossed[i, j])
+            u, v, change = _far(tile, one.reference, weight[i], weight[j], left[i], right[j], at)
+            of_right[j] += u
+            of_left[i] += v
+            of_t.direct[i, j], of_t.crossed[i, j] = change
+    near[0] += np.vdot(of_right, right)
+    if slopes is not None:
+        near[1:] += _along_slopes(rows, slopes, of_left, of_right, of_t)
+    return near
+
+
+@partial(jax.jit, static_argnames="size")
+def _factors(rows: Rows, size: int) -> tuple[Array, Array, Transfer]:
+    b = cut(rows, size)
+    return *sides(b), transfer(b)
+
+
+def _part(rows: Rows | None, frames: slice) -> Rows | None:
+    return None if rows is None else jax.tree.map(lambda row: row[..., frames], rows)
+
+
+def _centred(tile: Array, reference: Array, of_rows: Array, of_columns: Array) -> Array:
+    """W (c2 - reference) in float64, 0 for pairs that are not used, whatever stands there."""
+    d = jnp.where(jnp.isfinite(tile), tile.astype(float) - reference, 0.0)
+    return d * (of_rows[:, None] * of_columns)
+
+
+@jax.jit
+def _far(
+    tile: Array, reference: Array, of_rows: Array, of_columns: Array, left: Array, right: Array, t: Transfer
+) -> tuple[Array, Array, Transfer]:
+    """Tᵀ u, T v and the products of u and r in the places of T, of a tile off the diagonal."""
+    d = _centred(tile, reference, of_rows, of_columns)
+    u, v = left @ d, right @ d.T
+    return carried(t, u), carried(transposed(t), v), paired(u, right, t.crossed.shape[-1])
+
+
+@jax.jit
+def _near(tile: Array, reference: Array, weight: Array, rows: Rows, slopes: Rows | None) -> Array:
+    """Σ d X of a tile on the diagonal."""
+    upper = jnp.triu(_centred(tile, reference, weight, weight), 1)
+    d = upper + upper.T
+    return with_data(cut(rows, DATA_BLOCK), d)[None] if slopes is None else data_sums(rows, slopes, d)
+
+
+@jax.jit
+def _along_slopes(rows: Rows, slopes: Rows, of_left: Array, of_right: Array, of_t: Transfer) -> Array:
+    """The derivatives of what the tiles off the diagonal add, (P,), from its gradient in l, r and T."""
+    size = of_left.shape[-1]
+
+    def linear(b: Blocks) -> Array:
+        left, right = sides(b)
+        parts = zip((of_left, of_right, *of_t), (left, right, *transfer(b)), strict=True)
+        return sum((jnp.vdot(of, part) for of, part in parts), jnp.zeros(()))
+
+    return with_slopes(linear, rows, slopes, size)[1:]

@@ -1,0 +1,1 @@
+"""Fits: one, one per group, of several models."""

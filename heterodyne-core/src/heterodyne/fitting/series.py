@@ -1,0 +1,243 @@
+"""One fit per q or per azimuth, the parameters against it, and whether they are constant."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from heterodyne.atomic import as_path, replacing
+from heterodyne.data.geometry import axis_of, ring_of
+from heterodyne.data.two_time import TwoTime
+from heterodyne.errors import ConfigError, DataError
+from heterodyne.fitting.constancy import SIGNIFICANT, Constancy, constancy
+from heterodyne.fitting.fit import fit, labelled
+from heterodyne.plugins.outputs import OUTPUTS, write_outputs
+from heterodyne.problem.checks import data_sets
+from heterodyne.result.document import plain
+from heterodyne.result.fit import Estimate, Fit
+from heterodyne.solution.other_solutions import exchanged
+from heterodyne.words import significant, table
+from heterodyne.writing.csv import write_csv
+
+SCHEMA = "heterodyne/series/1"
+
+BY: Mapping[str, str] = {"q": "1/Å", "phi": "degree"}
+"""What fits can be grouped by, and its unit."""
+
+_TELLING = 3.84  # Δχ² of one parameter at 95 %: less does not tell two solutions apart
+
+
+@dataclass(frozen=True, eq=False)
+class Group:
+    """The fit of the bins at one q or azimuth ``value``; ``name`` is that of its folder."""
+
+    value: float
+    name: str
+    n_bins: int
+    fit: Fit
+
+    def estimate(self, name: str) -> Estimate:
+        """One parameter of the fit."""
+        return next(row for row in self.fit.estimates if row.name == name)
+
+
+@dataclass(frozen=True, eq=False)
+class Series:
+    """The fits of all groups in order of their value, and the tests of constancy by parameter."""
+
+    by: str
+    groups: tuple[Group, ...]
+    tests: Mapping[str, Constancy]
+
+    @property
+    def success(self) -> bool:
+        """Whether the fit of every group converged."""
+        return all(group.fit.success for group in self.groups)
+
+    def report(self) -> str:
+        """Parameters against q or azimuth with robust errors, and the tests, as text."""
+        first = self.groups[0].fit
+        values = [_group_cells(group, self.tests) for group in self.groups]
+        tests = [_test_cells(test) for test in self.tests.values()]
+        return "\n".join(
+            (
+                f"[[Series]] {first.model} by {first.optimizer}, one fit per {self.by} ({BY[self.by]})",
+                table((self.by, "bins", "verdict", *self.tests), values),
+                f"[[Constancy]] over {self.by}; p < {SIGNIFICANT:g} counts as not constant",
+                table(("parameter", "mean", "chi2", "dof", "p", "verdict", "left out"), tests),
+            )
+        )
+
+    def text(self) -> str:
+        """The series as JSON text, the content of `by_q.json` or `by_phi.json`."""
+        document = {
+            "schema": SCHEMA,
+            "by": self.by,
+            "unit": BY[self.by],
+            "groups": [_group_document(group, self.by) for group in self.groups],
+            "constancy": {
+                name: plain({**vars(test), "verdict": test.verdict}) for name, test in self.tests.items()
+            },
+        }
+        return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+    def save(self, folder: str | Path, write: Iterable[str] | None = None) -> list[Path]:
+        """Write `by_q.json` and `by_q.csv` (or by_phi) into ``folder`` and every fit into a folder in it.
+
+        ``write`` names the outputs of every fit, as in `Fit.save`; those that have a form for series
+        (figures) write that too. Returns the paths written; raises what `Fit.save` raises.
+        """
+        home = as_path(folder)
+        written = [path for group in self.groups for path in group.fit.save(home / group.name, write)]
+        place = home / f"by_{self.by}.json"
+        with replacing(place) as temporary:
+            temporary.write_text(self.text(), encoding="utf-8")
+        written += [place, write_csv(place.with_suffix(".csv"), *_columns(self))]
+        return written + write_outputs(self, home, OUTPUTS if write is None else write, "series")
+
+
+def fit_by(
+    data: TwoTime | Sequence[TwoTime],
+    by: str,
+    *,
+    progress: Callable[[str], None] | None = None,
+    **choices: Any,
+) -> Series:
+    """One fit per q (bins within 5 %) or per azimuth (modulo 180°, half a bin), and tests of constancy.
+
+    ``by`` is ``q`` or ``phi``; ``choices`` are the other arguments of `heterodyne.fit`. Where reference and
+    sample can be exchanged without a difference that the data tell, every group names them as the one
+    before it. Raises `ConfigError` for another ``by``, `DataError` for bins without an azimuth, and what
+    `fit` raises.
+    """
+    sets = data_sets(data)
+    groups: list[Group] = []
+    for value, name, members in grouped(sets, by):
+        part = [one.bins(chosen) for one, chosen in zip(sets, members, strict=True) if chosen]
+        alone = _fit_of(part, choices, name, progress)
+        found = alone()
+        if groups:
+            found = named_alike(found, groups[-1].fit, alone)
+        found = replace(found, provenance={**found.provenance, "group": {"by": by, "value": value}})
+        groups.append(Group(value, name, sum(map(len, members)), found))
+    names = [row.name for row in groups[0].fit.estimates if row.vary]
+    return Series(by, tuple(groups), {name: _tested(name, groups) for name in names})
+
+
+def grouped(sets: Sequence[TwoTime], by: str) -> list[tuple[float, str, list[list[int]]]]:
+    """Every group's value, name, and its bins in each data set, in order of value."""
+    if by not in BY:
+        raise ConfigError(f"fits are made by {' or '.join(BY)}, not by {by!r}")
+    if not sum(one.n_bins for one in sets):
+        raise DataError("there is no data to fit")
+    q, phi, dphi = (np.concatenate([getattr(one, name) for one in sets]) for name in ("q", "phi", "dphi"))
+    if by == "phi" and np.isnan(phi).any():
+        raise DataError("bins without an azimuth (rings) cannot be fitted by phi; fit them by q")
+    number = ring_of(q) if by == "q" else axis_of(phi, dphi)
+    values = {k: float(np.median(q[number == k]) if by == "q" else phi[number == k][0]) for k in set(number)}
+    order = sorted(values, key=lambda k: values[k])
+    ends = np.cumsum([one.n_bins for one in sets])[:-1]
+    members = [[np.flatnonzero(part == k).tolist() for part in np.split(number, ends)] for k in order]
+    names = _folder_names(by, [values[k] for k in order])
+    return [(values[k], name, bins) for k, name, bins in zip(order, names, members, strict=True)]
+
+
+def named_alike(found: Fit, neighbour: Fit, again: Callable[..., Fit]) -> Fit:
+    """The fit with reference and sample named as in its neighbour, where the data do not tell the two apart.
+
+    The exchange is exact for a constant fraction only: ``again(start=...)`` fits from the exchanged
+    estimates, and its result is taken if it is not worse than noise explains. An optimizer that states no
+    deviance is left alone.
+    """
+    problem = found.problem
+    if problem is None or "deviance" not in found.statistics or not (found.success and neighbour.success):
+        return found
+    swapped, rows = exchanged(problem, found.values), problem.parameters
+    if swapped is None or _distance(swapped, neighbour) >= _distance(found.values, neighbour):
+        return found
+    inside = {name: min(max(swapped[name], rows[name].low), rows[name].high) for name in problem.varying}
+    other = again(start=inside)
+    worse = other.statistics["deviance"] - found.statistics["deviance"]
+    return other if other.success and worse <= _TELLING else found
+
+
+def _fit_of(
+    part: list[TwoTime], choices: Mapping[str, Any], name: str, progress: Callable[[str], None] | None
+) -> Callable[..., Fit]:
+    """A function that fits these data, with more choices in place of the given ones."""
+    say = labelled(progress, name)
+    return lambda **more: fit(part, progress=say, **{**choices, **more})
+
+
+def _tested(name: str, groups: Sequence[Group]) -> Constancy:
+    """The test of one parameter over the groups whose fit converged and gives it an error bar."""
+    rows = [group.estimate(name) for group in groups]
+    errors = [row.error if group.fit.success else math.nan for row, group in zip(rows, groups, strict=True)]
+    freedom = np.array([group.fit.statistics.get("dof", math.inf) for group in groups])
+    problem = groups[0].fit.problem
+    return constancy(
+        name,
+        rows[0].unit,
+        np.array([row.value for row in rows]),
+        np.array(errors),
+        freedom,
+        tuple(group.name for group in groups),
+        None if problem is None else problem.parameters[name].period,
+    )
+
+
+def _distance(values: Mapping[str, float], neighbour: Fit) -> float:
+    """How far values are from those of a fit, in squares of its errors."""
+    known = {name: error for name, error in neighbour.errors.items() if error > 0}
+    return sum(((values[name] - neighbour.values[name]) / error) ** 2 for name, error in known.items())
+
+
+def _folder_names(by: str, values: Sequence[float]) -> list[str]:
+    """Names that tell the values apart, with as few digits as that takes, at least four."""
+    digits = 4
+    while digits < 17 and len({f"{value:.{digits}g}" for value in values}) < len(values):
+        digits += 1
+    return [f"{by}_{value:.{digits}g}" for value in values]
+
+
+def _columns(series: Series) -> tuple[list[str], list[list[Any]]]:
+    """Header and rows of the table: value, bins, verdict, then four columns per parameter."""
+    kinds = {"": "value", "_error": "error", "_error_independent": "error_independent", "_status": "status"}
+    header = [series.by, "n_bins", "verdict", *(f"{name}{end}" for name in series.tests for end in kinds)]
+    rows = []
+    for group in series.groups:
+        estimates = [group.estimate(name) for name in series.tests]
+        cells = [getattr(row, attribute) for row in estimates for attribute in kinds.values()]
+        rows.append([group.value, group.n_bins, group.fit.verdict, *cells])
+    return header, rows
+
+
+def _group_cells(group: Group, names: Iterable[str]) -> list[str]:
+    cells = [f"{group.value:.4g}", str(group.n_bins), group.fit.verdict]
+    return cells + [_estimate_cell(group.estimate(name)) for name in names]
+
+
+def _estimate_cell(row: Estimate) -> str:
+    if row.status == "undetermined":
+        return row.status
+    return significant(row.value, row.error) if row.error > 0 else f"{row.value:.4g} ({row.status})"
+
+
+def _test_cells(test: Constancy) -> list[str]:
+    mean = significant(test.mean, test.error) if test.error > 0 else "-"
+    tested = not math.isnan(test.p)
+    numbers = [f"{test.chi2:.4g}", str(test.dof), f"{test.p:.2g}"] if tested else ["-", "-", "-"]
+    return [test.name, mean, *numbers, test.verdict, ", ".join(test.left_out)]
+
+
+def _group_document(group: Group, by: str) -> dict[str, Any]:
+    keys = ("value", "error", "error_independent", "status")
+    rows = {row.name: {key: getattr(row, key) for key in keys} for row in group.fit.estimates}
+    about = {by: group.value, "folder": group.name, "n_bins": group.n_bins}
+    return plain({**about, "verdict": group.fit.verdict, "message": group.fit.message, "parameters": rows})

@@ -1,0 +1,169 @@
+"""Matrices that stay in their HDF5 file until one of them is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from heterodyne.data.matrices import Windows, of_array
+from heterodyne.data.triangle import Read, symmetric
+from heterodyne.errors import DataError
+from heterodyne.loading.hdf5 import dataset, opened
+
+_LARGEST_PART = 1024
+"""Rows and columns of the largest chunk for which reading parts of a matrix beats reading it whole."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where one matrix is: a dataset (F, F), or index ``index`` along ``axis`` of a three-dimensional one."""
+
+    key: str
+    index: int | None = None
+    axis: int = 0
+
+
+@dataclass(frozen=True)
+class FileMatrices:
+    """Symmetric matrices of one file, cut to ``frames``; indexing opens the file and reads one of them."""
+
+    path: Path
+    places: tuple[Place, ...]
+    frames: slice
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def __getitem__(self, bin: int, /) -> np.ndarray:
+        with self._stored(bin) as (stored, where):
+            raw = _read(stored, _window(stored, self.places[bin], self.frames, self.frames, where), where)
+        try:
+            return symmetric(raw)
+        except DataError as error:
+            raise DataError(f"{where}: {error}") from None
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        return (self[bin] for bin in range(len(self)))
+
+    def windows(self, bin: int) -> Windows:
+        """How to read one of them in parts; a matrix in one chunk is read whole."""
+        with self._stored(bin) as (stored, where):
+            whole = not _in_parts(stored)
+            frames = self.frames.stop - self.frames.start
+            return Windows(lambda: self._reader(bin, whole), frames, stored.dtype, where, whole)
+
+    @contextmanager
+    def _stored(self, bin: int) -> Iterator[tuple[h5py.Dataset, str]]:
+        """The dataset that holds the matrix, and its name in messages."""
+        place = self.places[bin]
+        where = f"{self.path}: {place.key}"
+        with opened(self.path) as file:
+            stored = dataset(file, place.key)
+            _check_sources(stored, where)
+            yield stored, where
+
+    @contextmanager
+    def _reader(self, bin: int, whole: bool) -> Iterator[Read]:
+        start = self.frames.start
+
+        def shifted(part: slice) -> slice:
+            return slice(start + part.start, min(start + part.stop, self.frames.stop))
+
+        def window(rows: slice, columns: slice) -> np.ndarray:
+            part = _window(stored, self.places[bin], shifted(rows), shifted(columns), where)
+            return _read(stored, part, where)
+
+        with self._stored(bin) as (stored, where):
+            every = slice(0, self.frames.stop - start)
+            yield of_array(window(every, every)) if whole else window
+
+
+def frame_count(file: h5py.File, places: tuple[Place, ...]) -> int:
+    """The frames of every one of these matrices; raises `DataError` if one is not square or they differ."""
+    sizes = {}
+    for place in places:
+        shape = dataset(file, place.key).shape
+        kept = [n for axis, n in enumerate(shape) if place.index is None or axis != place.axis]
+        sides = kept if len(kept) == 2 else [n for n in kept if n != 1]
+        if len(sides) != 2 or sides[0] != sides[1]:
+            raise DataError(f"{file.filename}: {place.key} must be square, not of shape {shape}")
+        sizes.setdefault(sides[0], place.key)
+    if len(sizes) > 1:
+        listing = ", ".join(f"{key} has {size} frames" for size, key in sizes.items())
+        raise DataError(
+            f"{file.filename}: the selected matrices differ in size: {listing}; select fewer bins"
+        )
+    return next(iter(sizes))
+
+
+def _window(
+    stored: h5py.Dataset, place: Place, rows: slice, columns: slice, where: str
+) -> tuple[int | slice, ...]:
+    """The part of the dataset that holds these frames of this matrix; single axes are taken out."""
+    fixed = {axis: 0 for axis, n in enumerate(stored.shape) if n == 1 and stored.ndim > 2}
+    if place.index is not None:
+        fixed[place.axis] = place.index
+    if stored.ndim - len(fixed) != 2:
+        raise DataError(f"{where} must be one square matrix, not of shape {stored.shape}")
+    sides = iter((rows, columns))
+    return tuple(fixed[axis] if axis in fixed else next(sides) for axis in range(stored.ndim))
+
+
+def _in_parts(stored: h5py.Dataset) -> bool:
+    """Whether a part of the matrix costs little more to read than its share of the file."""
+    if stored.is_virtual:
+        return False
+    return stored.chunks is None or (
+        np.prod(stored.chunks) <= _LARGEST_PART**2 and max(stored.chunks) <= _LARGEST_PART
+    )
+
+
+def _read(stored: h5py.Dataset, window: tuple[int | slice, ...], where: str) -> np.ndarray:
+    try:
+        return stored[window]
+    except OSError as error:
+        filters = _missing_filters(stored)
+        if not filters:
+            raise DataError(f"{where} cannot be read: {str(error).splitlines()[0]}") from None
+    try:
+        import hdf5plugin  # noqa: F401  # registers its filters when imported
+    except ImportError:
+        pass
+    else:
+        filters = _missing_filters(stored)
+    if filters:
+        raise DataError(
+            f"{where} is compressed with {', '.join(filters)}, which this installation cannot read; "
+            "pip install heterodyne-core[compression]"
+        )
+    return _read(stored, window, where)
+
+
+def _missing_filters(stored: h5py.Dataset) -> list[str]:
+    pipeline = stored.id.get_create_plist()
+    used = [pipeline.get_filter(position) for position in range(pipeline.get_nfilters())]
+    return [
+        f"filter {code} ({name.decode(errors='replace').split(';')[0] or 'unnamed'})"
+        for code, _, _, name in used
+        if not h5py.h5z.filter_avail(code)
+    ]
+
+
+def _check_sources(stored: h5py.Dataset, where: str) -> None:
+    # a virtual dataset whose source is gone reads as fill values without an error
+    if not stored.is_virtual:
+        return
+    folder = Path(stored.file.filename).parent
+    for source in stored.virtual_sources():
+        name = source.file_name
+        if name == "." or "%" in name:
+            continue
+        if not (folder / name).is_file() and not Path(name).is_file():
+            raise DataError(
+                f"{where} is a virtual dataset whose source {name} is missing; put it beside the file"
+            )

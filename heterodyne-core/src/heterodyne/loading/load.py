@@ -1,0 +1,144 @@
+"""`load`: from a file of any installed layout to `TwoTime`."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Sequence
+from dataclasses import replace
+from numbers import Real
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+
+from heterodyne.atomic import as_path
+from heterodyne.data.selection import Range, Selection
+from heterodyne.data.two_time import TwoTime
+from heterodyne.data.validation import number
+from heterodyne.errors import DataError
+from heterodyne.loading.hdf5 import check_readable, opened, without_two_time
+from heterodyne.loading.provenance import file_provenance
+from heterodyne.plugins.manager import manager
+
+_UNIT = {"q": "q is positive (in Å⁻¹)", "phi": "phi is finite (in degrees)"}
+
+
+@runtime_checkable
+class Loader(Protocol):
+    """One file layout. ``sniff`` scores a file: 0 not mine, 1 certainly mine."""
+
+    def sniff(self, path: Path) -> float: ...
+    def load(self, path: Path, selection: Selection) -> TwoTime: ...
+
+
+Wanted = float | Range | Sequence[float | Range]
+
+
+def load(
+    path: str | Path,
+    *,
+    q: Wanted | None = None,
+    phi: Wanted | None = None,
+    frames: tuple[int, int] | None = None,
+    dt: float | None = None,
+    age: float | None = None,
+    loader: str | None = None,
+) -> TwoTime:
+    """The two-time data of a file, with the selected bins and frames; no matrix is read yet.
+
+    ``q`` (Å⁻¹): a value takes the nearest ring and all bins within 5 % of it, a tuple (low, high) a range,
+    a list any of these. ``phi`` (degrees): likewise; low > high goes through ±180. ``frames``: (first,
+    last), from 1, both included. ``dt`` and ``age`` (s) replace what the file says, with a warning if it
+    says something else. For arrays stored without q, phi or dt the values given here are theirs.
+    ``loader`` names the layout; otherwise every installed loader is asked. Raises `DataError` for a file
+    that is missing, unreadable or holds no two-time data, and for a selection that selects nothing.
+    """
+    path = as_path(path)
+    selection = Selection(
+        _wanted("q", q), _wanted("phi", phi), _frames(frames), _seconds("dt", dt), _seconds("age", age)
+    )
+    check_readable(path)
+    name = loader or _recognised(path)
+    data = manager().find("loader", name).resolve(Loader).load(path, selection)
+    origin = {**file_provenance(path), "loader": name, "selection": _given(selection)}
+    return replace(data, provenance={**origin, **data.provenance})
+
+
+def _recognised(path: Path) -> str:
+    """The loader with the best score; raises `DataError` if none or more than one has it."""
+    scores = {name: _score(record, path) for name, record in manager().listing("loader").items()}
+    best = max(scores.values(), default=0.0)
+    if best <= 0:
+        with opened(path) as file:
+            raise DataError(f"{without_two_time(file)} (loaders: {', '.join(scores)})")
+    winners = [name for name, score in scores.items() if score == best]
+    if len(winners) > 1:
+        raise DataError(
+            f"{path} fits the loaders {' and '.join(map(repr, winners))} equally; "
+            f'choose with --loader {winners[0]} or loader="{winners[0]}"'
+        )
+    return winners[0]
+
+
+def _score(record: Any, path: Path) -> float:
+    try:
+        return float(record.resolve(Loader).sniff(path))
+    except Exception as error:  # a stranger's code: it must not keep the others from reading
+        warnings.warn(f"loader {record.name!r} failed on {path}: {error}", stacklevel=3)
+        return 0.0
+
+
+def _wanted(name: str, value: Any) -> tuple[float | Range, ...]:
+    if value is None:
+        return ()
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
+    several = isinstance(value, list) or (isinstance(value, tuple) and not _is_range(value))
+    return tuple(_one(name, item) for item in (value if several else [value]))
+
+
+def _one(name: str, item: Any) -> float | Range:
+    if isinstance(item, Real):
+        value = float(item)
+        if (not 0 < value < math.inf) if name == "q" else math.isinf(value):  # a phi of NaN states a ring
+            raise DataError(f"{name} = {value:g} cannot be selected: {_UNIT[name]}")
+        return value
+    if _is_range(item):
+        low, high = map(float, item)
+        if not (math.isfinite(low) and math.isfinite(high)):
+            raise DataError(f"the ends of the {name} range {low:g}:{high:g} must be finite")
+        if name == "q" and low > high:
+            raise DataError(f"the q range {low:g}:{high:g} has its ends exchanged")
+        return low, high
+    raise DataError(f"{name} must be a number, a (low, high) tuple or a list of those, not {item!r}")
+
+
+def _is_range(value: Any) -> bool:
+    return isinstance(value, tuple | list) and len(value) == 2 and all(isinstance(end, Real) for end in value)
+
+
+def _seconds(name: str, value: Any) -> float | None:
+    if value is None:
+        return None
+    seconds = number(name, value)
+    if not math.isfinite(seconds) or (name == "dt" and seconds <= 0):
+        raise DataError(f"{name} must be {'positive' if name == 'dt' else 'finite'} (in s), not {seconds:g}")
+    return seconds
+
+
+def _frames(frames: Any) -> tuple[int, int] | None:
+    if frames is None:
+        return None
+    try:
+        first, last = frames
+        if int(first) == first and int(last) == last:
+            return int(first), int(last)
+    except (TypeError, ValueError, OverflowError):
+        pass
+    raise DataError(f"frames must be two whole numbers (first, last), not {frames!r}")
+
+
+def _given(selection: Selection) -> dict[str, Any]:
+    names = ("q", "phi", "frames", "dt", "age")
+    return {name: value for name in names if (value := getattr(selection, name)) not in (None, ())}

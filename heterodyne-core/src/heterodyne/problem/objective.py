@@ -1,0 +1,129 @@
+"""The objective that the trust region sees: coordinates u of the varying parameters, normal equations in u.
+
+Parameters on a log scale are moved in their logarithm, the others as they are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from heterodyne.bins.bin import Bin, StreamedBin
+from heterodyne.evaluators.pair_sums import PairSums
+from heterodyne.evaluators.sums import pair_sums
+from heterodyne.problem.normal_equations import NormalEquations, SolvedScaling, normal_equations
+from heterodyne.problem.problem import Problem
+from heterodyne.problem.scaling import ScalingDesign, scaling_design, settled
+
+_ROUNDING = 1e-14  # of sums of squares, relative to those of the data
+
+
+@dataclass(frozen=True, eq=False)
+class Objective:
+    """A problem with its data, in memory or streamed, and the noise ``sigma`` per bin that weights it."""
+
+    problem: Problem
+    bins: tuple[Bin, ...] | tuple[StreamedBin, ...]
+    contrast: ScalingDesign
+    offset: ScalingDesign
+    sigma: np.ndarray
+
+    @property
+    def log(self) -> np.ndarray:
+        """Which varying parameters are moved in their logarithm."""
+        return np.array([self.problem.parameters[name].scale == "log" for name in self.problem.varying])
+
+    @property
+    def low(self) -> np.ndarray:
+        """The lower bounds of u, a period further out where the bounds of an axis are no walls."""
+        return self.to_coordinates(self.problem.column("low")) - self._beyond
+
+    @property
+    def high(self) -> np.ndarray:
+        """The upper bounds of u, likewise."""
+        return self.to_coordinates(self.problem.column("high")) + self._beyond
+
+    @property
+    def width(self) -> np.ndarray:
+        """The range of u, one period of an axis."""
+        return self.high - self.low - 2.0 * self._beyond
+
+    @property
+    def _beyond(self) -> np.ndarray:
+        rows = (self.problem.parameters[name] for name in self.problem.varying)
+        return np.array([row.period if row.period and row.is_periodic else 0.0 for row in rows])
+
+    def folded(self, u: np.ndarray) -> np.ndarray:
+        """The point within the bounds that means the same."""
+        rows = (self.problem.parameters[name] for name in self.problem.varying)
+        values = [row.folded(float(value)) for row, value in zip(rows, u, strict=True)]
+        return np.array(values)  # what is periodic is on no log scale
+
+    def to_coordinates(self, values: np.ndarray) -> np.ndarray:
+        """u of the varying parameters' values."""
+        return np.where(self.log, np.log(np.where(self.log, values, 1.0)), values)
+
+    def to_values(self, u: np.ndarray) -> np.ndarray:
+        """The varying parameters' values at u."""
+        powers = np.exp(np.where(self.log, u, 0.0))
+        # the exponential of a logarithm may miss a bound by its last digit
+        inside = np.clip(powers, self.problem.column("low"), self.problem.column("high"))
+        return np.where(self.log, inside, u)
+
+    def slopes(self, u: np.ndarray) -> np.ndarray:
+        """∂(value)/∂u of every varying parameter."""
+        return np.where(self.log, self.to_values(u), 1.0)
+
+    def theta(self, u: np.ndarray) -> np.ndarray:
+        """All parameters of the model at u, in the order of its table."""
+        return np.array(list(self.problem.expand(self.to_values(u)).values()))
+
+    def sums(self, u: np.ndarray, jacobian: bool = True) -> PairSums:
+        """The sums over all pairs at u."""
+        return pair_sums(self.problem.model, self.theta(u), self.bins, jacobian)
+
+    def solve(self, u: np.ndarray) -> tuple[NormalEquations, SolvedScaling]:
+        """The normal equations at u and the scaling that solves them."""
+        columns = self.problem.selection_matrix() * self.slopes(u)
+        return normal_equations(self.sums(u), columns, self.contrast, self.offset, self.sigma)
+
+    def __call__(self, u: np.ndarray) -> NormalEquations:
+        return self.solve(u)[0]
+
+    def cost(self, u: np.ndarray) -> float:
+        """The cost alone."""
+        none = np.zeros((0, 0))
+        return normal_equations(self.sums(u, False), none, self.contrast, self.offset, self.sigma)[0].cost
+
+    @property
+    def at_once(self) -> int | None:
+        """How many bins may be worked on at once: 1 where they are streamed, as each reads its file."""
+        return 1 if isinstance(self.bins[0], StreamedBin) else None
+
+    @property
+    def floor(self) -> float:
+        """The cost that rounding of the sums leaves for data without noise."""
+        return _ROUNDING * float(sum(one.data2 / s**2 for one, s in zip(self.bins, self.sigma, strict=True)))
+
+    def weighted(self, sigma: np.ndarray) -> Objective:
+        """The same objective with another noise per bin."""
+        return replace(self, sigma=sigma)
+
+    def scaled(self, contrast: str | float, offset: str | float) -> Objective:
+        """The same objective with other scaling designs."""
+        return replace(self, **_designs(self.bins, contrast=contrast, offset=offset))
+
+
+def create_objective(problem: Problem, bins: tuple[Bin, ...] | tuple[StreamedBin, ...]) -> Objective:
+    """The objective of a problem, every bin with the same weight; a design that is ``auto`` is individual."""
+    contrast, offset = settled(problem.contrast, problem.offset)
+    designs = _designs(bins, contrast=contrast, offset=offset)
+    return Objective(problem, bins, **designs, sigma=np.ones(len(bins)))
+
+
+def _designs(
+    bins: tuple[Bin, ...] | tuple[StreamedBin, ...], **choices: str | float
+) -> dict[str, ScalingDesign]:
+    q, phi = np.array([one.q for one in bins]), np.array([one.phi for one in bins])
+    return {which: scaling_design(which, choice, q, phi) for which, choice in choices.items()}

@@ -1,0 +1,122 @@
+"""A fit as a document, the content of `fit.json` (schema ``heterodyne/fit/1``), and back.
+
+Numbers that are not finite stand as null: no error bar, no azimuth, an open bound.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from heterodyne.atomic import as_path
+from heterodyne.errors import DataError
+from heterodyne.result.fit import BinScaling, Estimate, Fit
+from heterodyne.result.profile import profile_document, read_profile
+
+SCHEMA = "heterodyne/fit/1"
+
+FILE = "fit.json"
+
+_OPEN = {"low": -math.inf, "high": math.inf}
+
+
+def fit_document(fit: Fit) -> dict[str, Any]:
+    """The fit as plain dicts, lists, words and finite numbers, ready for JSON."""
+    return {
+        "schema": SCHEMA,
+        "model": fit.model,
+        "optimizer": fit.optimizer,
+        "verdict": fit.verdict,
+        "message": fit.message,
+        "parameters": {row.name: plain(_without_name(row)) for row in fit.estimates},
+        "bins": [plain(asdict(row)) for row in fit.scaling],
+        "covariance": {"names": list(fit.covariance_names), "matrix": plain(fit.covariance)},
+        "statistics": plain(fit.statistics),
+        "identifiability": plain(fit.identifiability),
+        "profiles": {name: plain(profile_document(one)) for name, one in fit.profiles.items()},
+        "provenance": plain(fit.provenance),
+    }
+
+
+def fit_text(fit: Fit) -> str:
+    """The fit as JSON text."""
+    return json.dumps(fit_document(fit), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def read_fit(path: str | Path) -> Fit:
+    """The fit that was written into a folder (or its `fit.json`), with ``problem`` None.
+
+    Raises `DataError` where there is no such file or where it is not a fit.
+    """
+    given = as_path(path)
+    file = given / FILE if given.is_dir() else given
+    try:
+        document = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else f"not JSON ({error})"
+        raise DataError(f"cannot read a fit from {file}: {reason}") from error
+    schema = document.get("schema") if isinstance(document, dict) else None
+    if schema != SCHEMA:
+        raise DataError(f"{file} is not a fit: its schema is {schema!r}, not {SCHEMA!r}")
+    try:
+        return _fit(document)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise DataError(f"{file} is an incomplete fit: {type(error).__name__} {error}") from error
+
+
+def _fit(document: Mapping[str, Any]) -> Fit:
+    parameters = document["parameters"].items()
+    names = tuple(document["covariance"]["names"])
+    matrix = np.array(document["covariance"]["matrix"], dtype=float)  # None becomes NaN
+    return Fit(
+        model=document["model"],
+        optimizer=document["optimizer"],
+        estimates=tuple(_record(Estimate, {"name": name, **row}) for name, row in parameters),
+        scaling=tuple(_record(BinScaling, row) for row in document["bins"]),
+        covariance=matrix.reshape(len(names), len(names)),
+        covariance_names=names,
+        statistics=_with_nan(document["statistics"]),
+        verdict=document["verdict"],
+        message=document["message"],
+        identifiability=_with_nan(document["identifiability"]),
+        provenance=document["provenance"],
+        profiles={name: read_profile(name, row) for name, row in document.get("profiles", {}).items()},
+    )
+
+
+def _without_name(row: Estimate) -> dict[str, Any]:
+    return {key: value for key, value in asdict(row).items() if key != "name"}
+
+
+def _record(kind: type, row: Mapping[str, Any]) -> Any:
+    """A record from its document; null is an open bound or NaN."""
+    known = {field.name: row[field.name] for field in fields(kind)}
+    return kind(**{k: _OPEN.get(k, math.nan) if v is None else v for k, v in known.items()})
+
+
+def plain(value: Any) -> Any:
+    """The value in JSON's own types; numbers that are not finite become None."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, np.ndarray | np.generic):
+        return plain(value.tolist())
+    if isinstance(value, tuple | list | set | frozenset):
+        return [plain(item) for item in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value if value is None or isinstance(value, bool | int | str) else str(value)
+
+
+def _with_nan(value: Any) -> Any:
+    """The value with NaN where the document has null."""
+    if isinstance(value, dict):
+        return {key: _with_nan(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_with_nan(item) for item in value]
+    return math.nan if value is None else value

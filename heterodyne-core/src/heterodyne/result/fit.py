@@ -1,0 +1,259 @@
+"""`Fit`: what every optimizer returns, and its report in lmfit's form."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from textwrap import wrap
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from heterodyne.atomic import as_path
+from heterodyne.words import table
+
+if TYPE_CHECKING:
+    from heterodyne.problem.problem import Problem
+    from heterodyne.result.band import Band
+    from heterodyne.result.profile import Profile
+
+CONVERGED = "converged"
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """One parameter at the solution.
+
+    ``error`` is the standard error in use, ``error_independent`` the one that takes all elements of c2
+    for independent; both are NaN where there is none. ``status`` is ``determined``, ``undetermined``,
+    ``at low``, ``at high``, ``fixed`` or ``= other`` for a tie.
+    """
+
+    name: str
+    value: float
+    error: float
+    error_independent: float
+    unit: str
+    low: float
+    high: float
+    start: float
+    vary: bool
+    status: str
+
+
+@dataclass(frozen=True)
+class BinScaling:
+    """One bin at the solution: its place, contrast and offset with errors, noise per element, pairs used."""
+
+    q: float
+    phi: float
+    contrast: float
+    offset: float
+    contrast_error: float
+    offset_error: float
+    noise: float
+    n_pairs: int
+
+
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """A fitted model: estimates, scaling per bin, covariance, statistics, verdict and provenance.
+
+    ``covariance`` is over ``covariance_names``, the determined varying parameters. ``problem`` is what
+    was fitted while it is in memory, None after reading a result back. ``identifiability`` and
+    ``statistics`` hold plain numbers, lists and words. ``profiles`` are profile likelihoods by parameter;
+    ``curves`` are J(t), v(t) and f(t) with their bands, none after reading a result back;
+    ``posterior`` is what a sampler drew, for the writers that know it, None after reading a result back.
+    """
+
+    model: str
+    optimizer: str
+    estimates: tuple[Estimate, ...]
+    scaling: tuple[BinScaling, ...]
+    covariance: np.ndarray
+    covariance_names: tuple[str, ...]
+    statistics: Mapping[str, Any]
+    verdict: str
+    message: str = ""
+    identifiability: Mapping[str, Any] = field(default_factory=dict)
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    problem: Problem | None = None
+    profiles: Mapping[str, Profile] = field(default_factory=dict)
+    curves: tuple[Band, ...] = ()
+    posterior: Any = None
+
+    @property
+    def success(self) -> bool:
+        """Whether the optimizer converged."""
+        return self.verdict == CONVERGED
+
+    @property
+    def values(self) -> dict[str, float]:
+        """Every parameter's value by name."""
+        return {row.name: row.value for row in self.estimates}
+
+    @property
+    def errors(self) -> dict[str, float]:
+        """The standard errors of the varying parameters by name; NaN where there is none."""
+        return {row.name: row.error for row in self.estimates if row.vary}
+
+    @property
+    def errors_independent(self) -> dict[str, float]:
+        """Standard errors as if all elements of c2 were independent, by name."""
+        return {row.name: row.error_independent for row in self.estimates if row.vary}
+
+    @property
+    def undetermined(self) -> tuple[str, ...]:
+        """The names of the parameters that the data do not determine."""
+        return tuple(row.name for row in self.estimates if row.status == "undetermined")
+
+    def report(self) -> str:
+        """The result as text, in the form of lmfit's fit reports."""
+        parts = (*(_head, _variables, _identifiability, _diagnostics, _profiles, _scaling, _correlations),)
+        return "\n".join(line for part in parts for line in part(self))
+
+    def save(self, folder: str | Path, write: Iterable[str] | None = None) -> list[Path]:
+        """Write the outputs named in ``write`` into ``folder``; returns the paths written.
+
+        By default json, npz and profiles, and what its optimizer adds (a sampler its posterior), of which a fit
+        that was read back has nothing. Raises what `heterodyne.plugins.outputs.write_outputs` raises.
+        """
+        from heterodyne.plugins.outputs import OUTPUTS, default_outputs, write_outputs
+
+        if write is None:
+            write = OUTPUTS if self.problem is None else default_outputs(self.optimizer)
+        return write_outputs(self, as_path(folder), write)
+
+    def __repr__(self) -> str:
+        return f"<Fit of {self.model} by {self.optimizer}: {self.verdict}>"
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        return f"<pre>{escape(self.report())}</pre>"
+
+
+def _head(fit: Fit) -> list[str]:
+    rows = [("fitting method", fit.optimizer), ("verdict", fit.verdict)]
+    rows += [(name, _text(value)) for name, value in fit.statistics.items() if np.isscalar(value)]
+    lines = ["[[Model]]", f"    {fit.model}", "[[Fit Statistics]]"]
+    lines += [f"    # {name:<17}= {value}" for name, value in rows]
+    return lines + ([f"    # {'message':<17}= {fit.message}"] if fit.message else [])
+
+
+def _text(value: Any) -> str:
+    return f"{value:.8g}" if isinstance(value, float) else str(value)
+
+
+def _variables(fit: Fit) -> list[str]:
+    width = max(len(row.name) for row in fit.estimates) + 1
+    intervals = {name: _interval(fit, name) for name in fit.statistics.get("quantiles", ())}
+    about = " median +/- standard deviation [95 % interval]" if intervals else ""
+    lines = [
+        f"    {row.name + ':':<{width}} {_estimate(row, intervals.get(row.name))}" for row in fit.estimates
+    ]
+    return [f"[[Variables]]{about}", *lines]
+
+
+def _interval(fit: Fit, name: str) -> str:
+    """The 95 % interval of draws of a parameter."""
+    ends = dict(zip(fit.statistics["levels"], fit.statistics["quantiles"][name], strict=True))
+    return f"[{ends[0.025]:.6g}, {ends[0.975]:.6g}]"
+
+
+def _estimate(row: Estimate, interval: str | None = None) -> str:
+    value, unit = f"{row.value:.8g}", "" if row.unit == "1" else f" {row.unit}"
+    if not row.vary:
+        return f"{value}{unit} ({row.status})"
+    if not np.isfinite(row.error):
+        return f"{value}{unit} ({row.status}, no error bar) (init = {row.start:.6g})"
+    relative = f" ({abs(row.error / row.value):.2%})" if row.value else ""
+    if interval is not None:
+        note = f" ({row.status})" if row.status != "determined" else ""
+        return f"{value} +/- {row.error:.4g}{relative}{unit} {interval}{note}"
+    return f"{value} +/- {row.error:.4g}{relative}{unit} (init = {row.start:.6g})"
+
+
+def _identifiability(fit: Fit) -> list[str]:
+    """Rank, and what the data leave open in words; nothing where the optimizer does not tell."""
+    known = fit.identifiability
+    words = [row["words"] for row in known.get("findings", ())]
+    words += [known["held"]["words"]] if "held" in known else []
+    if "prior_only" in known:
+        alone = known["prior_only"]
+        count = f"{len(alone) or 'no'} direction{'' if len(alone) == 1 else 's'}"
+        lines = [line for text in (*alone, *words) for line in _wrapped(text)]
+        return [f"[[Identifiability]] {count} that only the prior determines", *lines]
+    if "rank" not in known or "names" not in known:
+        return []
+    head = f"[[Identifiability]] {known['rank']} of {len(known['names'])} directions are determined"
+    return [head, *(line for text in words for line in _wrapped(text))]
+
+
+def _diagnostics(fit: Fit) -> list[str]:
+    """What samplers say of every parameter's chains, the worst of all shards; nothing for other optimizers."""
+    found = fit.statistics.get("diagnostics")
+    if not found:
+        return []
+    names, learnt = list(found[0]["rhat"]), fit.identifiability.get("learnt", {})
+    rows = [
+        (
+            name,
+            f"{max(one['rhat'][name] for one in found):.4f}",
+            *(f"{min(one[key][name] for one in found):.0f}" for key in ("ess_bulk", "ess_tail")),
+            f"{learnt[name]:.1%}" if name in learnt else "-",
+        )
+        for name in names
+    ]
+    header = ("parameter", "R-hat", "bulk ESS", "tail ESS", "learnt")
+    about = "learnt is the part of the prior variance that the data have taken away"
+    lines = table(header, rows).splitlines()
+    return [f"[[Diagnostics]] {about}", *(f"    {line}" for line in lines)]
+
+
+def _wrapped(text: str) -> list[str]:
+    return wrap(text, 110, initial_indent="    ", subsequent_indent="        ", break_long_words=False)
+
+
+def _profiles(fit: Fit) -> list[str]:
+    lines = ["[[Profiles]]"] if fit.profiles else []
+    for name, profile in fit.profiles.items():
+        lines += [f"    {name}: {line}" for line in profile.lines()]
+    return lines
+
+
+def _scaling(fit: Fit) -> list[str]:
+    designs = ", ".join(f"{which} {name}" for which, name in fit.provenance.get("scaling", {}).items())
+    return [
+        f"[[Scaling]] {designs}".rstrip(),
+        *(
+            f"    q={row.q:<9.4g} {_azimuth(row):<12} contrast = {row.contrast:.6g} +/- "
+            f"{row.contrast_error:.2g}, offset = {row.offset:.7g} +/- {row.offset_error:.2g}, "
+            f"noise = {row.noise:.3g}"
+            for row in fit.scaling
+        ),
+    ]
+
+
+def _azimuth(row: BinScaling) -> str:
+    return "ring" if np.isnan(row.phi) else f"phi={row.phi:.4g}"
+
+
+def _correlations(fit: Fit) -> list[str]:
+    pairs = strong_correlations(fit.covariance, fit.covariance_names)
+    lines = [f"[[Correlations]] (unreported correlations are < {STRONG})"] if pairs else []
+    return [*lines, *(f"    C({one}, {two}) = {value:+.4f}" for one, two, value in pairs)]
+
+
+STRONG = 0.95
+"""Correlations above this are reported."""
+
+
+def strong_correlations(covariance: np.ndarray, names: tuple[str, ...]) -> list[tuple[str, str, float]]:
+    """Pairs of ``names`` whose correlation exceeds 0.95 in size, with it, the strongest first."""
+    sd = np.sqrt(np.diag(covariance))
+    correlation = covariance / np.outer(sd, sd)
+    first, second = np.nonzero(np.triu(np.abs(correlation) > STRONG, 1))
+    pairs = [(names[i], names[j], float(correlation[i, j])) for i, j in zip(first, second, strict=True)]
+    return sorted(pairs, key=lambda pair: -abs(pair[2]))

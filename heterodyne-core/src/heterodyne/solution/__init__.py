@@ -1,0 +1,1 @@
+"""What the data say at a solution, whichever optimizer found it."""

@@ -1,0 +1,48 @@
+"""Bands of the derived curves J(t), v(t) and f(t): standard errors carried over from the parameters.
+
+With G = ∂(curve)/∂u by automatic differentiation and the covariance V of the coordinates u over all directions
+that the data tell anything about, var(curve) = G V Gᵀ. A curve may be determined where its parameters are
+not, as J is where D0 and D_offset merge. It is undetermined where more than a tenth of its slope, squared, lies in
+directions that are lost, or where its error spans more than the bounds of a parameter would let it move.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from heterodyne.kernels.curves import curve, curve_names, curve_slopes, curve_unit
+from heterodyne.result.band import Band
+from heterodyne.solution.neighbourhood import Neighbourhood
+
+_LOADING = 0.1
+_LIMITS = {"v": (-np.inf, np.inf), "f": (0.0, 1.0)}
+
+_RATE_LIMITS = (0.0, np.inf)
+
+
+def curve_bands(around: Neighbourhood, width: np.ndarray, quantile: float) -> tuple[Band, ...]:
+    """The bands of all curves of a model at the frame times of all files.
+
+    ``width`` (p,) is what the bounds leave to each coordinate; ``quantile`` is that of the interval, in
+    standard errors.
+    """
+    t = np.unique(np.concatenate([data.t for data in around.problem.data]))
+    return tuple(_band(name, around, width, quantile, t) for name in curve_names(around.values))
+
+
+def _band(name: str, around: Neighbourhood, width: np.ndarray, quantile: float, t: np.ndarray) -> Band:
+    free = curve(name, around.values, t, clipped=False)
+    gradient = curve_slopes(name, around.problem.ties, around.values, around.names, t, clipped=False)
+    error = np.where(determined(gradient, around, width), around.errors(gradient), np.nan)
+    limits = _LIMITS.get(name, _RATE_LIMITS)
+    low, high = (np.clip(free + side * quantile * error, *limits) for side in (-1, 1))
+    return Band(name, curve_unit(name), t, np.clip(free, *limits), error, low, high)
+
+
+def determined(gradient: np.ndarray, around: Neighbourhood, width: np.ndarray) -> np.ndarray:
+    """Where quantities with these derivatives (n, p) by the parameters are determined, (n,)."""
+    found, moved = around.found, gradient * around.slopes
+    scaled = moved / found.size
+    lost = ((scaled @ found.vectors[:, found.lost]) ** 2).sum(axis=1)
+    span = np.max(np.abs(moved) * width, axis=1, initial=0.0)
+    return (lost <= _LOADING * (scaled**2).sum(axis=1)) & (2.0 * around.errors(gradient) <= span)

@@ -1,0 +1,112 @@
+"""`Neighbourhood`: a solution with what the data say around it, from which degeneracies are read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from heterodyne.kernels.curves import curve, curve_slopes
+from heterodyne.problem.problem import Problem
+from heterodyne.problem.spectrum import FLAT, Spectrum
+
+_POINTS = 33  # times at which a curve is looked at
+_KNOWN = 2.0  # standard errors from which the mean of a curve is known
+_CONSTANT = 3.0  # standard errors up to which a curve counts as its mean, at any of the times
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that the data cannot tell, in words.
+
+    ``kind`` is ``merged``, ``bounds``, ``minor``, ``other solution``, ``axis``, ``floor``, ``scaling``,
+    ``aliased`` or ``same speckle``. ``parameters`` are those it is about, undetermined where
+    ``undetermined`` says so; ``values`` hold another solution.
+    """
+
+    kind: str
+    words: str
+    parameters: tuple[str, ...] = ()
+    undetermined: bool = False
+    values: Mapping[str, float] = field(default_factory=dict)
+
+    def document(self) -> dict[str, Any]:
+        """The finding as plain names and numbers."""
+        return {**asdict(self), "parameters": list(self.parameters), "values": dict(self.values)}
+
+
+class Level(NamedTuple):
+    """The mean of a curve over the data and its standard error."""
+
+    mean: float
+    error: float
+
+    def __str__(self) -> str:
+        return f"{self.mean:.4g} ± {self.error:.2g}"
+
+
+@dataclass(frozen=True, eq=False)
+class Neighbourhood:
+    """A solution of ``problem`` and the local shape of its cost.
+
+    ``values`` are all parameters. Over the varying parameters that are off their bounds, ``names``
+    (p,), stand ``slopes`` ∂(value)/∂(coordinate), the spectrum ``found``, and the covariance (p, p) of the
+    coordinates over all directions that are not flat.
+    """
+
+    problem: Problem
+    values: Mapping[str, float]
+    names: tuple[str, ...]
+    slopes: np.ndarray
+    found: Spectrum
+    covariance: np.ndarray
+
+    @property
+    def undetermined(self) -> frozenset[str]:
+        """The parameters that the spectrum finds undetermined."""
+        return frozenset(name for name, lost in zip(self.names, self.found.undetermined, strict=True) if lost)
+
+    @property
+    def unknown(self) -> frozenset[str]:
+        """The varying parameters without an error bar: undetermined, or on a bound."""
+        return self.undetermined | (set(self.problem.varying) - set(self.names))
+
+    def varying(self, *names: str) -> tuple[str, ...]:
+        """Those of ``names`` that vary."""
+        return tuple(name for name in names if name in self.problem.varying)
+
+    def times(self) -> np.ndarray:
+        """Times over the span of the data, (33,)."""
+        t = [data.t for data in self.problem.data]
+        return np.linspace(min(one[0] for one in t), max(one[-1] for one in t), _POINTS)
+
+    def errors(self, gradient: np.ndarray) -> np.ndarray:
+        """Standard errors (n,) of quantities with these derivatives (n, p) by the parameters ``names``.
+
+        Flat directions count with the largest eigenvalue that is still flat.
+        """
+        found, moved = self.found, gradient * self.slopes
+        variance = np.einsum("ni,ij,nj->n", moved, self.covariance, moved)
+        along = moved @ found.basis[:, found.flat]
+        return np.sqrt(np.maximum(variance, 0.0) + (along**2).sum(axis=1) / (FLAT * max(len(found.size), 1)))
+
+    def curve(self, name: str) -> tuple[np.ndarray, np.ndarray]:
+        """A curve at `times` and its standard errors."""
+        t = self.times()
+        gradient = curve_slopes(name, self.problem.ties, self.values, self.names, t)
+        return curve(name, self.values, t), self.errors(gradient)
+
+    def constant(self, name: str) -> Level | None:
+        """The mean of a curve that differs from it by at most three standard errors everywhere.
+
+        None for another curve, and for one whose mean is not known to two standard errors.
+        """
+        t = self.times()
+        x = curve(name, self.values, t)
+        gradient = curve_slopes(name, self.problem.ties, self.values, self.names, t)
+        mean = gradient.mean(axis=0)
+        error, level = self.errors(gradient - mean), Level(float(x.mean()), float(self.errors(mean[None])[0]))
+        flat = np.abs(x - level.mean) <= _CONSTANT * error + 1e-9 * abs(level.mean)
+        return level if flat.all() and abs(level.mean) > _KNOWN * level.error else None

@@ -1,0 +1,133 @@
+"""How well a model fits, judged by noise that the model cannot take part in."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from heterodyne.bins.bin import Bin, StreamedBin
+from heterodyne.bins.parts import upper_parts
+from heterodyne.device.cores import side_by_side
+from heterodyne.evaluators.meshgrid import averaged_tile
+from heterodyne.evaluators.tangent import block_tangent
+from heterodyne.problem.normal_equations import SolvedScaling
+from heterodyne.problem.objective import Objective
+from heterodyne.solution.robust import decay_frames, speckle_clusters
+from heterodyne.solution.structure import (
+    BLOCKS,
+    BinBlocks,
+    BlockSums,
+    Structure,
+    lag_edges,
+    residual_structure,
+)
+
+if TYPE_CHECKING:
+    from heterodyne.model import Model
+
+
+class Residuals(NamedTuple):
+    """What one pass over the residuals of a bin gives: the noise per element, and sums by lag and blocks."""
+
+    noise: float
+    sums: BlockSums
+
+
+def examine_residuals(
+    model: Model, params: dict[str, float], one: Bin | StreamedBin, contrast: float, offset: float
+) -> Residuals:
+    """The noise per element of one bin, half the variance of neighbouring differences of the residual, and
+    sums of the residual for `heterodyne.solution.structure`.
+
+    Of the data the noise would count a fast fringe. It is a lower bound, because neighbours share part of
+    their noise; with weights it is that of an element of weight 1; NaN where no two neighbours are used.
+    Never more than a part of the matrix is formed; neighbours in two tiles of a streamed bin are not
+    compared.
+    """
+    frames = int(np.flatnonzero(one.weight)[-1]) + 1
+    grain = -(-frames // BLOCKS)
+    edges, blocks = lag_edges(frames), -(-frames // grain)
+    square, count = 0.0, 0
+    totals = np.zeros((2, (len(edges) - 1) * blocks**2))
+    for first, second, c2, weights in upper_parts(one):
+        s = averaged_tile(model, params, one.t, one.nodes, first, second, *c2.shape)
+        residual = c2 - offset - contrast * s
+        more_square, more_count = _neighbour_sums(residual, weights)
+        square, count = square + more_square, count + more_count
+        _add_blocks(totals, first, second, residual, weights, edges, grain, blocks)
+    noise = float(np.sqrt(square / count)) if count else float("nan")
+    residuals, used = totals.reshape(2, -1, blocks, blocks)
+    return Residuals(noise, BlockSums(residuals, used, frames, grain))
+
+
+def _add_blocks(
+    totals: np.ndarray,
+    first: int,
+    second: int,
+    residual: np.ndarray,
+    weights: np.ndarray,
+    edges: np.ndarray,
+    grain: int,
+    blocks: int,
+) -> None:
+    """Add Σ W r and Σ W of a part to ``totals`` (2, lag bins · blocks²)."""
+    i, j = np.nonzero(weights)
+    w, r, i, j = weights[i, j], residual[i, j], i + first, j + second
+    of_lag = np.searchsorted(edges, np.arange(edges[-1]), side="right") - 1
+    place = (of_lag[j - i] * blocks + i // grain) * blocks + j // grain
+    totals[0] += np.bincount(place, w * r, totals.shape[1])
+    totals[1] += np.bincount(place, w, totals.shape[1])
+
+
+def _neighbour_sums(residual: np.ndarray, weights: np.ndarray) -> tuple[float, int]:
+    """Σ (r_ij - r_ij+1)² / (1/W_ij + 1/W_ij+1) over neighbours in a row both in use, and their number."""
+    product = weights[:, 1:] * weights[:, :-1]
+    both = product > 0
+    harmonic = np.divide(product, weights[:, 1:] + weights[:, :-1], out=product, where=both)
+    with np.errstate(invalid="ignore"):  # values that are not used may be NaN or infinite
+        terms = np.where(both, np.diff(residual, axis=1) ** 2 * harmonic, 0.0)
+    return float(terms.sum()), int(np.count_nonzero(both))
+
+
+def residuals_at(objective: Objective, u: np.ndarray, scaling: SolvedScaling) -> list[Residuals]:
+    """Noise and sums of the residuals of every bin."""
+    params = objective.problem.expand(objective.to_values(u))
+    rows = list(zip(objective.bins, scaling.contrast, scaling.offset, strict=True))
+    return side_by_side(
+        lambda row: examine_residuals(objective.problem.model, params, *row), rows, objective.at_once
+    )
+
+
+def structure_at(
+    objective: Objective, u: np.ndarray, free: np.ndarray, scaling: SolvedScaling, found: list[Residuals]
+) -> Structure:
+    """The structure of residuals, over the coordinates that are ``free`` of their bounds.
+
+    The objective's noise per bin is that of the residuals.
+    """
+    columns = (objective.problem.selection_matrix() * objective.slopes(u))[:, free]
+    of_contrast, of_offset = np.split(scaling.design, 2)
+    bins = []
+    for b, (one, residuals) in enumerate(zip(objective.bins, found, strict=True)):
+        sums, weight = residuals.sums, 1.0 / float(objective.sigma[b]) ** 2
+        place = one.t, one.nodes, sums.frames, sums.grain
+        s = block_tangent(objective.problem.model, objective.theta(u), *place)
+        moved = scaling.contrast[b] * np.tensordot(columns.T, s[1:], axes=1)
+        weights = of_contrast[b][:, None, None] * s[0] + of_offset[b][:, None, None]
+        tangent = np.concatenate([moved, weights])
+        bins.append(BinBlocks(weight * sums.residual, weight * sums.weight, tangent))
+    clusters = speckle_clusters(objective)
+    grains = [found[members[0]].sums.grain for members in clusters]
+    return residual_structure(bins, clusters, grains, decay_frames(objective, u))
+
+
+def structure_statistics(found: Structure) -> dict[str, Any]:
+    """The verdict and its figures, for the statistics of a fit."""
+    words: dict[str, Any] = {"structure": found.verdict}
+    for name, check in (("lag", found.lag), ("age", found.age)):
+        words[f"{name}_chi2"] = check.chi2 / max(check.cells, 1)
+        words[f"{name}_probability"] = check.probability
+    words["lag_residuals"] = [row.tolist() for row in found.lag_z]
+    words["age_residuals"] = [row.tolist() for row in found.age_z]
+    return words

@@ -1,0 +1,165 @@
+"""Robust errors of a solution: clusters of bins, bandwidth, and the sandwich of `heterodyne.solution.covariance`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from heterodyne.data.geometry import ring_of
+from heterodyne.device.cores import side_by_side
+from heterodyne.evaluators.meshgrid import averaged_tile
+from heterodyne.evaluators.scores import Linear, ScorePart, score_parts
+from heterodyne.problem.normal_equations import SolvedScaling
+from heterodyne.problem.objective import Objective
+from heterodyne.solution.covariance import (
+    ClusterScores,
+    bandwidth_of,
+    degrees_of_freedom,
+    grain_of,
+    summed_scores,
+)
+
+_SAME_AZIMUTH = 0.5  # degrees, for bins whose width is 0 or unknown
+
+
+@dataclass(frozen=True, eq=False)
+class Meat:
+    """M over the free coordinates (p, p), the bandwidth in frames, and the degrees of freedom.
+
+    ``shared`` is M with all bins of one length as one cluster, None where that is the same. ``scaling`` is M
+    over the scaling weights (m, m), of the scores that the projection takes away.
+    """
+
+    matrix: np.ndarray
+    bandwidth: int
+    dof: float
+    shared: np.ndarray | None
+    scaling: np.ndarray
+
+
+def robust_meat(objective: Objective, u: np.ndarray, free: np.ndarray) -> Meat:
+    """The meat of the sandwich at ``u`` over the coordinates that are ``free`` of their bounds."""
+    scaling = objective.solve(u)[1]
+    linear = _linear(objective, scaling, u, free)
+    clusters = speckle_clusters(objective)
+    p, own = int(free.sum()), [_weights_of(scaling, members) for members in clusters]
+    both = side_by_side(
+        lambda one: _summed(objective, u, _with_weights(linear, scaling, one[0]), one[1]),
+        list(zip(own, clusters, strict=True)),
+        objective.at_once,
+    )
+    sums = [one.rows(slice(p)) for one in both]
+    bandwidth = bandwidth_of((one.frames for one in sums), decay_frames(objective, u))
+    meats = [one.meat(bandwidth) for one in both]
+    matrix = np.sum([one[:p, :p] for one in meats], axis=0)
+    joined = _joined(sums)
+    shared = None if len(joined) == len(sums) else np.sum([one.meat(bandwidth) for one in joined], axis=0)
+    shortest = min(one.frames.shape[1] for one in sums)
+    of_weights = np.zeros_like(scaling.hessian)
+    for columns, one in zip(own, meats, strict=True):
+        of_weights[np.ix_(columns, columns)] += one[p:, p:]
+    return Meat(matrix, bandwidth, degrees_of_freedom(shortest, bandwidth), shared, of_weights)
+
+
+def _weights_of(scaling: SolvedScaling, members: tuple[int, ...]) -> np.ndarray:
+    """The scaling weights that act on these bins."""
+    per_bin = scaling.design.reshape(2, len(scaling.contrast), -1)[:, list(members)]
+    return np.flatnonzero(per_bin.any(axis=(0, 1)))
+
+
+def _with_weights(
+    linear: tuple[Linear, ...], scaling: SolvedScaling, columns: np.ndarray
+) -> tuple[Linear, ...]:
+    """Every bin's model with the derivatives by these scaling weights after the others."""
+    of_contrast, of_offset = np.split(scaling.design[:, columns], 2)
+    return tuple(
+        one._replace(
+            slopes=np.concatenate([one.slopes, np.outer(of_contrast[b], np.eye(1, one.slopes.shape[1])[0])]),
+            shift=np.concatenate([one.shift, of_offset[b]]),
+        )
+        for b, one in enumerate(linear)
+    )
+
+
+def _joined(sums: list[ClusterScores]) -> list[ClusterScores]:
+    """The scores of all clusters of one length as those of one cluster."""
+    by_length: dict[int, ClusterScores] = {}
+    for one in sums:
+        length = one.frames.shape[1]
+        by_length[length] = by_length[length] + one if length in by_length else one
+    return list(by_length.values())
+
+
+def speckle_clusters(objective: Objective) -> list[tuple[int, ...]]:
+    """Bins that hold the same speckle: of one file, one q (5 %), and φ equal modulo 180° (half a bin).
+
+    Bins at φ and φ + 180° are Friedel mates: their fields are conjugate and their intensities equal.
+    """
+    owner = np.repeat(
+        np.arange(len(objective.problem.data)), [data.n_bins for data in objective.problem.data]
+    )
+    ring = ring_of(np.array([one.q for one in objective.bins]))
+    clusters: list[list[int]] = []
+    for index, one in enumerate(objective.bins):
+        tolerance = max(0.5 * np.nan_to_num(one.dphi), _SAME_AZIMUTH)
+        for members in clusters:
+            first = members[0]
+            turned = abs((one.phi - objective.bins[first].phi + 90.0) % 180.0 - 90.0)
+            rings = np.isnan(one.phi) and np.isnan(objective.bins[first].phi)
+            same = owner[first] == owner[index] and ring[first] == ring[index]
+            if same and (rings or turned < tolerance):
+                members.append(index)
+                break
+        else:
+            clusters.append([index])
+    return [tuple(members) for members in clusters]
+
+
+def _linear(
+    objective: Objective, scaling: SolvedScaling, u: np.ndarray, free: np.ndarray
+) -> tuple[Linear, ...]:
+    """Every bin's model, linear in the free coordinates, less the projection on the scaling design."""
+    columns = (objective.problem.selection_matrix() * objective.slopes(u))[:, free]
+    projection = np.linalg.pinv(scaling.hessian, hermitian=True) @ scaling.coupling[:, free]
+    of_contrast, of_offset = np.split(scaling.design @ projection, 2)
+    return tuple(
+        Linear(
+            float(scaling.contrast[b]),
+            float(scaling.offset[b]),
+            np.concatenate([-of_contrast[b][:, None], scaling.contrast[b] * columns.T], axis=1),
+            -of_offset[b],
+            float(objective.sigma[b]),
+        )
+        for b in range(len(objective.bins))
+    )
+
+
+def _summed(
+    objective: Objective, u: np.ndarray, linear: tuple[Linear, ...], members: tuple[int, ...]
+) -> ClusterScores:
+    """The scores of a cluster; those of one pair of frames in several bins add up."""
+    theta = objective.theta(u)
+
+    def parts() -> Iterator[ScorePart]:
+        for index in members:
+            yield from score_parts(objective.problem.model, theta, objective.bins[index], linear[index])
+
+    frames = max(int(np.flatnonzero(objective.bins[index].weight)[-1]) + 1 for index in members)
+    return summed_scores(parts(), frames, grain_of(frames))
+
+
+def decay_frames(objective: Objective, u: np.ndarray) -> int:
+    """The frames in which S falls to 1/e after the middle frame, the most over the bins."""
+    params = objective.problem.expand(objective.to_values(u))
+    longest = 1
+    for one in objective.bins:
+        last = int(np.flatnonzero(one.weight)[-1])
+        middle = last // 2
+        s = averaged_tile(
+            objective.problem.model, params, one.t, one.nodes, middle, middle, 1, last - middle + 1
+        )[0]
+        below = np.flatnonzero(s < 1.0 / np.e)
+        longest = max(longest, int(below[0]) if len(below) else len(s))
+    return longest

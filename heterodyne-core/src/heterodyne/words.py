@@ -1,0 +1,39 @@
+"""Tables as text for people, and as comma-separated values for figures."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    """The rows under their header, columns aligned."""
+    cells = [[str(cell) for cell in row] for row in (header, *rows)]
+    widths = [max(len(row[k]) for row in cells) for k in range(len(header))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in cells
+    )
+
+
+def significant(value: float, error: float) -> str:
+    """``value +/- error`` with two digits of the error and the value to the same place."""
+    place = 1 - math.floor(math.log10(error))
+    if not 1e-4 <= max(abs(value), error) < 1e7:
+        return f"{value:.4g} +/- {error:.2g}"
+    return " +/- ".join(f"{round(number, place):.{max(place, 0)}f}" for number in (value, error))
+
+
+_SHOWN = 6  # bins named in one line
+
+
+def listed(names: Sequence[str]) -> str:
+    """The names as in a sentence."""
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def first_listed(labels: Sequence[str]) -> str:
+    """The first six of the labels, and how many more there are."""
+    shown = listed(labels[:_SHOWN])
+    return shown if len(labels) <= _SHOWN else f"{shown} and {len(labels) - _SHOWN} more"

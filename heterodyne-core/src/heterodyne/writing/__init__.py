@@ -1,0 +1,1 @@
+"""Outputs of a result, one per module."""

@@ -1,0 +1,1 @@
+"""Where fits start: points from the data, their search, and fits bin after bin."""
