@@ -12,7 +12,7 @@ import warnings
 from time import perf_counter
 
 import heterodyne as het
-from heterodyne.simulation.simulate import TRUTH
+from heterodyne.variants.two_component import TRUTH
 
 FREE = ("D0_ref", "D0_sample", "v0", "f0", "phi0")
 WIDTHS = {"±5°": {"dphi": 10.0}, "±2°": {"dphi": 4.0}, "δq/q ±2.5 %": {"dq": 5e-4}}

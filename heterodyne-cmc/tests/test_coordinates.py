@@ -11,7 +11,7 @@ import pytest
 from scipy.stats import kstest
 
 import heterodyne as het
-from heterodyne.kernels import curves
+from heterodyne.kernels.curves import curve_values
 from heterodyne.parameters import Parameter, ParameterTable, Prior
 from heterodyne.problem.choices import create_problem
 from heterodyne_cmc.coordinates import (
@@ -129,12 +129,13 @@ def test_a_rate_and_its_slope_in_the_middle_stay_where_its_offset_changes(curve,
     middle = (
         np.exp(float(space.log_time))
         if curve == "v"
-        else float(space.lead) + problem.expand(problem.column("start"))["f2"]
+        else float(space.lead[0]) + problem.expand(problem.column("start"))["f2"]
     )
     t = middle * np.array([1.0 - 1e-5, 1.0, 1.0 + 1e-5])
     for side in (-1.0, 1.0):
         before, after = (
-            curves.curve(curve, moved_by(problem, form, space, offset, x), t) for x in (0.0, side * change)
+            curve_values(problem.model.curve(curve), moved_by(problem, form, space, offset, x), t)
+            for x in (0.0, side * change)
         )
         assert after[1] == pytest.approx(before[1], rel=0.02)
         assert np.diff(after)[0] == pytest.approx(np.diff(before)[0], rel=0.1)

@@ -6,7 +6,7 @@ import arviz
 import numpy as np
 import pytest
 
-from heterodyne_cmc import sampling
+from heterodyne_cmc import drawing
 from heterodyne_cmc.diagnostics import Gates, chain_diagnostics, diagnose, failures
 from heterodyne_cmc.nuts import STATISTICS, Draws
 
@@ -121,7 +121,7 @@ def diverging(monkeypatch):
             draws.statistics["diverging"][:, ::10] = settings.target_accept < enough
             return draws
 
-        monkeypatch.setattr(sampling, "sample", sample)
+        monkeypatch.setattr(drawing, "sample", sample)
         return tries
 
     return make

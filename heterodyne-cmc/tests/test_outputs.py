@@ -12,10 +12,11 @@ import pytest
 import heterodyne as het
 from heterodyne.bins.reading import read_bins
 from heterodyne.errors import PluginError
-from heterodyne.kernels.curves import curve
+from heterodyne.kernels.curves import curve_values
 from heterodyne.parameters import REGISTRY
 from heterodyne.problem.choices import create_problem
 from heterodyne.problem.objective import create_objective
+from heterodyne.variants.two_component import J_SAMPLE
 from heterodyne.writing.fit_npz import arrays
 from heterodyne_cmc import netcdf
 from heterodyne_cmc.bands import posterior_bands
@@ -60,7 +61,7 @@ def test_bands_are_quantiles_of_the_curves_of_the_draws(problem, posterior):
     t = problem.data[0].t
     rows = np.array(
         [
-            curve("J_sample", {"D0_sample": 500.0, "alpha_sample": alpha, "D_offset_sample": 3.0}, t)
+            curve_values(J_SAMPLE, {"D0_sample": 500.0, "alpha_sample": alpha, "D_offset_sample": 3.0}, t)
             for _, alpha in posterior.flat
         ]
     )

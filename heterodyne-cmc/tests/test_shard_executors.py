@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from heterodyne.executors.task import Outcome
-from heterodyne_cmc import sampling
+from heterodyne_cmc import drawing
 from heterodyne_cmc.worker import sample_shard
 
 HERE = Path(__file__).parent
@@ -112,19 +112,19 @@ def sample_and_die(folder: str, progress: Callable[[str], None]) -> str:
 def second_dies(monkeypatch: pytest.MonkeyPatch) -> list[Outcome]:
     """The process of the second shard is killed once; the outcomes of all."""
     outcomes: list[Outcome] = []
-    original = sampling.resolve
+    original = drawing.resolve
     monkeypatch.setenv("PYTHONPATH", str(HERE), prepend=os.pathsep)
 
-    def resolve(kind: str, name: str) -> Callable[..., list[Outcome]]:
+    def resolve(kind: str, name: str, contract: type) -> Callable[..., list[Outcome]]:
         def execute(tasks: Any, settings: Any, on_event: Any) -> list[Outcome]:
             dying = f"{Path(__file__).stem}:sample_and_die"
             given = [replace(task, target=dying) if task.name == "shard 2" else task for task in tasks]
-            outcomes[:] = original(kind, name)(given, settings, on_event)
+            outcomes[:] = original(kind, name, contract)(given, settings, on_event)
             return outcomes
 
         return execute
 
-    monkeypatch.setattr(sampling, "resolve", resolve)
+    monkeypatch.setattr(drawing, "resolve", resolve)
     return outcomes
 
 
@@ -154,7 +154,7 @@ def test_a_killed_process_costs_its_own_shard_only(
 def given(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The threads of the tasks; shards run in this process."""
     threads: list[int] = []
-    original = sampling.resolve
+    original = drawing.resolve
 
     def execute(tasks: Any, settings: Any, on_event: Any) -> list[Outcome]:
         threads.extend(task.threads for task in tasks)
@@ -164,7 +164,7 @@ def given(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         ]
 
     monkeypatch.setattr(
-        sampling, "resolve", lambda kind, name: execute if kind == "executor" else original(kind, name)
+        drawing, "resolve", lambda kind, *which: execute if kind == "executor" else original(kind, *which)
     )
     return threads
 

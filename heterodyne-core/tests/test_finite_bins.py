@@ -26,7 +26,7 @@ from heterodyne.problem.averaging import (
     with_orders,
 )
 from heterodyne.simulation.sector import sector_correlation
-from heterodyne.simulation.simulate import TRUTH as CASE
+from heterodyne.variants.two_component import TRUTH as CASE
 
 MODELS = ("two-component", "static-reference", "no-flow", "equilibrium", "static")
 TRUTH = dict(CASE)

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 import heterodyne as het
 from heterodyne.kernels._jax import jax, jnp
 from heterodyne.model import correlation_matrix, pair_of_components
-from heterodyne.simulation.simulate import TRUTH
 from heterodyne.variants import two_component
+from heterodyne.variants.two_component import TRUTH
 
 VARIANTS = ("two-component", "static-reference", "no-flow", "equilibrium", "static")
 TIMES = np.arange(1, 13) * 0.1

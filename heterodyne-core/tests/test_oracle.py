@@ -10,7 +10,7 @@ import pytest
 
 import heterodyne as het
 from heterodyne.evaluators.elementwise import correlation_pairs, precompute_shard_grid
-from heterodyne.simulation.simulate import TRUTH
+from heterodyne.variants.two_component import TRUTH
 
 CASES = json.loads((Path(__file__).parent / "data" / "c2_values.json").read_text())
 

@@ -10,7 +10,7 @@ import pytest
 import heterodyne as het
 from heterodyne.errors import DataError, HeterodyneError, ParameterError, PluginError
 from heterodyne.simulation.sector import sector_correlation
-from heterodyne.simulation.simulate import TRUTH
+from heterodyne.variants.two_component import TRUTH
 
 FEW = {"frames": 20, "phi": 0.0}
 

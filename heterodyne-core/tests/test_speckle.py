@@ -10,7 +10,7 @@ import pytest
 
 import heterodyne as het
 from heterodyne.errors import DataError, ParameterError
-from heterodyne.simulation.simulate import TRUTH
+from heterodyne.variants.two_component import TRUTH
 
 SMALL = {"frames": 30, "dt": 0.3, "phi": [0.0, 45.0], "pixels": 400, "modes": 2}
 REPEATS = 60

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import heterodyne as het
-from heterodyne.simulation.simulate import TRUTH
+from heterodyne.variants.two_component import TRUTH
 
 NAMES = tuple(het.create_model("two-component").parameters)
 QUICK = {"max_iterations": 3, "errors": "independent", "weights": "equal"}

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import heterodyne as het
-from heterodyne.simulation.simulate import TRUTH
+from heterodyne.variants.two_component import TRUTH
 
 FREE = ("D0_ref", "D0_sample", "v0", "f0", "phi0")
 HELD = {name: value for name, value in TRUTH.items() if name not in FREE}

@@ -20,7 +20,8 @@ from heterodyne.plugins.records import WriterRecord
 from heterodyne.problem.choices import create_problem
 from heterodyne.result.fit import BinScaling, Estimate, Fit
 from heterodyne.simulation.sector import sector_correlation
-from heterodyne.simulation.simulate import TRUTH, simulate
+from heterodyne.simulation.simulate import simulate
+from heterodyne.variants.two_component import TRUTH
 from heterodyne_viz import figures
 from heterodyne_viz.fit_comparison import comparisons, figure, write
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from heterodyne.kernels.curves import curve, curve_names, curve_unit
+from heterodyne.kernels.curves import Curve, curve_values
 from heterodyne.problem.problem import Problem
 from heterodyne.result.band import Band
 from heterodyne_cmc.posterior import Posterior
@@ -26,15 +26,15 @@ def posterior_bands(problem: Problem, posterior: Posterior) -> tuple[Band, ...]:
     moved = dict(zip(posterior.names, draws.T[:, :, None], strict=True))
     still = {name: row.start for name, row in problem.parameters.items()}
     values = {name: (still | moved)[problem.ties.get(name, name)] for name in problem.parameters}
-    return tuple(_band(name, values, t) for name in curve_names(values))
+    return tuple(_band(curve, values, t) for curve in problem.model.curves)
 
 
-def _band(name: str, values: Mapping[str, np.ndarray | float], t: np.ndarray) -> Band:
+def _band(curve: Curve, values: Mapping[str, np.ndarray | float], t: np.ndarray) -> Band:
     blocks = np.split(t, range(_TIMES, len(t), _TIMES))
     low, inner_low, median, inner_high, high, error = np.hstack(
-        [_summary(np.atleast_2d(curve(name, values, block))) for block in blocks]
+        [_summary(np.atleast_2d(curve_values(curve, values, block))) for block in blocks]
     )
-    return Band(name, curve_unit(name), t, median, error, low, high, inner_low, inner_high)
+    return Band(curve.name, curve.unit, t, median, error, low, high, inner_low, inner_high)
 
 
 def _summary(rows: np.ndarray) -> np.ndarray:

@@ -11,8 +11,8 @@ slope there stay while (ln A, b) follow the curve
 
     A τ^b + o = const,    b A τ^b = const,    ln τ = mean of ln t over the frames.
 
-z is y moved along the curve of the centre by what it asks of ln A and b at this o; likewise f0 and f1 of a fraction
-f0 e^{f1 (t - f2)} + f3 at its f3, τ being the mean time. A shift by a function of other coordinates has Jacobian 1.
+z is y moved along the curve of the centre by what it asks of ln A and b at this o; likewise A and b of a growth
+A e^{b (t - c)} + o at its o, τ being the mean time. A shift by a function of other coordinates has Jacobian 1.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ import numpy as np
 from jax import Array
 
 from heterodyne.kernels._jax import AnyArray, jax, jnp
-from heterodyne.kernels.curves import CURVES
+from heterodyne.kernels.curves import Growth, PowerLaw
 from heterodyne.parameters import Parameter
 from heterodyne.problem.problem import Problem
 from heterodyne_cmc.priors import PriorNumbers, log_prior, prior_numbers
 
 _INSIDE = 0.02  # of the range: how far the centre stays from a bound
 
-_STEEPEST = 2.0  # of the exponent by which f0 follows f1
+_STEEPEST = 2.0  # of the exponent by which A of a growth follows its b
 
 _LEAST = 0.2  # of A τ^b: where its share of the rate begins to be bent off
 
@@ -51,7 +51,8 @@ class Space(NamedTuple):
 
     ``base`` (P,) and ``selection`` (P, p) give all parameters from the varying ones; ``centre``, ``low`` and
     ``high`` (p,) are x; ``root`` is (p, p). ``laws`` (L, 3) are the places of ln A, b and o of the rates of which
-    all three vary, ``log_time`` is ln τ; ``growth`` (1 or 0, 3) those of f0, f1 and f3, ``lead`` is τ - f2.
+    all three vary, ``log_time`` is ln τ; ``growth`` (G, 3) those of prefactor, rate and offset of growths, ``lead``
+    (G,) is τ less their origin.
     """
 
     base: AnyArray
@@ -100,17 +101,29 @@ def create_space(problem: Problem, values: np.ndarray) -> Space:
 
 def _bends(problem: Problem, values: np.ndarray) -> tuple[Array, Array, Array, Array]:
     """``laws``, ``log_time``, ``growth`` and ``lead`` of the space at these values."""
-    names, form = problem.varying, form_of(problem)
+    names, log = problem.varying, form_of(problem).log
 
-    def places(triples: Iterable[tuple[str, ...]], in_log: bool) -> Array:
-        found = [[names.index(part) for part in parts] for parts in triples if set(parts) <= set(names)]
-        kept = [place for place in found if form.log[place[0]] == in_log]
-        return jnp.asarray(np.array(kept, dtype=int).reshape(-1, 3))
+    def places(triples: Iterable[tuple[str, ...]], in_log: bool) -> list[list[int]]:
+        places = [[names.index(part) for part in parts] for parts in triples if set(parts) <= set(names)]
+        return [place for place in places if log[place[0]] == in_log]
 
-    rates = places((parts for name, parts in CURVES.items() if name != "f"), True)
-    t = np.concatenate([data.t for data in problem.data])
-    lead = t.mean() - problem.expand(values).get("f2", 0.0)
-    return rates, jnp.asarray(np.log(t).mean()), places([("f0", "f1", "f3")], False), jnp.asarray(lead)
+    curves = problem.model.curves
+    laws = places((curve.parts for curve in curves if isinstance(curve, PowerLaw)), True)
+    growths = [curve for curve in curves if isinstance(curve, Growth)]
+    growth = places(((curve.prefactor, curve.rate, curve.offset) for curve in growths), False)
+    origin = {names.index(curve.rate): curve.origin for curve in growths if curve.rate in names}
+    t, at = np.concatenate([data.t for data in problem.data]), problem.expand(values)
+    lead = [t.mean() - at[origin[rate]] for _, rate, _ in growth]
+    return (
+        _places(laws),
+        jnp.asarray(np.log(t).mean()),
+        _places(growth),
+        jnp.asarray(np.array(lead, dtype=float)),
+    )
+
+
+def _places(rows: list[list[int]]) -> Array:
+    return jnp.asarray(np.array(rows, dtype=int).reshape(-1, 3))
 
 
 def _lowest(row: Parameter) -> float:
@@ -208,7 +221,7 @@ def _bent(space: Space, y: Array, x: Array) -> Array:
     steeper = centre[of_b] * (1.0 / left - 1.0)
     y = y.at[of_a].add(jnp.log(left) - steeper * space.log_time).at[of_b].add(steeper)
     of_a, of_b, of_o = jnp.asarray(space.growth).T
-    power = centre[of_a] * jnp.exp(centre[of_b] * space.lead)  # f0 e^{f1 (τ - f2)}
+    power = centre[of_a] * jnp.exp(centre[of_b] * space.lead)  # A e^{b (τ - c)}
     left = _positive(1.0 - (x[of_o] - centre[of_o]) / power)
     steeper = centre[of_b] * (1.0 / left - 1.0)
     ratio = left * jnp.exp(jnp.clip(-steeper * space.lead, -_STEEPEST, _STEEPEST))

@@ -11,8 +11,8 @@ cumulative decays Λ[K, N] and the phases κ[F, N] of its fringes, which are the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -20,10 +20,30 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from heterodyne.errors import DataError
+from heterodyne.errors import DataError, ParameterError, unknown
 from heterodyne.kernels._jax import jax, jnp
+from heterodyne.kernels.curves import RATE, SPEED, Constant, Curve, Growth, PowerLaw
 from heterodyne.kernels.integrals import attenuation
 from heterodyne.parameters import ParameterTable
+
+__all__ = [
+    "RATE",
+    "SPEED",
+    "Components",
+    "Constant",
+    "Curve",
+    "Flow",
+    "Growth",
+    "Mixture",
+    "Model",
+    "Parameters",
+    "PowerLaw",
+    "Twin",
+    "correlation_matrix",
+    "exchange",
+    "pair_of_components",
+    "separable",
+]
 
 Parameters = Mapping[str, ArrayLike]
 
@@ -41,14 +61,58 @@ class Components(NamedTuple):
     phase: Array | None = None
 
 
+@dataclass(frozen=True)
+class Flow:
+    """A directed motion: ``curve`` is the name of its velocity's, ``azimuth`` the parameter of its direction.
+
+    Only |v cos(φ - azimuth)| enters S.
+    """
+
+    curve: str
+    azimuth: str
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """Two components whose shares add up to 1.
+
+    ``share`` is the curve of the first one's share, ``of`` what it is a share of; ``names`` are the components in
+    words, ``transport`` the curves of their motion, None for a component that does not move by itself.
+    """
+
+    share: str
+    transport: tuple[str | None, str | None]
+    of: str = "field"
+    names: tuple[str, str] = ("sample", "reference")
+
+
+@dataclass(frozen=True)
+class Twin:
+    """Another set of parameters that gives the same S, or nearly: why, in ``words``, and how.
+
+    ``equivalent(values, time, varying)`` gives all parameters of the other set from those of one, for data about
+    ``time`` in s; where it has a choice it leaves parameters as they are that are not ``varying``.
+    """
+
+    words: str
+    equivalent: Callable[[Mapping[str, float], float, Collection[str]], dict[str, float]]
+
+
 @dataclass(frozen=True, eq=False)
 class Model:
-    """A model variant: name, parameter table, and S in one definition.
+    """A model variant: name, parameter table, S in one definition, and what its parameters stand for.
 
     ``profiles(params, t, q, phi)`` gives a pytree of arrays over the frames (t in s, q in Å⁻¹, phi in
     degrees); ``pair(left, right)`` gives S from the profiles at two frames, elementwise;
     ``components(params, t, q, phi)`` gives (a, Λ) or (a, Λ, κ) as in `Components`, where S is separable.
     ``uses_azimuth`` says whether S depends on phi; such a model refuses bins without an azimuth.
+
+    The rest are statements from which starts, sampling coordinates, degeneracies in words, other solutions and bands
+    are derived: the ``curves`` that parameters make, which of them is a ``flow`` and which two belong to a
+    ``mixture``, and its ``twins``. A model that states nothing is fitted all the same, from starts within priors
+    and bounds. ``example`` are values of a typical experiment, for simulations, completed by start values.
+
+    Raises `ParameterError` for a statement about a parameter or a curve that the model does not have.
     """
 
     name: str
@@ -57,6 +121,37 @@ class Model:
     pair: Callable[[Profiles, Profiles], Array]
     components: Callable[[Parameters, Array, ArrayLike, ArrayLike], Components] | None = None
     uses_azimuth: bool = True
+    curves: tuple[Curve, ...] = ()
+    flow: Flow | None = None
+    mixture: Mixture | None = None
+    twins: tuple[Twin, ...] = ()
+    example: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        azimuth = () if self.flow is None else (self.flow.azimuth,)
+        for name in (*(part for curve in self.curves for part in curve.parts), *azimuth, *self.example):
+            if name not in self.parameters:
+                raise ParameterError(
+                    f"model {self.name!r} states something of {name!r}, which it does not have"
+                )
+        named = [] if self.flow is None else [self.flow.curve]
+        named += [] if self.mixture is None else [self.mixture.share, *filter(None, self.mixture.transport)]
+        for name in named:
+            self.curve(name)
+
+    def curve(self, name: str) -> Curve:
+        """The curve of this name; raises `ParameterError` if the model states none."""
+        for curve in self.curves:
+            if curve.name == name:
+                return curve
+        raise ParameterError(
+            unknown(f"curve of model {self.name!r}", name, [curve.name for curve in self.curves])
+        )
+
+    @property
+    def velocity(self) -> Curve | None:
+        """The curve of the flow's velocity, None without a flow."""
+        return None if self.flow is None else self.curve(self.flow.curve)
 
     def correlation(
         self, params: Mapping[str, float], t: ArrayLike, q: float, phi: float = float("nan")
@@ -81,9 +176,48 @@ def separable(
     parameters: ParameterTable,
     components: Callable[[Parameters, Array, ArrayLike, ArrayLike], Components],
     uses_azimuth: bool = True,
+    **statements: Any,
 ) -> Model:
-    """A model stated by its components alone: profiles and pair follow from them."""
-    return Model(name, parameters, components, pair_of_components, components, uses_azimuth)
+    """A model given by its components alone: profiles and pair follow from them.
+
+    ``statements`` are curves, flow, mixture, twins and example of `Model`.
+    """
+    return Model(name, parameters, components, pair_of_components, components, uses_azimuth, **statements)
+
+
+def exchange(
+    first: Curve,
+    second: Curve,
+    share: Growth | Constant,
+    words: str = "reference and sample can be exchanged",
+) -> Twin:
+    """The twin with two components of one kind of curve exchanged and their share f → 1 - f.
+
+    Exact for a share that is constant. For any other it is the place where the second-best minimum is found: an
+    exponential of the value and the slope of 1 - f at the middle of the data, the offset 0 or held.
+    """
+
+    def equivalent(values: Mapping[str, float], time: float, varying: Collection[str]) -> dict[str, float]:
+        swapped = dict(values)
+        for one, other in zip(first.parts, second.parts, strict=True):
+            swapped[one], swapped[other] = values[other], values[one]
+        if isinstance(share, Constant):
+            return swapped | {share.value: 1.0 / share.factor - values[share.value]}
+        return swapped | _complement(share, values, time, share.offset in varying)
+
+    return Twin(words, equivalent)
+
+
+def _complement(
+    share: Growth, values: Mapping[str, float], time: float, offset_varies: bool
+) -> dict[str, float]:
+    """Prefactor, rate and offset of 1 - f about a time."""
+    since = time - values[share.origin]
+    growth = values[share.prefactor] * np.exp(np.clip(values[share.rate] * since, -50.0, 50.0))
+    offset = 0.0 if offset_varies else values[share.offset]
+    height = float(np.clip(1.0 - growth - values[share.offset] - offset, 0.02, 0.98))
+    rate = -values[share.rate] * growth / height
+    return {share.prefactor: float(height * np.exp(-rate * since)), share.rate: rate, share.offset: offset}
 
 
 def pair_of_components(left: Components, right: Components) -> Array:

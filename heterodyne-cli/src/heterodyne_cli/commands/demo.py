@@ -14,7 +14,7 @@ from heterodyne_cli.output import extent, progress
 if TYPE_CHECKING:
     from heterodyne.result.fit import Estimate, Fit
 
-_OPTIMIZER = "nlsq"
+_MODEL, _OPTIMIZER = "two-component", "nlsq"
 
 _NOT_CONVERGED = 3
 
@@ -35,8 +35,11 @@ def demo(output: Folder = Path("heterodyne-demo")) -> None:
     data = het.load(file)
     truth = data.provenance["truth"]["params"]
     with progress() as say:
-        # f2 is a convention: only with that of the truth can f0 be compared with it
-        result = het.fit(data, optimizer=_OPTIMIZER, fix={"f2": truth["f2"]}, progress=say)
+        # what does not vary is a convention: only with that of the truth can the others be compared with it
+        held = {
+            name: truth[name] for name, row in het.create_model(_MODEL).parameters.items() if not row.vary
+        }
+        result = het.fit(data, model=_MODEL, optimizer=_OPTIMIZER, fix=held, progress=say)
     figures = ["figures"] if "figures" in manager().listing("writer") else []
     print(_comparison(result, truth))
     for path in result.save(output, ["json", "npz", *figures]):

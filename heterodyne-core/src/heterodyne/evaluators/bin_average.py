@@ -21,9 +21,12 @@ from heterodyne.model import Components
 
 if TYPE_CHECKING:
     from heterodyne.model import Model, Parameters
-    from heterodyne.parameters import Parameter
 
-_DRAWS = 16  # at a single one, a fraction of 0 or 1 would hide what depends on the azimuth
+_POINT = (0.0123, 17.0)
+_ELSEWHERE = (
+    ((np.nan, 17.0), (0.0171, 17.0)),  # NaN differs from everything, itself included
+    ((0.0123, np.nan), (0.0123, 61.0)),
+)
 _TIMES = np.linspace(0.1, 1.0, 8)
 
 
@@ -93,27 +96,23 @@ class VaryingRows(NamedTuple):
 
 @lru_cache
 def varying_rows(model: Model) -> VaryingRows:
-    """The rows that change, found by comparing bit for bit at random parameters within the bounds."""
-    rng = np.random.default_rng(0)
-    params = {name: _draws(row, rng) for name, row in model.parameters.items()}
+    """The rows that are computed from q, and from the azimuth.
+
+    What is computed from a number that is none is none itself: the flow of the data through the model shows at once,
+    whatever the parameters are. Rows in which q or φ only decides between cases differ between two of its values.
+    """
+    params = model.parameters.starts()
 
     @jax.jit
     def stacked(q: float, phi: float) -> Array:
-        def of(values: Parameters) -> Array:
-            a, exponent, phase = components_at(model, values, jnp.asarray(_TIMES), q, phi)
-            return jnp.stack([a, exponent, jnp.concatenate([jnp.zeros_like(a[len(phase) :]), phase])])
-
-        return jax.vmap(of)(params)
+        a, exponent, phase = components_at(model, params, jnp.asarray(_TIMES), q, phi)
+        return jnp.stack([a, exponent, jnp.concatenate([jnp.zeros_like(a[len(phase) :]), phase])])
 
     # called while another function is traced, whose operations these are not to become
     with jax.ensure_compile_time_eval():
-        here, *others = (np.asarray(stacked(*at)) for at in ((0.0123, 17.0), (0.0171, 17.0), (0.0123, 61.0)))
-    return VaryingRows(*(np.any(other != here, axis=(0, 1, 3)) for other in others))
-
-
-def _draws(row: Parameter, rng: np.random.Generator) -> np.ndarray:
-    """Values from the start towards either bound, close ones more often than far ones."""
-    start, low, high = (np.log(x) if row.scale == "log" else x for x in (row.start, row.low, row.high))
-    end = rng.choice([low, high], _DRAWS)
-    values = start + (end - start) * rng.random(_DRAWS) ** 3
-    return np.exp(values) if row.scale == "log" else values
+        here = np.asarray(stacked(*_POINT))
+        with_q, with_phi = (
+            np.any([np.asarray(stacked(*at)) != here for at in places], axis=(0, 1, 3))
+            for places in _ELSEWHERE
+        )
+    return VaryingRows(with_q, with_phi)

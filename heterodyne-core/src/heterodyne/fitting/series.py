@@ -21,7 +21,7 @@ from heterodyne.plugins.outputs import OUTPUTS, write_outputs
 from heterodyne.problem.checks import data_sets
 from heterodyne.result.document import plain
 from heterodyne.result.fit import Estimate, Fit
-from heterodyne.solution.other_solutions import exchanged
+from heterodyne.solution.other_solutions import twins
 from heterodyne.words import significant, table
 from heterodyne.writing.csv import write_csv
 
@@ -158,10 +158,15 @@ def named_alike(found: Fit, neighbour: Fit, again: Callable[..., Fit]) -> Fit:
     problem = found.problem
     if problem is None or "deviance" not in found.statistics or not (found.success and neighbour.success):
         return found
-    swapped, rows = exchanged(problem, found.values), problem.parameters
-    if swapped is None or _distance(swapped, neighbour) >= _distance(found.values, neighbour):
+    nearest = min(
+        (twin for _, twin in twins(problem, found.values)),
+        key=lambda twin: _distance(twin, neighbour),
+        default=found.values,
+    )
+    if _distance(nearest, neighbour) >= _distance(found.values, neighbour):
         return found
-    inside = {name: min(max(swapped[name], rows[name].low), rows[name].high) for name in problem.varying}
+    rows = problem.parameters
+    inside = {name: min(max(nearest[name], rows[name].low), rows[name].high) for name in problem.varying}
     other = again(start=inside)
     worse = other.statistics["deviance"] - found.statistics["deviance"]
     return other if other.success and worse <= _TELLING else found

@@ -1,52 +1,153 @@
-"""The physical functions of time that parameters stand for: J(t), v(t) and f(t).
+"""Curves: the physical functions of time that the parameters of a model stand for.
 
-The same value of a curve can belong to many sets of parameters; where parameters merge, the curve is still
-determined. Curves of models with other parameter names are not known here.
+    power law   A t^b + o            a rate J, never below 0, or a velocity v, signed
+    growth      A e^{b (t - c)} + o   a fraction f, between 0 and 1
+    constant    factor · A
+
+A model states its curves, and with them what its parameters are: starts, sampling coordinates, degeneracies in words
+and bands with errors are derived from the statement, whatever the parameters are called. The same curve can belong
+to many sets of parameters: where parameters merge, the curve is still determined.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
 from jax import Array
+from jax.typing import ArrayLike
 
 from heterodyne.kernels._jax import jax
 from heterodyne.kernels.rates import fraction, transport_rate, unclipped_fraction, velocity
 
-CURVES: Mapping[str, tuple[str, ...]] = {
-    "J_ref": ("D0_ref", "alpha_ref", "D_offset_ref"),
-    "J_sample": ("D0_sample", "alpha_sample", "D_offset_sample"),
-    "J": ("D0", "alpha", "D_offset"),
-    "v": ("v0", "beta", "v_offset"),
-    "f": ("f0", "f1", "f2", "f3"),
-}
-"""Every curve and the parameters that it is made of, in the order of its function in `kernels.rates`."""
-
-_CLIPPED = {"v": velocity, "f": fraction}
-
-_UNCLIPPED = {"f": unclipped_fraction}
+RATE, SPEED = "Å²/s", "Å/s"
+"""The units that make a curve a transport coefficient, or a velocity."""
 
 
-def curve_names(names: Mapping[str, object]) -> tuple[str, ...]:
-    """The curves of a model with these parameters."""
-    return tuple(curve for curve, parts in CURVES.items() if set(parts) <= set(names))
+@dataclass(frozen=True)
+class Curve(ABC):
+    """A function of time named ``name`` in ``unit``, of the parameters ``parts``.
 
-
-def curve(
-    name: str, values: Mapping[str, float | np.ndarray], t: np.ndarray, clipped: bool = True
-) -> np.ndarray:
-    """The curve at the times ``t`` (N,): J in Å²/s, v in Å/s, f dimensionless; (n, N) for values (n, 1).
-
-    Without ``clipped``, J and f are those before their limits cut them.
+    A kind of curve says how it is made of them, in ``free`` without the ``limits`` that cut it, and which of its
+    parts are ``factors``: multiplied together by a number, they multiply the curve.
     """
-    parts = tuple(np.asarray(values[part], dtype=float) for part in CURVES[name])
-    return np.asarray(_values(_function(name, clipped), t, parts))
+
+    name: str
+    unit: str
+
+    @property
+    @abstractmethod
+    def parts(self) -> tuple[str, ...]:
+        """The names of its parameters, in the order in which its functions take them."""
+
+    @property
+    @abstractmethod
+    def factors(self) -> tuple[str, ...]:
+        """The parameters that are its height, the main one first."""
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """Where the model cuts it."""
+        return -np.inf, np.inf
+
+    @abstractmethod
+    def free(self, t: ArrayLike, *values: ArrayLike) -> Array:
+        """The curve before its limits cut it."""
+
+    def clipped(self, t: ArrayLike, *values: ArrayLike) -> Array:
+        """The curve as the model has it."""
+        return self.free(t, *values)
+
+
+@dataclass(frozen=True)
+class PowerLaw(Curve):
+    """``prefactor`` t^``exponent`` + ``offset``: a rate, cut at 0, or with ``signed`` a velocity."""
+
+    prefactor: str
+    exponent: str
+    offset: str
+    signed: bool = False
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        return self.prefactor, self.exponent, self.offset
+
+    @property
+    def factors(self) -> tuple[str, ...]:
+        return self.prefactor, self.offset
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        return (-np.inf if self.signed else 0.0), np.inf
+
+    def free(self, t: ArrayLike, *values: ArrayLike) -> Array:
+        return velocity(t, *values)
+
+    def clipped(self, t: ArrayLike, *values: ArrayLike) -> Array:
+        return self.free(t, *values) if self.signed else transport_rate(t, *values)
+
+
+@dataclass(frozen=True)
+class Growth(Curve):
+    """``prefactor`` e^{``rate`` (t - ``origin``)} + ``offset``: a fraction, cut at 0 and 1."""
+
+    prefactor: str
+    rate: str
+    origin: str
+    offset: str
+    unit: str = field(default="1", kw_only=True)
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        return self.prefactor, self.rate, self.origin, self.offset
+
+    @property
+    def factors(self) -> tuple[str, ...]:
+        return self.prefactor, self.offset
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        return 0.0, 1.0
+
+    def free(self, t: ArrayLike, *values: ArrayLike) -> Array:
+        return unclipped_fraction(t, *values)
+
+    def clipped(self, t: ArrayLike, *values: ArrayLike) -> Array:
+        return fraction(t, *values)
+
+
+@dataclass(frozen=True)
+class Constant(Curve):
+    """``factor`` times one parameter at all times, such as J = 6 D."""
+
+    value: str
+    factor: float = 1.0
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        return (self.value,)
+
+    @property
+    def factors(self) -> tuple[str, ...]:
+        return (self.value,)
+
+    def free(self, t: ArrayLike, *values: ArrayLike) -> Array:
+        return self.factor * values[0] + 0.0 * t  # type: ignore[operator]  # arrays of NumPy or JAX
+
+
+def curve_values(
+    curve: Curve, values: Mapping[str, float | np.ndarray], t: np.ndarray, clipped: bool = True
+) -> np.ndarray:
+    """The curve at the times ``t`` (N,), in its unit; (n, N) for values (n, 1)."""
+    parts = tuple(np.asarray(values[part], dtype=float) for part in curve.parts)
+    return np.asarray(_values(curve, clipped, t, parts))
 
 
 def curve_slopes(
-    name: str,
+    curve: Curve,
     ties: Mapping[str, str],
     values: Mapping[str, float],
     names: tuple[str, ...],
@@ -54,29 +155,16 @@ def curve_slopes(
     clipped: bool = True,
 ) -> np.ndarray:
     """∂(curve)/∂(parameter) by the varying parameters ``names`` and by those tied to them, (N, p)."""
-    parts = CURVES[name]
-    follows = [[float(ties.get(part, part) == moved) for moved in names] for part in parts]
-    at = np.array([values[part] for part in parts], dtype=float)
-    return np.asarray(_slopes(_function(name, clipped), t, at)) @ np.array(follows)
+    follows = [[float(ties.get(part, part) == moved) for moved in names] for part in curve.parts]
+    at = np.array([values[part] for part in curve.parts], dtype=float)
+    return np.asarray(_slopes(curve, clipped, t, at)) @ np.array(follows)
 
 
-def _function(name: str, clipped: bool) -> Callable[..., Array]:
-    return _CLIPPED.get(name, transport_rate) if clipped else _UNCLIPPED.get(name, velocity)
+@partial(jax.jit, static_argnums=(0, 1))
+def _values(curve: Curve, clipped: bool, t: Array, parts: tuple[Array, ...]) -> Array:
+    return (curve.clipped if clipped else curve.free)(t, *parts)
 
 
-@partial(jax.jit, static_argnums=0)
-def _values(function: Callable[..., Array], t: Array, parts: tuple[Array, ...]) -> Array:
-    return function(t, *parts)
-
-
-@partial(jax.jit, static_argnums=0)
-def _slopes(function: Callable[..., Array], t: Array, at: Array) -> Array:
-    return jax.jacfwd(lambda parts: function(t, *parts))(at)
-
-
-_UNITS = {"v": "Å/s", "f": "1"}
-
-
-def curve_unit(name: str) -> str:
-    """The unit of a curve."""
-    return _UNITS.get(name, "Å²/s")
+@partial(jax.jit, static_argnums=(0, 1))
+def _slopes(curve: Curve, clipped: bool, t: Array, at: Array) -> Array:
+    return jax.jacfwd(lambda parts: _values(curve, clipped, t, tuple(parts)))(at)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -22,29 +21,6 @@ from heterodyne.data.validation import number, numbers
 from heterodyne.errors import DataError, ParameterError
 from heterodyne.model import Model
 from heterodyne.simulation.sector import sector_correlation
-
-TRUTH: Mapping[str, float] = MappingProxyType(
-    {
-        "D0_ref": 2e4,
-        "alpha_ref": -0.3,
-        "D_offset_ref": 100.0,
-        "D0_sample": 8e3,
-        "alpha_sample": 0.2,
-        "D_offset_sample": 50.0,
-        "v0": 2e3,
-        "beta": 0.1,
-        "v_offset": 10.0,
-        "f0": 0.4,
-        "f1": -0.02,
-        "f2": 5.0,
-        "f3": 0.1,
-        "phi0": 3.0,
-    }
-)
-"""The named truth of simulations: a two-component experiment in which no parameter is at a special value.
-
-(At the registry's start values, with equal rates and a constant fraction, most parameters merge.)
-"""
 
 
 class FrameTimes(NamedTuple):
@@ -106,13 +82,12 @@ def simulate(
 
 
 def true_parameters(model: Model, params: Mapping[str, float] | None) -> dict[str, float]:
-    """``params`` completed to all parameters of the model: from `TRUTH` where it has them all, else starts.
+    """``params`` completed to all parameters of the model: from its example, else start values.
 
     Raises `ParameterError` for unknown names and for values that are not finite numbers.
     """
     given = {name: _number(name, value) for name, value in _mapping(params).items()}
-    known = TRUTH if set(model.parameters) <= set(TRUTH) else model.parameters.starts()
-    return model.parameters.complete({**{name: known[name] for name in model.parameters}, **given})
+    return model.parameters.complete({**model.example, **given})
 
 
 def _mapping(params: object) -> Mapping[str, float]:

@@ -10,14 +10,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from heterodyne.kernels.curves import curve, curve_names, curve_slopes, curve_unit
+from heterodyne.kernels.curves import Curve, curve_slopes, curve_values
 from heterodyne.result.band import Band
 from heterodyne.solution.neighbourhood import Neighbourhood
 
 _LOADING = 0.1
-_LIMITS = {"v": (-np.inf, np.inf), "f": (0.0, 1.0)}
-
-_RATE_LIMITS = (0.0, np.inf)
 
 
 def curve_bands(around: Neighbourhood, width: np.ndarray, quantile: float) -> tuple[Band, ...]:
@@ -27,22 +24,21 @@ def curve_bands(around: Neighbourhood, width: np.ndarray, quantile: float) -> tu
     standard errors.
     """
     t = np.unique(np.concatenate([data.t for data in around.problem.data]))
-    return tuple(_band(name, around, width, quantile, t) for name in curve_names(around.values))
+    return tuple(_band(curve, around, width, quantile, t) for curve in around.problem.model.curves)
 
 
-def _band(name: str, around: Neighbourhood, width: np.ndarray, quantile: float, t: np.ndarray) -> Band:
-    free = curve(name, around.values, t, clipped=False)
-    gradient = curve_slopes(name, around.problem.ties, around.values, around.names, t, clipped=False)
+def _band(curve: Curve, around: Neighbourhood, width: np.ndarray, quantile: float, t: np.ndarray) -> Band:
+    value = curve_values(curve, around.values, t, clipped=False)
+    gradient = curve_slopes(curve, around.problem.ties, around.values, around.names, t, clipped=False)
     error = np.where(determined(gradient, around, width), around.errors(gradient), np.nan)
-    limits = _LIMITS.get(name, _RATE_LIMITS)
-    low, high = (np.clip(free + side * quantile * error, *limits) for side in (-1, 1))
-    return Band(name, curve_unit(name), t, np.clip(free, *limits), error, low, high)
+    low, high = (np.clip(value + side * quantile * error, *curve.limits) for side in (-1, 1))
+    return Band(curve.name, curve.unit, t, np.clip(value, *curve.limits), error, low, high)
 
 
 def determined(gradient: np.ndarray, around: Neighbourhood, width: np.ndarray) -> np.ndarray:
     """Where quantities with these derivatives (n, p) by the parameters are determined, (n,)."""
-    found, moved = around.found, gradient * around.slopes
-    scaled = moved / found.size
-    lost = ((scaled @ found.vectors[:, found.lost]) ** 2).sum(axis=1)
+    spectrum, moved = around.spectrum, gradient * around.slopes
+    scaled = moved / spectrum.size
+    lost = ((scaled @ spectrum.vectors[:, spectrum.lost]) ** 2).sum(axis=1)
     span = np.max(np.abs(moved) * width, axis=1, initial=0.0)
     return (lost <= _LOADING * (scaled**2).sum(axis=1)) & (2.0 * around.errors(gradient) <= span)

@@ -10,13 +10,13 @@ point that follows the noise, may have full rank. All other lost directions are 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 from scipy.linalg import qr
 
 from heterodyne.data.geometry import azimuth_axes
-from heterodyne.kernels.curves import CURVES, curve_names
+from heterodyne.kernels.curves import Growth, PowerLaw
 from heterodyne.solution.neighbourhood import Finding, Neighbourhood
 from heterodyne.words import first_listed, listed
 
@@ -24,12 +24,11 @@ _EXPLAINED = 0.9  # squared loading from which a direction is one that has been 
 _MEMBER = 0.05  # squared loading from which a parameter takes part in a direction
 _MINOR = 0.1  # share of the field below which a component is called minor
 _SIGNIFICANT = 2.0  # standard errors
-_SPEEDS = ("v0", "v")
 
 
 def merged_parameters(here: Neighbourhood) -> list[Finding]:
     """Everything that leaves parameters undetermined: named degeneracies, then other lost directions."""
-    named = [*_fraction(here), *_offsets(here), *_one_axis(here), *_minor_component(here)]
+    named = [*_growths(here), *_power_laws(here), *_one_axis(here), *_minor_component(here)]
     return [*named, *_other_directions(here, {name for one in named for name in one.parameters})]
 
 
@@ -38,22 +37,30 @@ def conventions(here: Neighbourhood) -> list[Finding]:
     return [*_axis(here), *_floors(here)]
 
 
-def _fraction(here: Neighbourhood) -> list[Finding]:
-    """f0, f2 and f3: lines 1 and 2 of the degeneracies."""
-    if "f" not in curve_names(here.values):
-        return []
-    both = here.varying("f0", "f2")
-    product = "f0·exp(-f1·f2)"
-    level = here.constant("f") if _may_vanish(here, "f1") else None
-    if level is not None and here.varying("f0") and here.varying("f3"):
-        names = here.varying("f0", "f2", "f3")
-        formula = f"{product if 'f2' in names else 'f0'} + f3"
+def _growths(here: Neighbourhood) -> list[Finding]:
+    """Prefactor, origin and offset of a growth: lines 1 and 2 of the degeneracies."""
+    return [
+        finding
+        for curve in here.problem.model.curves
+        if isinstance(curve, Growth)
+        for finding in _growth(here, curve)
+    ]
+
+
+def _growth(here: Neighbourhood, curve: Growth) -> Iterator[Finding]:
+    prefactor, rate, origin, offset = curve.parts
+    both = here.varying(prefactor, origin)
+    product = f"{prefactor}·exp(-{rate}·{origin})"
+    level = here.constant(curve) if _may_vanish(here, rate) else None
+    if level is not None and here.varying(prefactor) and here.varying(offset):
+        names = here.varying(prefactor, origin, offset)
+        formula = f"{product if origin in names else prefactor} + {offset}"
         words = f"{listed(names)} only as {formula} = {level}, the fraction being constant within its error"
-        return [Finding("merged", f"{words}: fix f3=0", (*names, *here.varying("f1")), True)]
-    if len(both) == 2:
-        value = here.values["f0"] * np.exp(-here.values["f1"] * here.values["f2"])
-        return [Finding("merged", f"f0 and f2 only as {product} = {value:.4g}: fix f2", both, True)]
-    return []
+        yield Finding("merged", f"{words}: fix {offset}=0", (*names, *here.varying(rate)), True)
+    elif len(both) == 2:
+        value = here.values[prefactor] * np.exp(-here.values[rate] * here.values[origin])
+        words = f"{prefactor} and {origin} only as {product} = {value:.4g}: fix {origin}"
+        yield Finding("merged", words, both, True)
 
 
 def _may_vanish(here: Neighbourhood, exponent: str) -> bool:
@@ -62,101 +69,101 @@ def _may_vanish(here: Neighbourhood, exponent: str) -> bool:
     return source in here.problem.varying or here.values[exponent] == 0.0
 
 
-def _offsets(here: Neighbourhood) -> list[Finding]:
+def _power_laws(here: Neighbourhood) -> list[Finding]:
     """Prefactor and offset of rates and velocities that are constant: line 3."""
-    found = []
-    for name in curve_names(here.values):
-        prefactor, exponent, offset = CURVES[name][:3]
-        both = here.varying(prefactor, offset)
-        if name == "f" or len(both) < 2 or not _may_vanish(here, exponent):
+    findings = []
+    for curve in here.problem.model.curves:
+        if not isinstance(curve, PowerLaw):
             continue
-        level = here.constant(name)
+        prefactor, offset = curve.factors
+        both = here.varying(prefactor, offset)
+        if len(both) < 2 or not _may_vanish(here, curve.exponent):
+            continue
+        level = here.constant(curve)
         if level is not None:
-            unit = here.problem.parameters[offset].unit
             words = (
-                f"{prefactor} and {offset} only as {prefactor} + {offset} = {level} {unit}, "
-                f"{name} being constant within its error: fix {offset}=0"
+                f"{prefactor} and {offset} only as {prefactor} + {offset} = {level} {curve.unit}, "
+                f"{curve.name} being constant within its error: fix {offset}=0"
             )
-            found.append(Finding("merged", words, (*both, *here.varying(exponent)), True))
-    return found
+            findings.append(Finding("merged", words, (*both, *here.varying(curve.exponent)), True))
+    return findings
 
 
 def _one_axis(here: Neighbourhood) -> list[Finding]:
     """Speed and azimuth of the flow where all bins look along one axis: line 6."""
-    speeds, values = here.varying(*_SPEEDS), here.values
-    if not speeds or not here.varying("phi0") or not here.undetermined & {*speeds, "phi0"}:
+    flow, velocity = here.problem.model.flow, here.problem.model.velocity
+    if flow is None or velocity is None:
+        return []
+    speed, *offsets = velocity.factors
+    offsets = here.varying(*offsets)
+    if len(here.varying(speed, flow.azimuth)) < 2 or not here.undetermined & {speed, flow.azimuth}:
         return []
     axes = azimuth_axes(np.concatenate([data.phi for data in here.problem.data]))
     if len(axes) != 1:
         return []
-    names, cosine = (*speeds, *here.varying("v_offset"), "phi0"), "cos(phi - phi0)"
-    value = values[speeds[0]] * abs(np.cos(np.deg2rad(axes[0] - values["phi0"])))
-    products = [f"{speeds[0]}·{cosine} = {value:.4g} {here.problem.parameters[speeds[0]].unit}"]
-    products += [f"{name}·{cosine}" for name in here.varying("v_offset")]
+    names, cosine = (speed, *offsets, flow.azimuth), f"cos(phi - {flow.azimuth})"
+    value = here.values[speed] * abs(np.cos(np.deg2rad(axes[0] - here.values[flow.azimuth])))
+    products = [f"{speed}·{cosine} = {value:.4g} {here.problem.parameters[speed].unit}"]
+    products += [f"{name}·{cosine}" for name in offsets]
     words = f"{listed(names)} only as {listed(products)}, all azimuths lying on one axis ({axes[0]:.4g}°)"
     return [Finding("merged", words, names, True)]
 
 
 def _minor_component(here: Neighbourhood) -> list[Finding]:
     """Transport of a component that hardly takes part: line 8."""
-    known = _sample_share(here)
-    if known is None:
+    model = here.problem.model
+    if model.mixture is None:
         return []
-    what, share, error = known
-    for component, part in (("sample", share), ("reference", 1.0 - share)):
+    share, error = here.curve(model.curve(model.mixture.share))
+    of_flow = (
+        () if model.flow is None or model.velocity is None else (*model.velocity.parts, model.flow.azimuth)
+    )
+    parts = (share, 1.0 - share)
+    for component, own, part in zip(model.mixture.names, model.mixture.transport, parts, strict=True):
         if part.max() >= _MINOR:
             continue
-        suffix = "_sample" if component == "sample" else "_ref"
-        own = (name for name in here.values if name.endswith(suffix))
-        related = here.varying(*own, "v0", "beta", "v_offset", "v", "phi0")
+        related = here.varying(*(() if own is None else model.curve(own).parts), *of_flow)
         faint = bool(np.all(part <= _SIGNIFICANT * error))
         lost = tuple(name for name in related if faint or name in here.unknown)
         if lost:
+            whole = f"the {component} is at most {part.max():.2g} of the {model.mixture.of}"
             verb = "is" if len(lost) == 1 else "are"
-            words = f"{listed(lost)} {verb} undetermined: the {component} is at most {part.max():.2g} of the {what}"
-            return [Finding("minor", words, lost, True)]
+            return [Finding("minor", f"{listed(lost)} {verb} undetermined: {whole}", lost, True)]
     return []
 
 
-def _sample_share(here: Neighbourhood) -> tuple[str, np.ndarray, np.ndarray] | None:
-    """What the sample's share is of, field or intensity, that share over time, and its standard errors."""
-    if "f" in curve_names(here.values):
-        return "field", *here.curve("f")
-    if "x" not in here.values:
-        return None
-    gradient = np.array([[float(name == "x") for name in here.names]])
-    return "intensity", np.array([here.values["x"]]), here.errors(gradient)
-
-
 def _axis(here: Neighbourhood) -> list[Finding]:
-    """φ0 and the sign of the velocity: line 5."""
-    row = here.problem.parameters.get("phi0") if here.varying("phi0") else None
-    if row is None or not row.is_periodic:
+    """The azimuth of the flow and the sign of the velocity: line 5."""
+    flow = here.problem.model.flow
+    if flow is None or not here.varying(flow.azimuth):
+        return []
+    name, row = flow.azimuth, here.problem.parameters[flow.azimuth]
+    if not row.is_periodic:
         return []
     words = (
-        f"phi0 is an axis, folded into ({row.low:g}, {row.high:g}]: phi0 + {row.period:g}° is the same, "
+        f"{name} is an axis, folded into ({row.low:g}, {row.high:g}]: {name} + {row.period:g}° is the same, "
         "and the sign of the velocity cannot be measured"
     )
-    return [Finding("axis", words, ("phi0",))]
+    return [Finding("axis", words, (name,))]
 
 
 def _floors(here: Neighbourhood) -> list[Finding]:
     """Transport rates that would be negative and are held at 0."""
-    found = []
-    for name in curve_names(here.values):
-        if name.startswith("J") and here.varying(*CURVES[name]):
-            x = here.curve(name)[0]
-            if np.any(x == 0.0):
-                words = f"{name} is at its floor, 0, for {np.mean(x == 0.0):.0%} of the time"
-                found.append(Finding("floor", words, here.varying(*CURVES[name])))
-    return found
+    findings = []
+    for curve in here.problem.model.curves:
+        if curve.limits[0] == 0.0 and isinstance(curve, PowerLaw) and here.varying(*curve.parts):
+            value = here.curve(curve)[0]
+            if np.any(value == 0.0):
+                words = f"{curve.name} is at its floor, 0, for {np.mean(value == 0.0):.0%} of the time"
+                findings.append(Finding("floor", words, here.varying(*curve.parts)))
+    return findings
 
 
 def _other_directions(here: Neighbourhood, named: Iterable[str]) -> list[Finding]:
     """Lost directions that no named degeneracy explains, and parameters wider than their bounds."""
     known = np.isin(here.names, list(named))
     found, told = [], set(np.array(here.names)[known])
-    for direction in sparse_basis(here.found.vectors[:, here.found.lost]).T:
+    for direction in sparse_basis(here.spectrum.vectors[:, here.spectrum.lost]).T:
         if (direction[known] ** 2).sum() < _EXPLAINED:
             found.append(_direction(here, direction))
             told.update(found[-1].parameters)
@@ -183,7 +190,7 @@ def _direction(here: Neighbourhood, direction: np.ndarray) -> Finding:
     order = np.argsort(-(direction**2), kind="stable")
     members = sorted(int(k) for k in order if direction[k] ** 2 > _MEMBER)
     names = tuple(here.names[k] for k in members)
-    step = direction / here.found.size
+    step = direction / here.spectrum.size
     if len(members) == 1:
         return Finding("bounds", f"{names[0]} is known no better than its bounds", names, True)
     if len(members) == 2:

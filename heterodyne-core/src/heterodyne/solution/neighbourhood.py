@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from heterodyne.kernels.curves import curve, curve_slopes
+from heterodyne.kernels.curves import Curve, curve_slopes, curve_values
 from heterodyne.problem.problem import Problem
 from heterodyne.problem.spectrum import FLAT, Spectrum
 
@@ -52,7 +52,7 @@ class Neighbourhood:
     """A solution of ``problem`` and the local shape of its cost.
 
     ``values`` are all parameters. Over the varying parameters that are off their bounds, ``names``
-    (p,), stand ``slopes`` ∂(value)/∂(coordinate), the spectrum ``found``, and the covariance (p, p) of the
+    (p,), stand ``slopes`` ∂(value)/∂(coordinate), the ``spectrum``, and the covariance (p, p) of the
     coordinates over all directions that are not flat.
     """
 
@@ -60,13 +60,15 @@ class Neighbourhood:
     values: Mapping[str, float]
     names: tuple[str, ...]
     slopes: np.ndarray
-    found: Spectrum
+    spectrum: Spectrum
     covariance: np.ndarray
 
     @property
     def undetermined(self) -> frozenset[str]:
         """The parameters that the spectrum finds undetermined."""
-        return frozenset(name for name, lost in zip(self.names, self.found.undetermined, strict=True) if lost)
+        return frozenset(
+            name for name, lost in zip(self.names, self.spectrum.undetermined, strict=True) if lost
+        )
 
     @property
     def unknown(self) -> frozenset[str]:
@@ -79,33 +81,32 @@ class Neighbourhood:
 
     def times(self) -> np.ndarray:
         """Times over the span of the data, (33,)."""
-        t = [data.t for data in self.problem.data]
-        return np.linspace(min(one[0] for one in t), max(one[-1] for one in t), _POINTS)
+        first, last = zip(*((data.t[0], data.t[-1]) for data in self.problem.data), strict=True)
+        return np.linspace(min(first), max(last), _POINTS)
 
     def errors(self, gradient: np.ndarray) -> np.ndarray:
         """Standard errors (n,) of quantities with these derivatives (n, p) by the parameters ``names``.
 
         Flat directions count with the largest eigenvalue that is still flat.
         """
-        found, moved = self.found, gradient * self.slopes
+        spectrum, moved = self.spectrum, gradient * self.slopes
         variance = np.einsum("ni,ij,nj->n", moved, self.covariance, moved)
-        along = moved @ found.basis[:, found.flat]
-        return np.sqrt(np.maximum(variance, 0.0) + (along**2).sum(axis=1) / (FLAT * max(len(found.size), 1)))
+        along = (moved @ spectrum.basis[:, spectrum.flat]) ** 2
+        return np.sqrt(np.maximum(variance, 0.0) + along.sum(axis=1) / (FLAT * max(len(self.names), 1)))
 
-    def curve(self, name: str) -> tuple[np.ndarray, np.ndarray]:
+    def curve(self, curve: Curve) -> tuple[np.ndarray, np.ndarray]:
         """A curve at `times` and its standard errors."""
-        t = self.times()
-        gradient = curve_slopes(name, self.problem.ties, self.values, self.names, t)
-        return curve(name, self.values, t), self.errors(gradient)
+        return curve_values(curve, self.values, self.times()), self.errors(self._slopes(curve))
 
-    def constant(self, name: str) -> Level | None:
+    def _slopes(self, curve: Curve) -> np.ndarray:
+        return curve_slopes(curve, self.problem.ties, self.values, self.names, self.times())
+
+    def constant(self, curve: Curve) -> Level | None:
         """The mean of a curve that differs from it by at most three standard errors everywhere.
 
         None for another curve, and for one whose mean is not known to two standard errors.
         """
-        t = self.times()
-        x = curve(name, self.values, t)
-        gradient = curve_slopes(name, self.problem.ties, self.values, self.names, t)
+        x, gradient = curve_values(curve, self.values, self.times()), self._slopes(curve)
         mean = gradient.mean(axis=0)
         error, level = self.errors(gradient - mean), Level(float(x.mean()), float(self.errors(mean[None])[0]))
         flat = np.abs(x - level.mean) <= _CONSTANT * error + 1e-9 * abs(level.mean)

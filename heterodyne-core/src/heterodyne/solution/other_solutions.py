@@ -1,7 +1,7 @@
 """Other values of the parameters that fit as well: exchanged components, mirrored flow, aliased fringes.
 
-S is the same with reference and sample exchanged and f → 1 - f, for a constant f and in `equilibrium`. Only
-|v cos(φ - φ0)| enters, so that azimuths on two axes φ1, φ2 are fitted by a second flow as well:
+A model states its twins, such as reference and sample exchanged and f → 1 - f, exact for a constant f. Only
+|v cos(φ - φ0)| of a flow enters, so that azimuths on two axes φ1, φ2 are fitted by a second flow as well:
 
     v' cos(φ1 - φ0') = v cos(φ1 - φ0),      v' cos(φ2 - φ0') = -v cos(φ2 - φ0).
 """
@@ -28,13 +28,13 @@ _SAME = 1e-6  # relative difference of values below which two solutions are one
 
 
 def other_solutions(problem: Problem, values: Mapping[str, float], cost: Cost) -> list[Finding]:
-    """The exchange and the mirrored flow, where they may be reached and fit as well: lines 4 and 7.
+    """The twins and the mirrored flow, where they may be reached and fit as well: lines 4 and 7.
 
     ``cost`` is half of χ² at all parameters, contrast and offset solved.
     """
-    found, here = [], cost(values)
-    for reason, other in (_exchange(problem, values), _mirror(problem, values)):
-        if other is None or not _reachable(problem, values, other):
+    findings, here = [], cost(values)
+    for reason, other in (*twins(problem, values), *_mirror(problem, values)):
+        if not _reachable(problem, values, other):
             continue
         more = cost(other) - here
         if more <= _AS_GOOD:
@@ -42,8 +42,15 @@ def other_solutions(problem: Problem, values: Mapping[str, float], cost: Cost) -
             shown = ", ".join(f"{name} = {other[name]:.5g}" for name in changed)
             own = ", ".join(f"{name} = {values[name]:.5g}" for name in changed)
             words = f"{reason}: {own} and {shown} fit equally well (χ² {2.0 * more:+.2g})"
-            found.append(Finding("other solution", words, changed, values={n: other[n] for n in changed}))
-    return found
+            other_values = {name: other[name] for name in changed}
+            findings.append(Finding("other solution", words, changed, values=other_values))
+    return findings
+
+
+def twins(problem: Problem, values: Mapping[str, float]) -> list[tuple[str, dict[str, float]]]:
+    """All parameters of each equivalent solution that the model states, with the reason in words."""
+    time = float(np.mean([data.t.mean() for data in problem.data]))
+    return [(twin.words, twin.equivalent(values, time, problem.varying)) for twin in problem.model.twins]
 
 
 def _reachable(problem: Problem, values: Mapping[str, float], other: Mapping[str, float]) -> bool:
@@ -55,68 +62,32 @@ def _reachable(problem: Problem, values: Mapping[str, float], other: Mapping[str
     return all(inside) and not any(_differs(kept[name], other[name]) for name in values)
 
 
-def _differs(one: float, two: float) -> bool:
-    return abs(one - two) > _SAME * max(abs(one), abs(two))
+def _differs(value: float, other: float) -> bool:
+    return abs(value - other) > _SAME * max(abs(value), abs(other))
 
 
-def _exchange(problem: Problem, values: Mapping[str, float]) -> tuple[str, dict[str, float] | None]:
-    return "reference and sample can be exchanged", exchanged(problem, values)
-
-
-def exchanged(problem: Problem, values: Mapping[str, float]) -> dict[str, float] | None:
-    """All parameters with reference and sample exchanged and f → 1 - f, None for a model without the two.
-
-    Exact for a constant fraction, and for any other the place where the second-best minimum is found.
-    f1 is chosen so that 1 - f changes as it should in the middle of the data.
-    """
-    pairs = [(name, name.replace("_ref", "_sample")) for name in values if name.endswith("_ref")]
-    if not pairs or not all(two in values for _, two in pairs):
-        return None
-    swapped = dict(values)
-    for one, two in pairs:
-        swapped[one], swapped[two] = values[two], values[one]
-    if "x" in values:
-        swapped["x"] = 1.0 - values["x"]
-    if "f0" in values:
-        swapped |= _exchanged_fraction(problem, values)
-    return swapped
-
-
-def _exchanged_fraction(problem: Problem, values: Mapping[str, float]) -> dict[str, float]:
-    """f0, f1 and f3 of 1 - f at the middle time: an exponential of the same value and slope, f3 = 0 or held."""
-    middle = float(np.mean([data.t.mean() for data in problem.data]))
-    growth = values["f0"] * np.exp(np.clip(values["f1"] * (middle - values["f2"]), -50.0, 50.0))
-    f3 = 0.0 if "f3" in problem.varying else values["f3"]
-    other = float(np.clip(1.0 - growth - values["f3"] - f3, 0.02, 0.98))
-    f1 = -values["f1"] * growth / other
-    return {"f0": float(other * np.exp(-f1 * (middle - values["f2"]))), "f1": f1, "f3": f3}
-
-
-def _mirror(problem: Problem, values: Mapping[str, float]) -> tuple[str, dict[str, float] | None]:
+def _mirror(problem: Problem, values: Mapping[str, float]) -> list[tuple[str, dict[str, float]]]:
     axes = azimuth_axes(np.concatenate([data.phi for data in problem.data]))
-    if len(axes) != 2:
-        return "", None
-    return f"all azimuths lie on two axes, {axes[0]:.4g}° and {axes[1]:.4g}°", mirrored(values, axes)
+    if problem.model.flow is None or len(axes) != 2:
+        return []
+    reason = f"all azimuths lie on two axes, {axes[0]:.4g}° and {axes[1]:.4g}°"
+    return [(reason, mirrored(problem.model, values, axes))]
 
 
-def mirrored(values: Mapping[str, float], axes: tuple[float, ...]) -> dict[str, float] | None:
-    """All parameters with the second flow that fits azimuths on two axes (degrees), None without a flow.
+def mirrored(model: Model, values: Mapping[str, float], axes: tuple[float, ...]) -> dict[str, float]:
+    """All parameters with the second flow that fits azimuths on two axes (degrees).
 
     As vectors, v' = (v·e1) g1 - (v·e2) g2 with the unit vectors e of the axes and g reciprocal to them.
     """
-    speeds = [name for name in ("v0", "v", "v_offset") if name in values]
-    if "phi0" not in values or not speeds:
-        return None
+    flow, velocity = model.flow, model.velocity
+    assert flow is not None
+    assert velocity is not None
     angles = np.deg2rad(axes)
     along = np.stack([np.cos(angles), np.sin(angles)], axis=1)
-    flow = np.deg2rad(values["phi0"])
-    x, y = np.linalg.solve(along, along @ [np.cos(flow), np.sin(flow)] * [1.0, -1.0])
-    folded = 90.0 - (90.0 - np.rad2deg(np.arctan2(y, x))) % 180.0
-    return {
-        **values,
-        **{name: values[name] * float(np.hypot(x, y)) for name in speeds},
-        "phi0": float(folded),
-    }
+    direction = np.deg2rad(values[flow.azimuth])
+    x, y = np.linalg.solve(along, along @ [np.cos(direction), np.sin(direction)] * [1.0, -1.0])
+    longer = {name: values[name] * float(np.hypot(x, y)) for name in velocity.factors}
+    return {**values, **longer, flow.azimuth: 90.0 - (90.0 - float(np.rad2deg(np.arctan2(y, x)))) % 180.0}
 
 
 def aliased_fringes(problem: Problem, values: Mapping[str, float]) -> list[Finding]:

@@ -83,8 +83,8 @@ def identifiability(
     names = zip(here.names, found.undetermined, strict=True)
     return {
         "names": list(here.names),
-        "rank": here.found.rank,
-        "eigenvalues": [float(value) for value in here.found.eigenvalues],
+        "rank": here.spectrum.rank,
+        "eigenvalues": [float(value) for value in here.spectrum.eigenvalues],
         "undetermined": [name for name, lost in names if lost],
         "at_bounds": list(bounds),
         "correlated": [list(pair) for pair in strong_correlations(covariance, determined)],

@@ -13,8 +13,9 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from heterodyne.kernels._jax import jax, jnp
+from heterodyne.kernels.curves import RATE, SPEED, Constant
 from heterodyne.kernels.integrals import trapezoid_cumsum
-from heterodyne.model import Components, Parameters, pair_of_components, separable
+from heterodyne.model import Components, Flow, Mixture, Parameters, exchange, pair_of_components, separable
 from heterodyne.parameters import REGISTRY
 
 _TINY = 1e-30  # keeps the slope of the square root finite at x = 0 and x = 1 without moving S
@@ -44,4 +45,15 @@ def one_time_correlation(p: Parameters, lag: ArrayLike, q: ArrayLike, phi: Array
     return values.reshape(jnp.shape(lag))
 
 
-MODEL = separable("equilibrium", REGISTRY.select(("D_ref", "D_sample", "v", "x", "phi0")), components)
+_J_REFERENCE, _J_SAMPLE = Constant("J_ref", RATE, "D_ref", 6.0), Constant("J_sample", RATE, "D_sample", 6.0)
+_SHARE = Constant("x", "1", "x")
+
+MODEL = separable(
+    "equilibrium",
+    REGISTRY.select(("D_ref", "D_sample", "v", "x", "phi0")),
+    components,
+    curves=(_J_REFERENCE, _J_SAMPLE, Constant("v", SPEED, "v"), _SHARE),
+    flow=Flow("v", "phi0"),
+    mixture=Mixture("x", transport=("J_sample", "J_ref"), of="intensity"),
+    twins=(exchange(_J_REFERENCE, _J_SAMPLE, _SHARE),),
+)

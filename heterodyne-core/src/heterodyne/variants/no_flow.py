@@ -8,7 +8,7 @@ from __future__ import annotations
 from jax import Array
 from jax.typing import ArrayLike
 
-from heterodyne.model import Components, Model, Parameters
+from heterodyne.model import Components, Mixture, Model, Parameters
 from heterodyne.parameters import REGISTRY
 from heterodyne.variants import two_component
 
@@ -26,11 +26,17 @@ def components(p: Parameters, t: Array, q: ArrayLike, phi: ArrayLike) -> Compone
     return two_component.components({**p, **_STILL}, t, q, _ANY_AZIMUTH)._replace(phase=None)
 
 
+NAMES = tuple(name for name in two_component.NAMES if name not in _STILL)
+
 MODEL = Model(
     "no-flow",
-    REGISTRY.select(name for name in two_component.NAMES if name not in _STILL),
+    REGISTRY.select(NAMES),
     profiles,
     two_component.pair,
     components,
     uses_azimuth=False,
+    curves=(two_component.J_REFERENCE, two_component.J_SAMPLE, two_component.FRACTION),
+    mixture=Mixture("f", transport=("J_sample", "J_ref")),
+    twins=(two_component.EXCHANGE,),
+    example={name: two_component.TRUTH[name] for name in NAMES},
 )

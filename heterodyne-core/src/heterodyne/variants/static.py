@@ -11,6 +11,7 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from heterodyne.kernels._jax import jnp
+from heterodyne.kernels.curves import RATE, PowerLaw
 from heterodyne.kernels.integrals import trapezoid_cumsum
 from heterodyne.kernels.rates import transport_rate
 from heterodyne.model import Components, Parameters, separable
@@ -24,4 +25,10 @@ def components(p: Parameters, t: Array, q: ArrayLike, phi: ArrayLike) -> Compone
     return Components(jnp.ones_like(exponent)[None], exponent[None])
 
 
-MODEL = separable("static", REGISTRY.select(("D0", "alpha", "D_offset")), components, uses_azimuth=False)
+MODEL = separable(
+    "static",
+    REGISTRY.select(("D0", "alpha", "D_offset")),
+    components,
+    uses_azimuth=False,
+    curves=(PowerLaw("J", RATE, "D0", "alpha", "D_offset"),),
+)

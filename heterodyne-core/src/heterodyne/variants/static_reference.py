@@ -8,7 +8,7 @@ from __future__ import annotations
 from jax import Array
 from jax.typing import ArrayLike
 
-from heterodyne.model import Components, Model, Parameters
+from heterodyne.model import Components, Mixture, Model, Parameters
 from heterodyne.parameters import REGISTRY
 from heterodyne.variants import two_component
 
@@ -25,10 +25,16 @@ def components(p: Parameters, t: Array, q: ArrayLike, phi: ArrayLike) -> Compone
     return two_component.components({**p, **_AT_REST}, t, q, phi)
 
 
+NAMES = tuple(name for name in two_component.NAMES if name not in _AT_REST)
+
 MODEL = Model(
     "static-reference",
-    REGISTRY.select(name for name in two_component.NAMES if name not in _AT_REST),
+    REGISTRY.select(NAMES),
     profiles,
     two_component.pair,
     components,
+    curves=(two_component.J_SAMPLE, two_component.VELOCITY, two_component.FRACTION),
+    flow=two_component.FLOW,
+    mixture=Mixture("f", transport=("J_sample", None)),
+    example={name: two_component.TRUTH[name] for name in NAMES},
 )

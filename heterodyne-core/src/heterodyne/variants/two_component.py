@@ -9,15 +9,18 @@ V = ∫v. φ0 is the azimuth of the flow. He et al., PNAS 122 (2025), SI Eq. S-9
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 from jax import Array
 from jax.typing import ArrayLike
 
 from heterodyne.kernels._jax import jnp
+from heterodyne.kernels.curves import RATE, SPEED, Growth, PowerLaw
 from heterodyne.kernels.integrals import attenuation, trapezoid_cumsum
 from heterodyne.kernels.rates import fraction, transport_rate, velocity
-from heterodyne.model import Components, Model, Parameters
+from heterodyne.model import Components, Flow, Mixture, Model, Parameters, exchange
 from heterodyne.parameters import REGISTRY
 
 NAMES = (
@@ -88,4 +91,45 @@ def components(p: Parameters, t: Array, q: ArrayLike, phi: ArrayLike) -> Compone
     )
 
 
-MODEL = Model("two-component", REGISTRY.select(NAMES), profiles, pair, components)
+J_REFERENCE = PowerLaw("J_ref", RATE, "D0_ref", "alpha_ref", "D_offset_ref")
+J_SAMPLE = PowerLaw("J_sample", RATE, "D0_sample", "alpha_sample", "D_offset_sample")
+VELOCITY = PowerLaw("v", SPEED, "v0", "beta", "v_offset", signed=True)
+FRACTION = Growth("f", "f0", "f1", "f2", "f3")
+FLOW = Flow("v", "phi0")
+EXCHANGE = exchange(J_REFERENCE, J_SAMPLE, FRACTION)
+
+TRUTH: Mapping[str, float] = MappingProxyType(
+    {
+        "D0_ref": 2e4,
+        "alpha_ref": -0.3,
+        "D_offset_ref": 100.0,
+        "D0_sample": 8e3,
+        "alpha_sample": 0.2,
+        "D_offset_sample": 50.0,
+        "v0": 2e3,
+        "beta": 0.1,
+        "v_offset": 10.0,
+        "f0": 0.4,
+        "f1": -0.02,
+        "f2": 5.0,
+        "f3": 0.1,
+        "phi0": 3.0,
+    }
+)
+"""An experiment in which no parameter is at a special value.
+
+(At the registry's start values, with equal rates and a constant fraction, most parameters merge.)
+"""
+
+MODEL = Model(
+    "two-component",
+    REGISTRY.select(NAMES),
+    profiles,
+    pair,
+    components,
+    curves=(J_REFERENCE, J_SAMPLE, VELOCITY, FRACTION),
+    flow=FLOW,
+    mixture=Mixture("f", transport=("J_sample", "J_ref")),
+    twins=(EXCHANGE,),
+    example=TRUTH,
+)

@@ -28,7 +28,7 @@ _EXPONENTS = np.linspace(-0.6, 0.6, 7)
 
 
 @dataclass(frozen=True)
-class Flow:
+class FlowCandidate:
     """One candidate: speed in Å/s at the reference time, exponent β and flow azimuth φ0 in degrees."""
 
     speed: float
@@ -43,7 +43,7 @@ class Crude:
     time: float
     rate: float
     alpha: float
-    flows: tuple[Flow, ...]
+    flows: tuple[FlowCandidate, ...]
 
 
 def crude_estimates(bins: tuple[Bin, ...], candidates: int = 6) -> Crude:
@@ -110,7 +110,7 @@ def _misfit(lags: np.ndarray, means: np.ndarray, counts: np.ndarray) -> np.ndarr
 
 def _flows(
     best: np.ndarray, q: np.ndarray, phi: np.ndarray, dt: np.ndarray, log_t: np.ndarray, candidates: int
-) -> tuple[Flow, ...]:
+) -> tuple[FlowCandidate, ...]:
     """The best flows, each unlike those before it.
 
     ``best`` is (bins, windows, frequencies), ``log_t`` (bins, windows) ln of time over the reference time.
@@ -128,10 +128,10 @@ def _flows(
             # beyond Nyquist a fringe shows as its alias
             folded = np.abs((omega + np.pi) % (2 * np.pi) - np.pi)
             total += np.interp(folded, _FREQUENCIES, best[b, w])
-    found: list[Flow] = []
+    found: list[FlowCandidate] = []
     for index in np.argsort(total, axis=None):
         k, e, a = np.unravel_index(index, total.shape)
-        flow = Flow(float(speeds[k]), float(_EXPONENTS[e]), float(_AZIMUTHS[a]))
+        flow = FlowCandidate(float(speeds[k]), float(_EXPONENTS[e]), float(_AZIMUTHS[a]))
         if all(_apart(flow, other) for other in found):
             found.append(flow)
         if len(found) == candidates:
@@ -139,6 +139,6 @@ def _flows(
     return tuple(found)
 
 
-def _apart(one: Flow, two: Flow) -> bool:
+def _apart(one: FlowCandidate, two: FlowCandidate) -> bool:
     turned = abs((one.phi0 - two.phi0 + 90.0) % 180.0 - 90.0)
     return abs(np.log(one.speed / two.speed)) > 0.15 or turned > 9.0 or abs(one.beta - two.beta) > 0.3

@@ -6,25 +6,26 @@ Points form a Latin hypercube over rates, exponents and fractions around the cru
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from heterodyne.bins.bin import Bin
+from heterodyne.kernels.curves import RATE, SPEED, Constant, Curve, Growth, PowerLaw
+from heterodyne.model import Model
 from heterodyne.parameters import Parameter
 from heterodyne.problem.objective import Objective
-from heterodyne.solution.other_solutions import exchanged
-from heterodyne_nlsq.starts.fringes import Crude, Flow, crude_estimates
+from heterodyne.solution.other_solutions import twins
+from heterodyne_nlsq.starts.fringes import Crude, FlowCandidate, crude_estimates
 
-_EXPONENT_OF = {"D0_ref": "alpha_ref", "D0_sample": "alpha_sample", "D0": "alpha", "v0": "beta"}
-
-_RATES = {"D0_ref": 1.0, "D0_sample": 1.0, "D0": 1.0, "D_ref": 1.0 / 6.0, "D_sample": 1.0 / 6.0}
-"""Parameters that are a transport rate J at the reference time over this many: J = 6 D in `equilibrium`."""
-
-_SPEEDS = ("v0", "v")
+Trial = Callable[[float], float]
+"""From -1 ≤ u ≤ 1 to one coordinate."""
 
 _SPREAD = np.log(10.0)  # rates are tried over a factor 10 to either side
 
 _JITTER = 0.04  # of a flow candidate's speed, the spacing of the grid that found it
 _SMALL = 0.2  # offsets are tried up to this share of the rate or speed
+_GROWN = 0.1  # offsets of fractions are tried up to twice this
 
 
 def start_points(objective: Objective, count: int, seed: int) -> np.ndarray:
@@ -42,7 +43,7 @@ def data_points(objective: Objective, count: int, seed: int) -> np.ndarray:
     crude = crude_estimates(tuple(one for one in objective.bins if isinstance(one, Bin)))
     unit = latin_hypercube(max(count, 1), len(objective.low), seed)
     duration = max(data.duration for data in objective.problem.data)
-    flows = crude.flows or (Flow(np.sqrt(crude.rate), 0.0, 0.0),)
+    flows = crude.flows or (FlowCandidate(np.sqrt(crude.rate), 0.0, 0.0),)
     points = np.array(
         [_point(objective, crude, flows[k % len(flows)], row, duration) for k, row in enumerate(unit)]
     )
@@ -57,40 +58,52 @@ def latin_hypercube(points: int, dimensions: int, seed: int) -> np.ndarray:
     return (slices + rng.random(slices.shape)) / points
 
 
-def _point(objective: Objective, crude: Crude, flow: Flow, unit: np.ndarray, duration: float) -> np.ndarray:
+def _point(
+    objective: Objective, crude: Crude, flow: FlowCandidate, unit: np.ndarray, duration: float
+) -> np.ndarray:
     """One point from a row of the unit cube and a flow candidate, in coordinates."""
-    parameters = objective.problem.parameters
-    names = objective.problem.varying
+    model, parameters = objective.problem.model, objective.problem.parameters
+    roles = _roles(model, crude, flow)
     point = {
-        name: _coordinate(name, parameters[name], crude, flow, 2.0 * u - 1.0, duration)
-        for name, u in zip(names, unit, strict=True)
+        name: roles[name](u) if name in roles else _around_prior(parameters[name], u, duration)
+        for name, u in zip(objective.problem.varying, 2.0 * unit - 1.0, strict=True)
     }
-    for prefactor, exponent in _EXPONENT_OF.items():
-        if prefactor in point:
-            power = point.get(exponent, parameters[exponent].start)
-            point[prefactor] -= power * np.log(crude.time)
-    return np.array([point[name] for name in names])
+    for curve in model.curves:
+        if isinstance(curve, PowerLaw) and curve.prefactor in point and curve.prefactor in roles:
+            power = point.get(curve.exponent, parameters[curve.exponent].start)
+            point[curve.prefactor] -= power * np.log(crude.time)
+    return np.array(list(point.values()))
 
 
-def _coordinate(name: str, row: Parameter, crude: Crude, flow: Flow, u: float, duration: float) -> float:
-    """One coordinate at -1 ≤ u ≤ 1; prefactors as the rate or speed at the reference time."""
-    if name in _RATES:
-        return float(np.log(crude.rate * _RATES[name]) + u * _SPREAD)
-    if name in _SPEEDS:
-        return float(np.log(flow.speed) + u * _JITTER)
-    if name == "beta":
-        return flow.beta + 0.1 * u
-    if name == "phi0":
-        return flow.phi0 + 1.5 * u
-    if name.startswith("alpha"):
-        return crude.alpha + 0.4 * u
-    if name.startswith("D_offset"):
-        return _SMALL * u * crude.rate
-    if name == "v_offset":
-        return _SMALL * u * flow.speed
-    if name == "f3":
-        return 0.1 * (1.0 + u)
-    return _around_prior(row, u, duration)
+def _roles(model: Model, crude: Crude, flow: FlowCandidate) -> dict[str, Trial]:
+    """How the parameters are tried of which the data suggest something.
+
+    Prefactors of power laws stand for the rate or speed at the reference time.
+    """
+    roles: dict[str, Trial] = {}
+    for curve in model.curves:
+        if isinstance(curve, Growth):
+            roles[curve.offset] = lambda u: _GROWN * (1.0 + u)
+        elif curve is model.velocity and curve.unit == SPEED:
+            roles |= _of_curve(curve, flow.speed, _JITTER, lambda u: flow.beta + 0.1 * u)
+        elif curve.unit == RATE:
+            roles |= _of_curve(curve, crude.rate, _SPREAD, lambda u: crude.alpha + 0.4 * u)
+    if model.flow is not None:
+        roles[model.flow.azimuth] = lambda u: flow.phi0 + 1.5 * u
+    return roles
+
+
+def _of_curve(curve: Curve, height: float, spread: float, exponent: Trial) -> dict[str, Trial]:
+    """How the parameters of a curve of about this height are tried, the logarithm of its prefactor by ``spread``."""
+    if isinstance(curve, Constant):
+        return {curve.value: lambda u: float(np.log(height / curve.factor) + u * spread)}
+    if isinstance(curve, PowerLaw):
+        return {
+            curve.prefactor: lambda u: float(np.log(height) + u * spread),
+            curve.exponent: exponent,
+            curve.offset: lambda u: _SMALL * u * height,
+        }
+    return {}
 
 
 def _around_prior(row: Parameter, u: float, duration: float) -> float:
@@ -106,12 +119,12 @@ def _around_prior(row: Parameter, u: float, duration: float) -> float:
     return float(np.exp(point)) if row.prior.family == "log-normal" else point
 
 
-def exchanged_point(objective: Objective, u: np.ndarray) -> np.ndarray | None:
-    """The point with reference and sample exchanged, within bounds; None where the model has no two of them."""
+def twin_points(objective: Objective, u: np.ndarray) -> list[np.ndarray]:
+    """The points of the twins that the model states, within bounds."""
     problem = objective.problem
-    swapped = exchanged(problem, problem.expand(objective.to_values(u)))
-    if swapped is None:
-        return None
-    point = np.array([swapped[name] for name in problem.varying])
-    point = np.clip(point, problem.column("low"), problem.column("high"))
-    return objective.to_coordinates(point)
+    low, high = problem.column("low"), problem.column("high")
+    values = problem.expand(objective.to_values(u))
+    return [
+        objective.to_coordinates(np.clip([twin[name] for name in problem.varying], low, high))
+        for _, twin in twins(problem, values)
+    ]

@@ -1,7 +1,7 @@
 """From many starting points to one minimum: screen by cost, try the better ones, finish the best.
 
-The exchange of reference and sample (f → 1 - f) is exact for a constant fraction and nearly so else: each
-minimum has a twin that is a little worse or a little better, and descent does not lead from one to the other.
+The exchange of reference and sample (f → 1 - f) is exact for a constant fraction and nearly so else: with such
+twins of a model each minimum has another beside it, a little worse or better, to which descent does not lead.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from heterodyne.bins.bin import StreamedBin
 from heterodyne.problem.objective import Objective
 from heterodyne.solution.solution import Solution
 from heterodyne_nlsq.starts.excerpts import on_excerpts
-from heterodyne_nlsq.starts.points import exchanged_point, start_points
+from heterodyne_nlsq.starts.points import start_points, twin_points
 from heterodyne_nlsq.trust_region.minimise import Tolerances, minimise
 
 _EXCERPT = 50  # iterations on excerpts, whose solution is only a start
@@ -61,8 +61,8 @@ def best_of(
     short = replace(tolerances, max_iterations=min(_TRIAL, tolerances.max_iterations))
     trials = sorted((run(points[k], short) for k in order[: 2 * options["polish"]]), key=_cost)
     best = min((run(one.x, tolerances) for one in trials[: options["polish"]]), key=_cost)
-    twin = exchanged_point(objective, best.x)
-    return best if twin is None else min((best, run(twin, tolerances)), key=_cost)
+    others = [run(twin, tolerances) for twin in twin_points(objective, best.x)]
+    return min((best, *others), key=_cost)
 
 
 def screened_cost(objective: Objective, point: np.ndarray) -> float:
