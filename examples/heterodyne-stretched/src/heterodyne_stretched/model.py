@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
-from heterodyne.model import Components, Parameters, separable
+from heterodyne.model import RATE, Components, Constant, Parameters, separable
 from heterodyne.parameters import Parameter, ParameterTable, Prior
 
 PARAMETERS = ParameterTable(
@@ -28,4 +28,11 @@ def components(p: Parameters, t: Array, q: ArrayLike, phi: ArrayLike) -> Compone
     return Components(jnp.ones_like(exponent)[None], exponent[None])
 
 
-MODEL = separable("stretched", PARAMETERS, components, uses_azimuth=False)
+MODEL = separable(
+    "stretched",
+    PARAMETERS,
+    components,
+    uses_azimuth=False,
+    curves=(Constant("D", RATE, "D"),),
+    example={"D": 400.0, "gamma": 0.7},
+)
