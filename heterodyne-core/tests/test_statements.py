@@ -38,9 +38,9 @@ def test_statements_about_what_is_not_there_are_refused(statement, said):
 
 def test_curves_are_the_functions_of_their_kind():
     v, f, j = ([TRUTH[part] for part in curve.parts] for curve in (VELOCITY, FRACTION, J_REFERENCE))
-    np.testing.assert_array_equal(curve_values(VELOCITY, TRUTH, T), velocity(T, *v))
-    np.testing.assert_array_equal(curve_values(FRACTION, TRUTH, T), fraction(T, *f))
-    np.testing.assert_array_equal(curve_values(J_REFERENCE, TRUTH, T), transport_rate(T, *j))
+    np.testing.assert_allclose(curve_values(VELOCITY, TRUTH, T), velocity(T, *v), rtol=1e-14)
+    np.testing.assert_allclose(curve_values(FRACTION, TRUTH, T), fraction(T, *f), rtol=1e-14)
+    np.testing.assert_allclose(curve_values(J_REFERENCE, TRUTH, T), transport_rate(T, *j), rtol=1e-14)
     np.testing.assert_array_equal(
         curve_values(Constant("J", RATE, "D", 6.0), {"D": 2.0}, T), np.full(7, 12.0)
     )
