@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from heterodyne.bins.bin import Bin, StreamedBin
-from heterodyne.bins.parts import upper_parts
+from heterodyne.bins.bin import Bin, at_once
 from heterodyne.device.cores import side_by_side
 from heterodyne.evaluators.meshgrid import averaged_tile
 from heterodyne.evaluators.tangent import block_tangent
@@ -35,23 +34,22 @@ class Residuals(NamedTuple):
 
 
 def examine_residuals(
-    model: Model, params: dict[str, float], one: Bin | StreamedBin, contrast: float, offset: float
+    model: Model, params: dict[str, float], bin: Bin, contrast: float, offset: float
 ) -> Residuals:
     """The noise per element of one bin, half the variance of neighbouring differences of the residual, and
     sums of the residual for `heterodyne.solution.structure`.
 
     Of the data the noise would count a fast fringe. It is a lower bound, because neighbours share part of
     their noise; with weights it is that of an element of weight 1; NaN where no two neighbours are used.
-    Never more than a part of the matrix is formed; neighbours in two tiles of a streamed bin are not
-    compared.
+    Never more than a part of the matrix is formed; neighbours in two tiles are not compared.
     """
-    frames = int(np.flatnonzero(one.weight)[-1]) + 1
+    frames = bin.frames
     grain = -(-frames // BLOCKS)
     edges, blocks = lag_edges(frames), -(-frames // grain)
     square, count = 0.0, 0
     totals = np.zeros((2, (len(edges) - 1) * blocks**2))
-    for first, second, c2, weights in upper_parts(one):
-        s = averaged_tile(model, params, one.t, one.nodes, first, second, *c2.shape)
+    for first, second, c2, weights in bin.parts():
+        s = averaged_tile(model, params, bin.t, bin.nodes, first, second, *c2.shape)
         residual = c2 - offset - contrast * s
         more_square, more_count = _neighbour_sums(residual, weights)
         square, count = square + more_square, count + more_count
@@ -95,12 +93,12 @@ def residuals_at(objective: Objective, u: np.ndarray, scaling: SolvedScaling) ->
     params = objective.problem.expand(objective.to_values(u))
     rows = list(zip(objective.bins, scaling.contrast, scaling.offset, strict=True))
     return side_by_side(
-        lambda row: examine_residuals(objective.problem.model, params, *row), rows, objective.at_once
+        lambda row: examine_residuals(objective.problem.model, params, *row), rows, at_once(objective.bins)
     )
 
 
 def structure_at(
-    objective: Objective, u: np.ndarray, free: np.ndarray, scaling: SolvedScaling, found: list[Residuals]
+    objective: Objective, u: np.ndarray, free: np.ndarray, scaling: SolvedScaling, residuals: list[Residuals]
 ) -> Structure:
     """The structure of residuals, over the coordinates that are ``free`` of their bounds.
 
@@ -109,16 +107,16 @@ def structure_at(
     columns = (objective.problem.selection_matrix() * objective.slopes(u))[:, free]
     of_contrast, of_offset = np.split(scaling.design, 2)
     bins = []
-    for b, (one, residuals) in enumerate(zip(objective.bins, found, strict=True)):
-        sums, weight = residuals.sums, 1.0 / float(objective.sigma[b]) ** 2
-        place = one.t, one.nodes, sums.frames, sums.grain
+    for b, (bin, of_bin) in enumerate(zip(objective.bins, residuals, strict=True)):
+        sums, weight = of_bin.sums, 1.0 / float(objective.sigma[b]) ** 2
+        place = bin.t, bin.nodes, sums.frames, sums.grain
         s = block_tangent(objective.problem.model, objective.theta(u), *place)
         moved = scaling.contrast[b] * np.tensordot(columns.T, s[1:], axes=1)
         weights = of_contrast[b][:, None, None] * s[0] + of_offset[b][:, None, None]
         tangent = np.concatenate([moved, weights])
         bins.append(BinBlocks(weight * sums.residual, weight * sums.weight, tangent))
     clusters = speckle_clusters(objective)
-    grains = [found[members[0]].sums.grain for members in clusters]
+    grains = [residuals[members[0]].sums.grain for members in clusters]
     return residual_structure(bins, clusters, grains, decay_frames(objective, u))
 
 

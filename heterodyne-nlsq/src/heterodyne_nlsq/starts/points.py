@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from heterodyne.bins.bin import Bin
 from heterodyne.parameters import Parameter
 from heterodyne.problem.objective import Objective
 from heterodyne.solution.other_solutions import exchanged
@@ -39,7 +38,7 @@ def start_points(objective: Objective, count: int, seed: int) -> np.ndarray:
 
 def data_points(objective: Objective, count: int, seed: int) -> np.ndarray:
     """Points around what the data suggest, whatever start values were given, (points, p)."""
-    crude = crude_estimates(tuple(one for one in objective.bins if isinstance(one, Bin)))
+    crude = crude_estimates(objective.bins)
     unit = latin_hypercube(max(count, 1), len(objective.low), seed)
     duration = max(data.duration for data in objective.problem.data)
     flows = crude.flows or (Flow(np.sqrt(crude.rate), 0.0, 0.0),)
