@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from heterodyne.bins.bin import Bin
+from heterodyne.bins.bin import Bin, at_once
 from heterodyne.evaluators.pair_sums import PairSums
 from heterodyne.evaluators.sums import pair_sums
 from heterodyne.problem.normal_equations import NormalEquations, SolvedScaling, normal_equations
@@ -95,6 +95,11 @@ class Objective:
         """The cost alone."""
         none = np.zeros((0, 0))
         return normal_equations(self.sums(u, False), none, self.contrast, self.offset, self.sigma)[0].cost
+
+    @property
+    def at_once(self) -> int | None:
+        """How many bins may be worked on at once, as many as there are cores where it is None."""
+        return at_once(self.bins)
 
     @property
     def floor(self) -> float:

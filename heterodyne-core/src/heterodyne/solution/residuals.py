@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from heterodyne.bins.bin import Bin, at_once
+from heterodyne.bins.bin import Bin
 from heterodyne.device.cores import side_by_side
 from heterodyne.evaluators.meshgrid import averaged_tile
 from heterodyne.evaluators.tangent import block_tangent
@@ -93,12 +93,12 @@ def residuals_at(objective: Objective, u: np.ndarray, scaling: SolvedScaling) ->
     params = objective.problem.expand(objective.to_values(u))
     rows = list(zip(objective.bins, scaling.contrast, scaling.offset, strict=True))
     return side_by_side(
-        lambda row: examine_residuals(objective.problem.model, params, *row), rows, at_once(objective.bins)
+        lambda row: examine_residuals(objective.problem.model, params, *row), rows, objective.at_once
     )
 
 
 def structure_at(
-    objective: Objective, u: np.ndarray, free: np.ndarray, scaling: SolvedScaling, residuals: list[Residuals]
+    objective: Objective, u: np.ndarray, free: np.ndarray, scaling: SolvedScaling, found: list[Residuals]
 ) -> Structure:
     """The structure of residuals, over the coordinates that are ``free`` of their bounds.
 
@@ -107,16 +107,16 @@ def structure_at(
     columns = (objective.problem.selection_matrix() * objective.slopes(u))[:, free]
     of_contrast, of_offset = np.split(scaling.design, 2)
     bins = []
-    for b, (bin, of_bin) in enumerate(zip(objective.bins, residuals, strict=True)):
-        sums, weight = of_bin.sums, 1.0 / float(objective.sigma[b]) ** 2
-        place = bin.t, bin.nodes, sums.frames, sums.grain
+    for b, (one, residuals) in enumerate(zip(objective.bins, found, strict=True)):
+        sums, weight = residuals.sums, 1.0 / float(objective.sigma[b]) ** 2
+        place = one.t, one.nodes, sums.frames, sums.grain
         s = block_tangent(objective.problem.model, objective.theta(u), *place)
         moved = scaling.contrast[b] * np.tensordot(columns.T, s[1:], axes=1)
         weights = of_contrast[b][:, None, None] * s[0] + of_offset[b][:, None, None]
         tangent = np.concatenate([moved, weights])
         bins.append(BinBlocks(weight * sums.residual, weight * sums.weight, tangent))
     clusters = speckle_clusters(objective)
-    grains = [residuals[members[0]].sums.grain for members in clusters]
+    grains = [found[members[0]].sums.grain for members in clusters]
     return residual_structure(bins, clusters, grains, decay_frames(objective, u))
 
 

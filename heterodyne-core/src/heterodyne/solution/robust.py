@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from heterodyne.bins.bin import at_once
 from heterodyne.data.geometry import ring_of
 from heterodyne.device.cores import side_by_side
 from heterodyne.evaluators.meshgrid import averaged_tile
@@ -46,23 +45,21 @@ def robust_meat(objective: Objective, u: np.ndarray, free: np.ndarray) -> Meat:
     linear = _linear(objective, scaling, u, free)
     clusters = speckle_clusters(objective)
     p, own = int(free.sum()), [_weights_of(scaling, members) for members in clusters]
-    with_weights = side_by_side(
-        lambda cluster: _summed(objective, u, _with_weights(linear, scaling, cluster[0]), cluster[1]),
+    both = side_by_side(
+        lambda one: _summed(objective, u, _with_weights(linear, scaling, one[0]), one[1]),
         list(zip(own, clusters, strict=True)),
-        at_once(objective.bins),
+        objective.at_once,
     )
-    sums = [scores.rows(slice(p)) for scores in with_weights]
-    bandwidth = bandwidth_of((scores.frames for scores in sums), decay_frames(objective, u))
-    meats = [scores.meat(bandwidth) for scores in with_weights]
-    matrix = np.sum([meat[:p, :p] for meat in meats], axis=0)
+    sums = [one.rows(slice(p)) for one in both]
+    bandwidth = bandwidth_of((one.frames for one in sums), decay_frames(objective, u))
+    meats = [one.meat(bandwidth) for one in both]
+    matrix = np.sum([one[:p, :p] for one in meats], axis=0)
     joined = _joined(sums)
-    shared = (
-        None if len(joined) == len(sums) else np.sum([scores.meat(bandwidth) for scores in joined], axis=0)
-    )
-    shortest = min(scores.frames.shape[1] for scores in sums)
+    shared = None if len(joined) == len(sums) else np.sum([one.meat(bandwidth) for one in joined], axis=0)
+    shortest = min(one.frames.shape[1] for one in sums)
     of_weights = np.zeros_like(scaling.hessian)
-    for columns, meat in zip(own, meats, strict=True):
-        of_weights[np.ix_(columns, columns)] += meat[p:, p:]
+    for columns, one in zip(own, meats, strict=True):
+        of_weights[np.ix_(columns, columns)] += one[p:, p:]
     return Meat(matrix, bandwidth, degrees_of_freedom(shortest, bandwidth), shared, of_weights)
 
 
@@ -157,10 +154,11 @@ def decay_frames(objective: Objective, u: np.ndarray) -> int:
     """The frames in which S falls to 1/e after the middle frame, the most over the bins."""
     params = objective.problem.expand(objective.to_values(u))
     longest = 1
-    for bin in objective.bins:
-        middle = (bin.frames - 1) // 2
+    for one in objective.bins:
+        last = int(np.flatnonzero(one.weight)[-1])
+        middle = last // 2
         s = averaged_tile(
-            objective.problem.model, params, bin.t, bin.nodes, middle, middle, 1, bin.frames - middle
+            objective.problem.model, params, one.t, one.nodes, middle, middle, 1, last - middle + 1
         )[0]
         below = np.flatnonzero(s < 1.0 / np.e)
         longest = max(longest, int(below[0]) if len(below) else len(s))
