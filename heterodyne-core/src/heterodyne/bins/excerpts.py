@@ -41,7 +41,7 @@ def excerpts(bin: Bin, windows: int = _WINDOWS, window: int = _WINDOW, thinned: 
 
 
 def _submatrices(bin: Bin, wanted: list[np.ndarray]) -> list[np.ndarray]:
-    """c2 between the frames of each list, strict upper half; NaN for pairs left out."""
+    """c2 between the frames of each list, upper half; NaN for pairs left out."""
 
     def needed(rows: slice, columns: slice) -> bool:
         return any(len(_within(frames, rows)) and len(_within(frames, columns)) for frames in wanted)
@@ -52,8 +52,9 @@ def _submatrices(bin: Bin, wanted: list[np.ndarray]) -> list[np.ndarray]:
             rows = _within(frames, slice(first, first + c2.shape[0]))
             columns = _within(frames, slice(second, second + c2.shape[1]))
             place = np.ix_(frames[rows] - first, frames[columns] - second)
-            submatrix[np.ix_(rows, columns)] = np.where(weights[place] > 0, c2[place], np.nan)
-    return [np.triu(submatrix, 1) for submatrix in submatrices]
+            left_out = (rows[:, None] < columns) & (weights[place] == 0)
+            submatrix[np.ix_(rows, columns)] = np.where(left_out, np.nan, c2[place])
+    return [np.triu(submatrix) for submatrix in submatrices]
 
 
 def _within(frames: np.ndarray, span: slice) -> np.ndarray:
