@@ -272,9 +272,43 @@ def test_neighbour_noise_of_tiles_leaves_out_only_neighbours_in_two_tiles():
     assert examine_residuals(model, params, parts, 0.15, 1.0).noise == pytest.approx(expected, rel=5e-3)
 
 
-@pytest.mark.parametrize(
-    "read", [lambda data: stream_bin(data, 0, 0, ROOM, 64), lambda data: read_bin(data, 0)]
+IN_PARTS = pytest.mark.parametrize(
+    "read",
+    [lambda data: stream_bin(data, 0, 0, 0.0, 64), lambda data: read_bin(data, 0)],
+    ids=["tiles", "dense"],
 )
+
+
+def collected(bin, parts):
+    """W and W c2 of these parts, (M, M)."""
+    weights, products = np.zeros((2, len(bin.t), len(bin.t)))
+    for first, second, c2, w in parts:
+        place = np.s_[first : first + c2.shape[0], second : second + c2.shape[1]]
+        weights[place] += w
+        products[place] += w * np.where(w > 0, c2, 0.0)
+    return weights, products
+
+
+@IN_PARTS
+def test_parts_hold_every_pair_once_and_only_those_that_are_needed_are_read(read, monkeypatch):
+    data = troubled()
+    bin, frames, tiles = read(data), data.n_frames, []
+    weights, products = collected(bin, bin.parts())
+    used = np.triu(bin.weights(), 1)
+    np.testing.assert_array_equal(weights, used)
+    used = used[:frames, :frames]
+    expected = np.where(used > 0, used * np.nan_to_num(data.c2[0]), 0.0)
+    np.testing.assert_allclose(products[:frames, :frames], expected, rtol=1e-12)
+    original = Tiles.read
+    monkeypatch.setattr(Tiles, "read", lambda self, wanted: tiles.extend(wanted) or original(self, wanted))
+    parts = list(bin.parts(lambda rows, columns: rows.start <= 70 < rows.stop))
+    assert {part.first for part in parts} == {64}
+    assert len(tiles) == (0 if bin.values.in_memory else len(parts))
+    some, _ = collected(bin, parts)
+    np.testing.assert_array_equal(some[64:128], weights[64:128])
+
+
+@IN_PARTS
 def test_excerpts_hold_the_same_values_at_fewer_pairs(read):
     data = troubled()
     one = read(data)
