@@ -46,16 +46,16 @@ def value_and_gradient(theta, t, nodes, weight, d):
     """A weighted sum of the three value sums and its gradient: the work of one likelihood evaluation."""
 
     def value(parameters):
-        cross, once, twice = structured.value_sums(MODEL, parameters, t, nodes, weight, d)
-        return cross[0] - 0.1 * once[0] - 0.2 * twice[0, 0]
+        sums = structured.value_sums(MODEL, parameters, t, nodes, weight, d)
+        return sums.cross[0] - 0.1 * sums.total[0] - 0.2 * sums.gram[0, 0]
 
     return jax.value_and_grad(value)(theta)
 
 
 def all_gradients(bins: tuple[Bin, ...]) -> None:
     """Value and gradient of every bin."""
-    for one in bins:
-        jax.block_until_ready(value_and_gradient(THETA, one.t, one.nodes, one.weight, one.d))
+    for bin in bins:
+        jax.block_until_ready(value_and_gradient(THETA, bin.t, bin.nodes, bin.weight, bin.d))
 
 
 def row(frames: int, n_bins: int, with_dense: bool) -> dict[str, float]:
@@ -63,12 +63,12 @@ def row(frames: int, n_bins: int, with_dense: bool) -> dict[str, float]:
     data = het.simulate(frames=frames, phi=list(np.linspace(0.0, 90.0, n_bins)), seed=1)
     bins = read_bins((data,))
     times = {
-        "read": median_seconds(lambda: [one.d.sum() for one in bins]),
+        "read": median_seconds(lambda: [bin.d.sum() for bin in bins]),
         "structured": median_seconds(lambda: pair_sums(MODEL, THETA, bins)),
         "gradient": median_seconds(lambda: all_gradients(bins)),
     }
     if with_dense:
-        times["dense"] = median_seconds(lambda: [dense.bin_sums(MODEL, THETA, one) for one in bins])
+        times["dense"] = median_seconds(lambda: [dense.bin_sums(MODEL, THETA, bin) for bin in bins])
     return {name: 1e3 * seconds for name, seconds in times.items()}
 
 

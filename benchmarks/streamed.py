@@ -148,7 +148,7 @@ def pass_times(data: TwoTime) -> dict[str, float]:
     theta, model = np.array(list(TRUTH.values())), het.create_model(MODEL)
     anew, kept = (stream_bin(data, 0, 0, room) for room in (0.0, 8.0 * data.n_frames**2))
     return {
-        "read": median_seconds(lambda: deque(anew.tiles.read(anew.tiles.places()), maxlen=0)),
+        "read": median_seconds(lambda: deque(anew.tiles.read(anew.tiles.indices()), maxlen=0)),
         "anew": median_seconds(lambda: streamed.bin_sums(model, theta, anew)),
         "kept": median_seconds(lambda: streamed.bin_sums(model, theta, kept)),
     }

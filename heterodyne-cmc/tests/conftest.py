@@ -36,7 +36,7 @@ def at_solution(problem):
     """The problem with the least-squares solution nearest to its start values as start values."""
     objective = create_objective(problem, read_bins(problem.data, problem.skip_lags))
     x = objective.to_coordinates(problem.column("start"))
-    pairs = np.array([one.pairs for one in objective.bins])
+    pairs = np.array([bin.moments.pairs for bin in objective.bins])
     for _ in range(20):
         equations, scaling = objective.solve(x)
         objective = objective.weighted(np.sqrt(scaling.ssr / pairs))

@@ -157,7 +157,7 @@ def grid(five_bins):
     problem = sampling.with_own_scaling(five_bins)
     bins, form = read_bins(problem.data), form_of(problem)
     prepared = sampling.prepare(problem, bins, True, False, lambda line: None)
-    space = whitened(create_space(problem, prepared.values), form, prepared.precision)
+    space = whitened(create_space(problem, prepared.values), form, prepared.calibration.precision)
     code = Code(problem.model, form)
     whole = [sampling.whole_shard(problem.model, bins)]
     (target,) = create_targets(code, space, whole, scaling_prior(prepared.noise), np.eye(2))

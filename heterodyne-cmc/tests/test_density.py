@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import heterodyne as het
+from heterodyne.bins.bin import Moments
 from heterodyne.bins.reading import read_bins
 from heterodyne.model import Model
 from heterodyne.problem.averaging import BinOrders, with_orders
@@ -113,8 +114,8 @@ def test_the_prior_of_a_bins_scaling_is_shared_by_the_shards_that_hold_the_bin()
     shards = [
         data._replace(
             bins=own,
-            parts=tuple(data.parts[k] for k in own),
-            elements=type(data.elements)(*(column[own] for column in data.elements)),
+            portions=tuple(data.portions[k] for k in own),
+            moments=Moments(*(column[own] for column in data.moments)),
         )
         for own in (first, second)
     ]

@@ -11,10 +11,10 @@ from scipy.integrate import dblquad
 from scipy.special import gammaln
 from scipy.stats import multivariate_t
 
+from heterodyne.bins.bin import Moments
+from heterodyne.evaluators.pair_sums import Sums
 from heterodyne.parameters import Prior
 from heterodyne_cmc.likelihood import (
-    Elements,
-    ModelSums,
     ScalingPrior,
     conditional,
     draw_noise,
@@ -35,10 +35,10 @@ def model_and_data(seed, pairs=12):
 
 
 def sums_of(s, data):
-    """The sums that the evaluator gives, of one bin."""
+    """The sums that the evaluator gives, and the moments, of one bin."""
     d = data - REFERENCE
-    sums = ModelSums(*(np.array([x]) for x in (d @ s, s.sum(), s @ s)))
-    return sums, Elements(*(np.array([x]) for x in (float(len(s)), REFERENCE, d.sum(), d @ d)))
+    sums = Sums(np.array([[d @ s]]), np.array([[s.sum()]]), np.array([[[s @ s]]]))
+    return sums, Moments(*(np.array([x]) for x in (float(len(s)), REFERENCE, d.sum(), d @ d)))
 
 
 def found_for(s, data, held, prior=None):
@@ -169,11 +169,11 @@ def test_a_narrow_prior_holds_the_contrast(static_problem, sampled):
 def test_bins_are_independent():
     both = [model_and_data(seed) for seed in (0, 1)]
     each = [float(log_marginal(found_for(*one, (None, None)))[0]) for one in both]
-    sums, elements = (
+    sums, moments = (
         type(first)(*(np.concatenate(x) for x in zip(first, second, strict=True)))
         for first, second in zip(*(sums_of(*one) for one in both), strict=True)
     )
-    joint = log_marginal(conditional(sums, elements, scaling_prior(np.array([NOISE, NOISE]))))
+    joint = log_marginal(conditional(sums, moments, scaling_prior(np.array([NOISE, NOISE]))))
     np.testing.assert_allclose(joint, each, rtol=1e-12)
 
 

@@ -12,11 +12,12 @@ import heterodyne as het
 from heterodyne.bins.reading import read_bins
 from heterodyne.errors import ConfigError
 from heterodyne.model import Model
+from heterodyne_cmc.calibration import unknown
 from heterodyne_cmc.partition import partitioned
 from heterodyne_cmc.prepare import Prepared
 from heterodyne_cmc.shards import (
-    Pairs,
-    Tiles,
+    PairList,
+    TileList,
     bin_shards,
     pair_shards,
     shard_sums,
@@ -61,22 +62,22 @@ def bins_of(kind):
 def coverage(shard, count, size):
     """W and d of every pair of every bin that a shard holds, and how often it holds each, (bins, M, M)."""
     weight, d, times = (np.zeros((count, size, size)) for _ in range(3))
-    for number, part in zip(shard.bins, shard.parts, strict=True):
-        for first, second, w, value in listed(part):
+    for number, portion in zip(shard.bins, shard.portions, strict=True):
+        for first, second, w, value in listed(portion):
             np.add.at(weight[number], (first, second), w)
             np.add.at(d[number], (first, second), value)
             np.add.at(times[number], (first, second), 1.0 * (w > 0) - 1.0 * (w < 0))
     return weight, d, times
 
 
-def listed(part):
-    """Frames, weights and data of the pairs of a part, those left out with negative weights."""
-    w, d = weights_and_data(part)
-    if isinstance(part.content, Pairs):
-        yield part.content.first, part.content.second, w, d
+def listed(portion):
+    """Frames, weights and data of the pairs of a portion, those left out with negative weights."""
+    w, d = weights_and_data(portion)
+    if isinstance(portion.content, PairList):
+        yield portion.content.first, portion.content.second, w, d
         return
-    tiles = part.content
-    assert isinstance(tiles, Tiles)
+    tiles = portion.content
+    assert isinstance(tiles, TileList)
     size = tiles.size
     i, j = (x.ravel() for x in np.indices((size, size)))
     for rows, columns, offset in (
@@ -87,7 +88,7 @@ def listed(part):
             here = slice(offset + k * size**2, offset + (k + 1) * size**2)
             yield row * size + i, column * size + j, w[here], d[here]
     rest = (len(tiles.block) + len(tiles.row)) * size**2
-    yield part.skipped.first, part.skipped.second, w[rest:], d[rest:]
+    yield portion.skipped.first, portion.skipped.second, w[rest:], d[rest:]
 
 
 CASES = [
@@ -125,7 +126,7 @@ def test_the_union_is_every_pair_and_nothing_is_there_twice(kind, partition, cou
 def test_bins_are_dealt_out_whole_and_once(count):
     shards = bin_shards(whole_shard(MODEL, bins_of("plain")), count, 0)
     assert sorted(np.concatenate([shard.bins for shard in shards])) == [0, 1, 2]
-    assert [len(shard.parts) for shard in shards] == [len(shard.bins) for shard in shards]
+    assert [len(shard.portions) for shard in shards] == [len(shard.bins) for shard in shards]
 
 
 @pytest.mark.parametrize(("kind", "partition", "count"), CASES)
@@ -139,16 +140,16 @@ def test_sums_over_shards_add_up_to_those_of_the_whole(kind, partition, count):
     expected = sums(MODEL, theta, whole)
     shards = shards_of(partition, bins, count)
     for name in expected._fields:
-        total = np.zeros(len(bins))
+        exact = np.asarray(getattr(expected, name))
+        total = np.zeros_like(exact)
         for shard in shards:
             total[shard.bins] += np.asarray(getattr(sums(MODEL, theta, shard), name))
-        exact = np.asarray(getattr(expected, name))
         np.testing.assert_allclose(total, exact, rtol=1e-10, atol=1e-10 * np.abs(exact).max())
-    for name in ("pairs", "data", "data2"):
+    for name in ("pairs", "total", "square"):
         total = np.zeros(len(bins))
         for shard in shards:
-            total[shard.bins] += getattr(shard.elements, name)
-        exact = np.array([getattr(one, name) for one in bins])
+            total[shard.bins] += getattr(shard.moments, name)
+        exact = np.array([getattr(bin.moments, name) for bin in bins])
         np.testing.assert_allclose(total, exact, rtol=1e-9, atol=1e-9)
 
 
@@ -159,18 +160,19 @@ def test_shards_are_even_over_the_lags_and_of_one_shape(partition):
     shapes = {tuple(np.shape(leaf) for leaf in jax.tree.leaves(shard)) for shard in shards}
     assert len(shapes) == 1
     for number in range(len(bins)):
-        counts = np.array([lag_counts(shard.parts[number]) for shard in shards])
+        counts = np.array([lag_counts(shard.portions[number]) for shard in shards])
         assert counts.sum() > 0
         assert np.ptp(counts, axis=0).max() <= 1
 
 
-def lag_counts(part):
+def lag_counts(portion):
     """How many tiles or pairs there are in every band of lags, a band per factor of 2."""
-    if isinstance(part.content, Pairs):
-        lag = (part.content.second - part.content.first)[part.content.weight > 0]
+    content = portion.content
+    if isinstance(content, PairList):
+        lag = (content.second - content.first)[content.weight > 0]
     else:
-        near = np.zeros(np.count_nonzero(part.content.block >= 0), dtype=int)
-        far = (part.content.column - part.content.row)[part.content.row >= 0] + 1
+        near = np.zeros(np.count_nonzero(content.block >= 0), dtype=int)
+        far = (content.column - content.row)[content.row >= 0] + 1
         lag = np.concatenate([near, far])
     return np.bincount(np.floor(np.log2(np.maximum(lag, 1))).astype(int), minlength=10)
 
@@ -181,7 +183,7 @@ def lag_counts(part):
 def test_tiles_are_as_small_as_it_takes_for_every_shard_to_have_many(frames, count, size):
     bins = read_bins((het.simulate(frames=frames, phi=[0.0]),))
     shards = tile_shards(bins, count, 0)
-    assert {part.content.size for shard in shards for part in shard.parts} == {size}
+    assert {portion.content.size for shard in shards for portion in shard.portions} == {size}
 
 
 @pytest.mark.parametrize("partition", ["tiles", "pairs"])
@@ -197,16 +199,7 @@ def solution(problem):
     """Start values as the solution, with the noise of the simulation."""
     p, bins = len(problem.varying), sum(data.n_bins for data in problem.data)
     values, noise = problem.column("start"), np.full(bins, 0.02)
-    return Prepared(
-        values,
-        noise,
-        np.ones(2, dtype=int),
-        np.eye(p),
-        np.eye(p),
-        np.zeros((bins, 2, 2)),
-        np.array(0),
-        np.zeros(p),
-    )
+    return Prepared(values, noise, np.ones(2, dtype=int), unknown(p, bins)._replace(precision=np.eye(p)))
 
 
 def flow_problem(frames=64, phi=(0.0, 30.0, 70.0), vary=("D0_sample", "v0", "phi0"), **choices):
@@ -256,8 +249,8 @@ def test_tiles_of_a_model_that_is_not_separable_are_refused_and_its_pairs_are_li
     with pytest.raises(ConfigError, match=r"tiles need a separable model .* add --partition pairs"):
         divided(problem, "tiles", 2)
     (whole,) = divided(problem, "tiles", 1)
-    assert all(isinstance(part.content, Pairs) for part in whole.parts)
-    assert sum(len(part.content.first) for part in whole.parts) == 3 * 64 * 63 // 2
+    assert all(isinstance(portion.content, PairList) for portion in whole.portions)
+    assert sum(len(portion.content.first) for portion in whole.portions) == 3 * 64 * 63 // 2
 
 
 def test_tiles_of_weighted_pairs_are_refused_whichever_bin_has_them():

@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import heterodyne as het
+from heterodyne.bins.bin import Moments
 from heterodyne.data.geometry import azimuth_axes
-from heterodyne.evaluators.pair_sums import PairSums
+from heterodyne.evaluators.pair_sums import PairSums, Sums
 from heterodyne.kernels.curves import curve_slopes, curve_values
 from heterodyne.parameters import REGISTRY
 from heterodyne.problem.choices import create_problem
@@ -238,8 +239,8 @@ def test_a_long_list_of_bins_is_cut():
 def test_contrast_and_offset_are_lost_where_s_is_constant(s, contrast, offset):
     n = float(len(s))
     zero = np.zeros(1)
-    gram, model = np.array([[[s @ s]]]), np.array([[s.sum()]])
-    sums = PairSums(np.array([n]), zero, zero, zero, model, np.zeros((1, 1)), gram)
+    model = Sums(np.zeros((1, 1)), np.array([[s.sum()]]), np.array([[[s @ s]]]))
+    sums = PairSums(Moments(np.array([n]), zero, zero, zero), model)
     designs = [scaling_design(which, "individual", np.ones(1), zero) for which in ("contrast", "offset")]
     lost = undetermined_scaling(sums, designs[0], designs[1], np.array([0.02]))
     assert (bool(lost[0][0]), bool(lost[1][0])) == (contrast, offset)

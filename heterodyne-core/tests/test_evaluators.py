@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 import heterodyne as het
+from heterodyne.bins.reading import read_bin
+from heterodyne.bins.streaming import stream_bin
 from heterodyne.errors import DataError, ParameterError
+from heterodyne.evaluators import dense, streamed, structured
 from heterodyne.evaluators.elementwise import correlation_pairs, precompute_shard_grid
+from heterodyne.evaluators.pair_sums import Sums
+from heterodyne.evaluators.sums import bin_sums, evaluator_of
 from heterodyne.kernels._jax import jax
-from heterodyne.model import pair_of_components
+from heterodyne.model import Model, pair_of_components
 from heterodyne.simulation.simulate import true_parameters
 from heterodyne.variants.equilibrium import one_time_correlation
 
@@ -120,3 +127,22 @@ def test_unknown_parameter_names_the_nearest():
 def test_times_that_are_not_positive_and_increasing_are_refused(times):
     with pytest.raises(DataError, match="positive and increasing"):
         het.create_model("static").correlation({}, times, 0.01)
+
+
+def test_every_bin_is_summed_by_the_evaluator_that_serves_it():
+    data, model = het.simulate("static", frames=70, phi=0.0), het.create_model("static")
+    not_separable = Model("dense", model.parameters, model.profiles, model.pair, uses_azimuth=False)
+    in_memory, in_tiles = read_bin(data, 0), stream_bin(data, 0, 0, 0.0, 64)
+    by_pair = read_bin(replace(data, weight=np.ones((1, 70, 70))), 0)
+    theta, sums = np.array([3e3, 0.1, 10.0]), []
+    for evaluator, of_model, bin in (
+        (structured, model, in_memory),
+        (streamed, model, in_tiles),
+        (dense, not_separable, in_memory),
+        (dense, model, by_pair),
+    ):
+        assert evaluator_of(of_model, bin) is evaluator.bin_sums
+        sums.append(bin_sums(of_model, theta, bin))
+    for name in Sums._fields:
+        for other in sums[1:]:
+            np.testing.assert_allclose(getattr(other, name), getattr(sums[0], name), rtol=1e-9)

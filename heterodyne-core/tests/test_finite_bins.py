@@ -12,9 +12,9 @@ import heterodyne as het
 from heterodyne.bins.nodes import bin_nodes
 from heterodyne.bins.reading import read_bins
 from heterodyne.evaluators import dense, structured
-from heterodyne.evaluators.bin_average import Rows, varying_rows
+from heterodyne.evaluators.bin_average import varying_rows
 from heterodyne.evaluators.meshgrid import averaged_matrix
-from heterodyne.model import pair_of_components
+from heterodyne.model import Components, pair_of_components
 from heterodyne.problem.averaging import (
     ORDERS,
     TOLERANCE,
@@ -63,8 +63,8 @@ def test_sums_over_a_finite_bin_equal_the_dense_ones(name):
     fast, slow = structured.bin_sums(model, theta, wide), dense.bin_sums(model, theta, wide)
     size = np.sqrt(np.diag(slow.gram))
     assert np.all(np.abs(fast.gram - slow.gram) <= 1e-12 * np.outer(size, size) + 1e-290)
-    np.testing.assert_allclose(fast.model, slow.model, rtol=1e-11, atol=1e-9 * abs(slow.model[0]))
-    assert np.all(np.abs(fast.cross - slow.cross) <= 1e-12 * size * np.sqrt(one.data2) + 1e-290)
+    np.testing.assert_allclose(fast.total, slow.total, rtol=1e-11, atol=1e-9 * abs(slow.total[0]))
+    assert np.all(np.abs(fast.cross - slow.cross) <= 1e-12 * size * np.sqrt(one.moments.square) + 1e-290)
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -74,7 +74,7 @@ def test_merged_rows_give_the_s_of_all_rows(name):
     rows = structured.averaged(model, theta, one.t, nodes)
     assert len(rows.a) < 12 * len(varying_rows(model).with_q)
     first, second = np.triu_indices(len(one.t), 1)
-    s = pair_of_components(*(Rows(*(np.asarray(x)[:, at] for x in rows)) for at in (first, second)))
+    s = pair_of_components(*(Components(*(np.asarray(x)[:, at] for x in rows)) for at in (first, second)))
     params = dict(zip(model.parameters, theta, strict=True))
     full = averaged_matrix(model, params, one.t, nodes)[first, second]
     np.testing.assert_allclose(s, full, rtol=0, atol=1e-13)

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from scipy.optimize import lsq_linear
 
+from heterodyne.bins.bin import Moments
 from heterodyne.data.geometry import ring_of
 from heterodyne.errors import ConfigError
-from heterodyne.evaluators.pair_sums import PairSums
+from heterodyne.evaluators.pair_sums import PairSums, Sums
 from heterodyne.problem.normal_equations import normal_equations
 from heterodyne.problem.scaling import scaling_design
 
@@ -23,16 +24,9 @@ def experiment(seed=0, offset=1.0):
     d = offset + 0.3 * x[:, 0] + 0.05 * rng.normal(size=(len(Q), PAIRS))
     reference = d.mean(axis=1)
     shifted = d - reference[:, None]
-    sums = PairSums(
-        np.full(len(Q), float(PAIRS)),
-        reference,
-        shifted.sum(1),
-        (shifted**2).sum(1),
-        x.sum(2),
-        np.einsum("bkn,bn->bk", x, shifted),
-        np.einsum("bkn,bln->bkl", x, x),
-    )
-    return x, d, sums
+    data = Moments(np.full(len(Q), float(PAIRS)), reference, shifted.sum(1), (shifted**2).sum(1))
+    model = Sums(np.einsum("bkn,bn->bk", x, shifted), x.sum(2), np.einsum("bkn,bln->bkl", x, x))
+    return x, d, PairSums(data, model)
 
 
 def brute_force(x, d, contrast, offset, sigma):
@@ -103,19 +97,19 @@ def test_offset_outside_its_bounds_is_clamped_and_the_contrast_solved_again():
 
 def test_a_constant_correlation_merges_contrast_and_offset_without_failing():
     _, _, sums = experiment()
-    constant = sums._replace(
-        model=np.concatenate([sums.pairs[:, None], sums.model[:, 1:]], axis=1),
-        cross=np.concatenate([sums.data[:, None], sums.cross[:, 1:]], axis=1),
-    )
-    gram = constant.gram.copy()
-    gram[:, 0, 0] = sums.pairs
-    gram[:, 0, 1:] = gram[:, 1:, 0] = sums.model[:, 1:]
+    data, model = sums
+    total = np.concatenate([data.pairs[:, None], model.total[:, 1:]], axis=1)
+    cross = np.concatenate([data.total[:, None], model.cross[:, 1:]], axis=1)
+    gram = model.gram.copy()
+    gram[:, 0, 0] = data.pairs
+    gram[:, 0, 1:] = gram[:, 1:, 0] = model.total[:, 1:]
+    constant = PairSums(data, Sums(cross, total, gram))
     designs = (
         scaling_design("contrast", "individual", Q, PHI),
         scaling_design("offset", "individual", Q, PHI),
     )
-    equations, solved = normal_equations(constant._replace(gram=gram), np.eye(P), *designs, np.ones(len(Q)))
-    np.testing.assert_allclose(solved.contrast + solved.offset, sums.reference, rtol=1e-9)
+    equations, solved = normal_equations(constant, np.eye(P), *designs, np.ones(len(Q)))
+    np.testing.assert_allclose(solved.contrast + solved.offset, data.reference, rtol=1e-9)
     assert np.isfinite(equations.cost)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import heterodyne as het
-from heterodyne.bins import tiles as tiles_module
+from heterodyne.bins import streaming
 from heterodyne.bins.excerpts import excerpts
 from heterodyne.bins.nodes import bin_nodes
 from heterodyne.bins.reading import read_bin
@@ -20,6 +20,7 @@ from heterodyne.data.matrices import windows
 from heterodyne.data.two_time import TwoTime
 from heterodyne.errors import DataError
 from heterodyne.evaluators import streamed, structured
+from heterodyne.evaluators.pair_sums import Sums
 from heterodyne.evaluators.sums import pair_sums
 from heterodyne.loading import lazy
 from heterodyne.loading.lazy import FileMatrices, Place
@@ -62,17 +63,18 @@ def assert_same_bin(one, other):
     assert not one.weight[frames:].any()
     assert not other.weight[frames:].any()
     np.testing.assert_array_equal(one.skipped, other.skipped)
-    assert one.pairs == other.pairs
-    assert one.reference == pytest.approx(other.reference, rel=1e-14)
-    assert one.data2 == pytest.approx(other.data2, rel=1e-12)
-    assert abs(one.data - other.data) < 1e-11 * np.sqrt(one.pairs * one.data2)
+    ours, theirs = one.moments, other.moments
+    assert ours.pairs == theirs.pairs
+    assert ours.reference == pytest.approx(theirs.reference, rel=1e-14)
+    assert ours.square == pytest.approx(theirs.square, rel=1e-12)
+    assert abs(ours.total - theirs.total) < 1e-11 * np.sqrt(ours.pairs * ours.square)
 
 
 def assert_same_sums(sums, expected, size_of_cross):
     """Relative to the norms behind each sum, as sums of mixed signs may cancel."""
     norm = np.sqrt(np.diag(expected.gram))
     np.testing.assert_array_less(np.abs(sums.cross - expected.cross), 1e-12 * norm * size_of_cross + 1e-290)
-    np.testing.assert_allclose(sums.model, expected.model, rtol=1e-12, atol=1e-290)
+    np.testing.assert_allclose(sums.total, expected.total, rtol=1e-12, atol=1e-290)
     np.testing.assert_allclose(sums.gram, expected.gram, rtol=1e-12, atol=1e-12 * np.outer(norm, norm).min())
 
 
@@ -86,7 +88,9 @@ def test_a_streamed_bin_is_the_bin_in_memory(make, size, skip):
         assert_same_bin(parts, whole)
         for jacobian in (True, False):
             expected = structured.bin_sums(model, theta, whole, jacobian)
-            assert_same_sums(streamed.bin_sums(model, theta, parts, jacobian), expected, np.sqrt(whole.data2))
+            assert_same_sums(
+                streamed.bin_sums(model, theta, parts, jacobian), expected, np.sqrt(whole.moments.square)
+            )
 
 
 @pytest.mark.parametrize(
@@ -98,8 +102,8 @@ def test_every_model_and_number_of_frames_gives_the_same_sums(name, frames):
     expected = pair_sums(model, theta, (read_bin(data, 0, 1), read_bin(data, 1, 1)))
     found = pair_sums(model, theta, stream_bins((data,), 1, ROOM, 64))
     for index in range(2):
-        of = [type(s)(*(values[index] for values in s)) for s in (found, expected)]
-        assert_same_sums(*of, np.sqrt(expected.data2[index]))
+        of = [Sums(*(values[index] for values in sums.model)) for sums in (found, expected)]
+        assert_same_sums(*of, np.sqrt(expected.data.square[index]))
 
 
 def test_nodes_of_a_finite_bin_are_averaged_over():
@@ -110,7 +114,7 @@ def test_nodes_of_a_finite_bin_are_averaged_over():
     )
     sums = (kernel.bin_sums(model, theta_of(data, model), one) for kernel, one in
             ((streamed, parts), (structured, whole)))  # fmt: skip
-    assert_same_sums(*sums, np.sqrt(whole.data2))
+    assert_same_sums(*sums, np.sqrt(whole.moments.square))
 
 
 @pytest.mark.parametrize(("rate", "tiles"), [(1e-30, 15), (3e6, 9), (1e9, 5)])
@@ -121,7 +125,7 @@ def test_extreme_decays_are_summed_and_empty_tiles_not_read(rate, tiles, monkeyp
     read, original = [], Tiles.read
     monkeypatch.setattr(Tiles, "read", lambda self, wanted: read.extend(wanted) or original(self, wanted))
     sums = streamed.bin_sums(model, theta, parts)
-    assert_same_sums(sums, structured.bin_sums(model, theta, whole), np.sqrt(whole.data2))
+    assert_same_sums(sums, structured.bin_sums(model, theta, whole), np.sqrt(whole.moments.square))
     assert len(read) == tiles
 
 
@@ -157,7 +161,7 @@ def test_every_layout_gives_the_same_tiles(tmp_path, layout, half, dtype, room, 
     assert_same_bin(parts, whole)
     theta = theta_of(data, model)
     expected = structured.bin_sums(model, theta, whole)
-    assert_same_sums(streamed.bin_sums(model, theta, parts), expected, np.sqrt(whole.data2))
+    assert_same_sums(streamed.bin_sums(model, theta, parts), expected, np.sqrt(whole.moments.square))
     kept = sum(tile.nbytes for tile in parts.tiles.kept.values())
     assert kept <= room
     assert all(tile.dtype == dtype for tile in parts.tiles.kept.values())
@@ -181,7 +185,7 @@ def test_tiles_are_kept_as_far_as_memory_allows_and_read_again_beyond(tmp_path):
     data = het.load(experiment(300).save(tmp_path / "a.h5"))
     tile = 64 * 64 * 8
     assert [len(stream_bin(data, 0, 0, k * tile, 64).tiles.kept) for k in (0, 4, 20)] == [0, 4, 15]
-    memory = 300 * tiles_module._WORK + 4 * tile
+    memory = 300 * streaming._WORK + 4 * tile
     assert [len(one.tiles.kept) for one in stream_bins((data,), 0, memory, 64)] == [4, 0]
 
 
@@ -190,7 +194,7 @@ def test_a_matrix_that_memory_cannot_hold_whole_is_refused(tmp_path, monkeypatch
     c2 = np.asarray(experiment(300).c2[0])
     matrices = stored_file(tmp_path / "a.h5", c2, "upper chunk")
     data = TwoTime(matrices, 0.01, 0.0, np.arange(1, 284) * 0.1, 0.1)
-    needed = 2 * 8 * 283**2 + tiles_module._WORK * 283
+    needed = 2 * 8 * 283**2 + streaming._WORK * 283
     assert len(stream_bins((data,), 0, needed, 64)) == 1
     with pytest.raises(DataError, match=r"gives this matrix only whole.*raise memory"):
         stream_bins((data,), 0, needed - 1, 64)
@@ -268,9 +272,43 @@ def test_neighbour_noise_of_tiles_leaves_out_only_neighbours_in_two_tiles():
     assert examine_residuals(model, params, parts, 0.15, 1.0).noise == pytest.approx(expected, rel=5e-3)
 
 
-@pytest.mark.parametrize(
-    "read", [lambda data: stream_bin(data, 0, 0, ROOM, 64), lambda data: read_bin(data, 0)]
+IN_PARTS = pytest.mark.parametrize(
+    "read",
+    [lambda data: stream_bin(data, 0, 0, 0.0, 64), lambda data: read_bin(data, 0)],
+    ids=["tiles", "dense"],
 )
+
+
+def collected(bin, parts):
+    """W and W c2 of these parts, (M, M)."""
+    weights, products = np.zeros((2, len(bin.t), len(bin.t)))
+    for first, second, c2, w in parts:
+        place = np.s_[first : first + c2.shape[0], second : second + c2.shape[1]]
+        weights[place] += w
+        products[place] += w * np.where(w > 0, c2, 0.0)
+    return weights, products
+
+
+@IN_PARTS
+def test_parts_hold_every_pair_once_and_only_those_that_are_needed_are_read(read, monkeypatch):
+    data = troubled()
+    bin, frames, tiles = read(data), data.n_frames, []
+    weights, products = collected(bin, bin.parts())
+    used = np.triu(bin.weights(), 1)
+    np.testing.assert_array_equal(weights, used)
+    used = used[:frames, :frames]
+    expected = np.where(used > 0, used * np.nan_to_num(data.c2[0]), 0.0)
+    np.testing.assert_allclose(products[:frames, :frames], expected, rtol=1e-12)
+    original = Tiles.read
+    monkeypatch.setattr(Tiles, "read", lambda self, wanted: tiles.extend(wanted) or original(self, wanted))
+    parts = list(bin.parts(lambda rows, columns: rows.start <= 70 < rows.stop))
+    assert {part.first for part in parts} == {64}
+    assert len(tiles) == (0 if bin.values.in_memory else len(parts))
+    some, _ = collected(bin, parts)
+    np.testing.assert_array_equal(some[64:128], weights[64:128])
+
+
+@IN_PARTS
 def test_excerpts_hold_the_same_values_at_fewer_pairs(read):
     data = troubled()
     one = read(data)
@@ -285,7 +323,7 @@ def test_excerpts_hold_the_same_values_at_fewer_pairs(read):
         np.testing.assert_allclose(w[i, j] / w[0, 1], np.outer(*2 * (data.weight[0][frames],))[i, j]
                                    / np.prod(data.weight[0][frames[:2]]), rtol=1e-12)  # fmt: skip
         np.testing.assert_allclose(
-            part.d[i, j] / w[i, j] + part.reference, data.c2[0][frames[i], frames[j]], rtol=1e-12
+            part.d[i, j] / w[i, j] + part.moments.reference, data.c2[0][frames[i], frames[j]], rtol=1e-12
         )
     assert len(found.windows[0].skipped) == 0
     assert len(found.windows) == 4

@@ -64,11 +64,9 @@ def sizes_of_terms(model: Model, theta, t):
     assert model.components is not None
 
     def rows(values):
-        found = Components(*model.components(dict(zip(model.parameters, values, strict=True)), t, Q, PHI))
-        still = jnp.zeros_like(found.a)
-        return found._replace(
-            phase=still if found.phase is None else still.at[-len(found.phase) :].set(found.phase)
-        )
+        stated = Components.of(model.components(dict(zip(model.parameters, values, strict=True)), t, Q, PHI))
+        plain = jnp.zeros_like(stated.a[len(stated.phase) :])
+        return stated._replace(phase=jnp.concatenate([plain, stated.phase]))
 
     a, exponent, phase = rows(theta)
     slopes = jax.tree.map(lambda x: jnp.moveaxis(x, -1, 0), jax.jacfwd(rows)(theta))
@@ -90,8 +88,8 @@ def check(model: Model, theta: np.ndarray, data: TwoTime, skip_lags: int = 0) ->
     The Gram matrix is a sum of products of terms, so where the terms of a derivative cancel (no motion, both
     components alike) its error is the rounding of those terms, which the whole-matrix path does not make.
     """
-    one = read_bin(data, 0, skip_lags)
-    sums = bin_sums(model, theta, one, True)
+    bin = read_bin(data, 0, skip_lags)
+    sums = bin_sums(model, theta, bin)
     w = weights_of(data, skip_lags)
     used = w > 0
     c2, x = data.c2[0][used], np.asarray(s_and_slopes(model, theta, data.t))[:, used]
@@ -104,10 +102,10 @@ def check(model: Model, theta: np.ndarray, data: TwoTime, skip_lags: int = 0) ->
     many = np.sqrt(terms.shape[1])
     close = {
         "gram": (sums.gram, gram, 1e-10 * np.outer(size, size) + np.outer(whole, whole) / ROUNDING),
-        "model": (sums.model, x @ w[used], 1e-10 * size * np.sqrt(one.pairs) + whole * many),
+        "total": (sums.total, x @ w[used], 1e-10 * size * np.sqrt(bin.moments.pairs) + whole * many),
         "cross": (sums.cross, x @ d, 1e-10 * np.abs(x) @ np.abs(d) + whole * np.linalg.norm(d)),
     }
-    assert one.pairs == np.count_nonzero(used)
+    assert bin.moments.pairs == np.count_nonzero(used)
     for name, (found, expected, bound) in close.items():
         excess = np.abs(found - expected) / (bound + 1e-290)
         assert np.all(excess <= 1.0), (name, np.unravel_index(excess.argmax(), excess.shape), excess.max())
@@ -238,7 +236,7 @@ def test_sums_at_the_ends_of_the_range(extreme):
     theta = np.array([values[name] for name in model.parameters])
     assert all(model.parameters[name].accepts(value) for name, value in values.items())
     check(model, theta, matrices(FRAMES))
-    assert np.all(np.isfinite(bin_sums(model, theta, read_bin(matrices(FRAMES), 0), True).gram))
+    assert np.all(np.isfinite(bin_sums(model, theta, read_bin(matrices(FRAMES), 0)).gram))
 
 
 @pytest.mark.parametrize(
@@ -260,5 +258,5 @@ def test_nothing_is_lost_where_no_components_cancel(change, frames):
     data = matrices(frames)
     x = np.asarray(s_and_slopes(model, theta, data.t))[:, np.triu(np.ones((frames, frames), dtype=bool), 1)]
     size = np.linalg.norm(x, axis=1)
-    gram = bin_sums(model, theta, read_bin(data, 0), True).gram
+    gram = bin_sums(model, theta, read_bin(data, 0)).gram
     assert np.all(np.abs(gram - x @ x.T) <= 1e-11 * np.outer(size, size) + 1e-290)

@@ -98,9 +98,9 @@ def test_bad_pairs_may_hold_anything(weight, value):
     clean, dirty = (
         read_bin(spoiled(replace(GIVEN, weight=weight), pairs, x), 0) for x in (GIVEN.c2[0][4, 9], value)
     )
-    for name in ("d", "weight", "pairs", "reference", "data", "data2"):
+    for name in ("d", "weight", "moments"):
         np.testing.assert_array_equal(getattr(clean, name), getattr(dirty, name))
-    assert clean.pairs == FRAMES * (FRAMES - 1) / 2 - 3
+    assert clean.moments.pairs == FRAMES * (FRAMES - 1) / 2 - 3
 
 
 def test_pairs_and_frames_of_weight_0_are_left_out_and_may_hold_anything():
@@ -109,9 +109,14 @@ def test_pairs_and_frames_of_weight_0_are_left_out_and_may_hold_anything():
     of_frames[:, 2] = of_pairs[:, 2] = of_pairs[:, :, 2] = 0.0
     of_pairs[0, 4, 7] = of_pairs[0, 7, 4] = 0.0
     frames = FRAMES - 1
-    assert read_bin(replace(GIVEN, c2=matrices, weight=of_frames), 0).pairs == frames * (frames - 1) / 2
+    assert (
+        read_bin(replace(GIVEN, c2=matrices, weight=of_frames), 0).moments.pairs == frames * (frames - 1) / 2
+    )
     matrices[0, 4, 7] = matrices[0, 7, 4] = np.inf
-    assert read_bin(replace(GIVEN, c2=matrices, weight=of_pairs), 0).pairs == frames * (frames - 1) / 2 - 1
+    assert (
+        read_bin(replace(GIVEN, c2=matrices, weight=of_pairs), 0).moments.pairs
+        == frames * (frames - 1) / 2 - 1
+    )
 
 
 def test_nan_at_a_pair_that_is_not_listed_is_an_error():
@@ -130,7 +135,7 @@ def test_too_few_pairs_are_an_error():
 def test_only_ratios_of_weights_count(weight):
     one, other = (read_bin(replace(GIVEN, weight=x), 1) for x in (weight, 1e30 * weight))
     np.testing.assert_allclose(one.d, other.d, rtol=1e-12, atol=1e-15)
-    assert np.triu(one.weights(), 1).sum() == pytest.approx(one.pairs, rel=1e-13)
+    assert np.triu(one.weights(), 1).sum() == pytest.approx(one.moments.pairs, rel=1e-13)
 
 
 def test_sums_of_a_bin_are_those_of_weighted_pairs():
@@ -140,12 +145,12 @@ def test_sums_of_a_bin_are_those_of_weighted_pairs():
     w, c2 = one.weights()[:FRAMES, :FRAMES], data.c2[0]
     upper = np.triu(np.ones_like(w), 1) > 0
     assert w[1, 3] == w[3, 1] == 0.0
-    assert one.reference == pytest.approx(np.average(c2[upper], weights=w[upper]))
-    assert one.data2 == pytest.approx(np.sum(w[upper] * (c2[upper] - one.reference) ** 2))
-    assert abs(one.data) < 1e-12
+    assert one.moments.reference == pytest.approx(np.average(c2[upper], weights=w[upper]))
+    assert one.moments.square == pytest.approx(np.sum(w[upper] * (c2[upper] - one.moments.reference) ** 2))
+    assert abs(one.moments.total) < 1e-12
     np.testing.assert_allclose(np.triu(one.d, 1), np.triu(other.d, 1), rtol=1e-10, atol=1e-14)
-    for name in ("pairs", "reference", "data2"):
-        assert getattr(one, name) == pytest.approx(getattr(other, name), rel=1e-12)
+    for name in ("pairs", "reference", "square"):
+        assert getattr(one.moments, name) == pytest.approx(getattr(other.moments, name), rel=1e-12)
     for lag in (1, 2, 5):
         np.testing.assert_allclose(one.weights_at(lag), np.diagonal(one.weights(), lag))
         np.testing.assert_allclose(other.weights_at(lag), np.diagonal(one.weights(), lag), rtol=1e-12)

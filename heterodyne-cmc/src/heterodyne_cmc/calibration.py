@@ -24,7 +24,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from heterodyne.bins.bin import Bin
+from heterodyne.bins.bin import Dense
 from heterodyne.evaluators.meshgrid import averaged_tile
 from heterodyne.problem.objective import Objective
 from heterodyne.problem.spectrum import Spectrum, spectrum
@@ -77,22 +77,22 @@ def with_noise_about(objective: Objective, solution: np.ndarray, x: np.ndarray) 
     """The objective of other data: the residual at the solution, about the model at x."""
     before, after = (_means(objective, at) for at in (solution, x))
     bins = []
-    for one, old, new in zip(objective.bins, before, after, strict=True):
-        assert isinstance(one, Bin)
-        w = one.weights()
-        d = one.d + w * (new - old)
+    for bin, old, new in zip(objective.bins, before, after, strict=True):
+        w = bin.weights()
+        d = bin.d + w * (new - old)
         upper = np.triu(w > 0, 1)
         square = float(np.sum(d[upper] ** 2 / w[upper]))
-        bins.append(replace(one, d=d, data=float(d[upper].sum()), data2=square))
+        moments = bin.moments._replace(total=float(d[upper].sum()), square=square)
+        bins.append(replace(bin, values=Dense(d), moments=moments))
     return replace(objective, bins=tuple(bins))
 
 
 def _means(objective: Objective, x: np.ndarray) -> Iterator[np.ndarray]:
     """The mean of c2 of every bin at x, (M, M), with contrast and offset at their best."""
     scaling, params = objective.solve(x)[1], objective.problem.expand(objective.to_values(x))
-    for one, contrast, offset in zip(objective.bins, scaling.contrast, scaling.offset, strict=True):
-        size = len(one.t)
-        s = averaged_tile(objective.problem.model, params, one.t, one.nodes, 0, 0, size, size)
+    for bin, contrast, offset in zip(objective.bins, scaling.contrast, scaling.offset, strict=True):
+        size = len(bin.t)
+        s = averaged_tile(objective.problem.model, params, bin.t, bin.nodes, 0, 0, size, size)
         yield contrast * np.asarray(s) + offset
 
 

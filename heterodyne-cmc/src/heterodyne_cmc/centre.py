@@ -11,7 +11,6 @@ from functools import partial
 import numpy as np
 from scipy.optimize import minimize
 
-from heterodyne.bins.bin import Bin
 from heterodyne.kernels._jax import jax
 from heterodyne.problem.objective import Objective
 from heterodyne.problem.problem import Problem
@@ -43,8 +42,7 @@ def settled(
 ) -> tuple[np.ndarray, Calibration]:
     """The values (p,) at the posterior's mode and the calibration there, from those of the solution."""
     solution = objective.to_coordinates(values)
-    bins = tuple(one for one in objective.bins if isinstance(one, Bin))
-    whole = whole_shard(objective.problem.model, bins)
+    whole = whole_shard(objective.problem.model, objective.bins)
     descent = jax.jit(jax.value_and_grad(partial(potential, code), argnums=1))
 
     def mode(values: np.ndarray, found: Calibration) -> tuple[np.ndarray, float]:

@@ -13,18 +13,19 @@ from typing import Any
 import numpy as np
 
 from heterodyne.atomic import replacing
+from heterodyne.bins.bin import Moments
 from heterodyne.bins.nodes import Nodes
 from heterodyne.catalogue import create_model
 from heterodyne.errors import ConfigError
 from heterodyne.kernels._jax import jax
 from heterodyne_cmc.coordinates import Form, Space
 from heterodyne_cmc.density import Code, Target
-from heterodyne_cmc.likelihood import Elements, ScalingPrior
+from heterodyne_cmc.likelihood import ScalingPrior
 from heterodyne_cmc.nuts import Settings
 from heterodyne_cmc.priors import PriorNumbers
-from heterodyne_cmc.shards import Pairs, Part, Shard, Tiles
+from heterodyne_cmc.shards import PairList, Portion, Shard, TileList
 
-_KINDS = {"whole": np.ndarray, "tiles": Tiles, "pairs": Pairs}
+_KINDS = {"whole": np.ndarray, "tiles": TileList, "pairs": PairList}
 
 
 def run_folder(root: Path, fingerprint: str, resume: bool) -> Path:
@@ -61,15 +62,15 @@ def write_target(folder: Path, code: Code, target: Target, settings: Settings, s
         "log": code.form.log,
         "free": code.free,
         "settings": asdict(settings),
-        "parts": [_kind(part) for part in target.shard.parts],
+        "portions": [_kind(portion) for portion in target.shard.portions],
     }
     leaves = {f"leaf_{k}": np.asarray(leaf) for k, leaf in enumerate(jax.tree.leaves(target))}
     with replacing(folder / "target.npz") as temporary, temporary.open("wb") as stream:
         np.savez(stream, allow_pickle=False, starts=starts, description=json.dumps(description), **leaves)
 
 
-def _kind(part: Part) -> str:
-    return next(name for name, kind in _KINDS.items() if isinstance(part.content, kind))
+def _kind(portion: Portion) -> str:
+    return next(name for name, kind in _KINDS.items() if isinstance(portion.content, kind))
 
 
 def read_target(folder: Path) -> tuple[Code, Target, Settings, np.ndarray]:
@@ -78,7 +79,7 @@ def read_target(folder: Path) -> tuple[Code, Target, Settings, np.ndarray]:
         description = json.loads(str(stored["description"]))
         form = Form(tuple(description["families"]), tuple(description["log"]))
         code = Code(create_model(description["model"]), form, tuple(description["free"]))
-        like = _like(description["parts"])
+        like = _like(description["portions"])
         leaves = [stored[f"leaf_{k}"] for k in range(len(jax.tree.leaves(like)))]
         target = jax.tree.unflatten(jax.tree.structure(like), leaves)
         return code, target, Settings(**description["settings"]), stored["starts"]
@@ -90,12 +91,12 @@ def _like(kinds: list[str]) -> Target:
     def filled(kind: Any) -> Any:
         return 0.0 if kind is np.ndarray else kind(*[0.0] * len(kind._fields))
 
-    parts = tuple(
-        Part(0.0, filled(Nodes), 0.0, filled(_KINDS[kind]), filled(Pairs))  # type: ignore[arg-type]
+    portions = tuple(
+        Portion(0.0, filled(Nodes), 0.0, filled(_KINDS[kind]), filled(PairList))  # type: ignore[arg-type]
         for kind in kinds
     )
     space = Space(*[0.0] * 10, filled(PriorNumbers))  # type: ignore[arg-type]
-    return Target(space, Shard(0.0, parts, filled(Elements)), filled(ScalingPrior), 0.0, 0.0)  # type: ignore[arg-type]
+    return Target(space, Shard(0.0, portions, filled(Moments)), filled(ScalingPrior), 0.0, 0.0)  # type: ignore[arg-type]
 
 
 def write_arrays(file: Path, arrays: Mapping[str, np.ndarray]) -> None:

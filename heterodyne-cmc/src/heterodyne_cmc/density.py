@@ -84,7 +84,7 @@ def log_likelihoods(code: Code, target: Target, u: Array) -> Array:
 def scaling_at(code: Code, target: Target, u: Array) -> Conditional:
     """The conditional of contrast, offset and noise given the parameters at u."""
     sums = shard_sums(code.model, theta_of(target.space, code.form, u), target.shard)
-    return conditional(sums, target.shard.elements, target.scaling, code.free)
+    return conditional(sums, target.shard.moments, target.scaling, code.free)
 
 
 def potential(code: Code, target: Target, u: Array) -> Array:

@@ -14,21 +14,14 @@ from typing import NamedTuple
 import numpy as np
 from jax import Array
 
+from heterodyne.bins.bin import Moments
+from heterodyne.evaluators.pair_sums import Sums
 from heterodyne.kernels._jax import AnyArray, jax, jnp
 from heterodyne.parameters import Prior
 
 _CONTRAST_WIDTH = 0.25  # prior standard deviation of contrast and offset
 
 _MEAN = (0.5, 1.0)
-
-
-class Elements(NamedTuple):
-    """What the data alone give, per bin (bins,): ``pairs`` n, ``reference``, ``data`` Σd and ``data2`` Σd²."""
-
-    pairs: AnyArray
-    reference: AnyArray
-    data: AnyArray
-    data2: AnyArray
 
 
 class ScalingPrior(NamedTuple):
@@ -52,14 +45,6 @@ class ScalingPrior(NamedTuple):
         """
         shape = (self.shape + 0.5 * free) * share - 0.5 * free
         return ScalingPrior(self.mean, self.precision * share[:, None], shape, self.rate * share)
-
-
-class ModelSums(NamedTuple):
-    """Σ d S, ΣS and Σ S² per bin, (bins,) each."""
-
-    cross: Array
-    model: Array
-    gram: Array
 
 
 class Conditional(NamedTuple):
@@ -91,28 +76,32 @@ def scaling_prior(
 
 
 def conditional(
-    sums: ModelSums, elements: Elements, prior: ScalingPrior, free: tuple[bool, bool] = (True, True)
+    sums: Sums[Array],
+    moments: Moments[AnyArray],
+    prior: ScalingPrior,
+    free: tuple[bool, bool] = (True, True),
 ) -> Conditional:
-    """The conditional of contrast, offset and noise of every bin.
+    """The conditional of contrast, offset and noise of every bin, from its sums for X = S alone.
 
     Of contrast and offset, those that are not ``free`` stand at the mean of the prior.
     """
     # the offset counts from the reference, so that no digits are lost
-    centred = jnp.asarray(prior.mean).at[:, 1].add(-elements.reference)
+    centred = jnp.asarray(prior.mean).at[:, 1].add(-moments.reference)
     moved = np.flatnonzero(free)
-    gram = jnp.stack([sums.gram, sums.model, sums.model, elements.pairs], axis=-1).reshape(-1, 2, 2)
-    right = jnp.stack([sums.cross, elements.data], axis=-1)
+    s, square_s = sums.total[:, 0], sums.gram[:, 0, 0]
+    gram = jnp.stack([square_s, s, s, moments.pairs], axis=-1).reshape(-1, 2, 2)
+    right = jnp.stack([sums.cross[:, 0], moments.total], axis=-1)
     known = centred * ~np.array(free)
     of_known = jnp.einsum("bij,bj->bi", gram, known)
-    square = elements.data2 - jnp.sum(known * (2.0 * right - of_known), axis=-1)
+    square = moments.square - jnp.sum(known * (2.0 * right - of_known), axis=-1)
     pulled = (prior.precision * centred)[:, moved]
     right = (right - of_known)[:, moved] + pulled
     precision = gram[:, moved][:, :, moved] + prior.precision[:, moved, None] * jnp.eye(len(moved))
     mean = _solved(precision, right)
     square += jnp.sum(pulled * centred[:, moved], axis=-1) - jnp.sum(mean * right, axis=-1)
-    found = centred.at[:, moved].set(mean).at[:, 1].add(elements.reference)
+    located = centred.at[:, moved].set(mean).at[:, 1].add(moments.reference)
     rate = prior.rate + 0.5 * jnp.maximum(square, 0.0)
-    return Conditional(found, precision, prior.shape + 0.5 * elements.pairs, rate)
+    return Conditional(located, precision, prior.shape + 0.5 * moments.pairs, rate)
 
 
 def log_marginal(found: Conditional) -> Array:

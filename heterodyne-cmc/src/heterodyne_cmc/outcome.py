@@ -95,12 +95,12 @@ def _bins(objective: Objective, posterior: Posterior) -> tuple[BinScaling, ...]:
         return float(np.median(draws[..., k])), float(draws[..., k].std(ddof=1))
 
     rows = []
-    for k, one in enumerate(objective.bins):
+    for k, bin in enumerate(objective.bins):
         contrast, contrast_error = of(posterior.contrast, k)
         offset, offset_error = of(posterior.offset, k)
         noise = float(np.median(posterior.noise[..., k]))
-        place = (contrast, offset, contrast_error, offset_error, noise, int(one.pairs))
-        rows.append(BinScaling(one.q, one.phi, *place))
+        place = (contrast, offset, contrast_error, offset_error, noise, int(bin.moments.pairs))
+        rows.append(BinScaling(bin.q, bin.phi, *place))
     return tuple(rows)
 
 
@@ -119,7 +119,7 @@ def _at_median(objective: Objective, posterior: Posterior) -> dict[str, Any]:
     equations, scaling = objective.solve(np.clip(x, objective.low, objective.high))
     variables = len(x) + scaling.design.shape[1]
     square = float(np.sum(scaling.ssr / objective.sigma**2))
-    pairs = np.array([one.pairs for one in objective.bins])
+    pairs = np.array([bin.moments.pairs for bin in objective.bins])
     return {
         "n_pairs": equations.n_pairs,
         "n_variables": variables,

@@ -36,7 +36,7 @@ def partitioned(
         _check_ranks(problem, bins, shards, solution)
     elif kind == "pairs":
         shards = pair_shards(bins, count, seed)
-    elif problem.model.components is None or any(one.pair_weight is not None for one in bins):
+    elif problem.model.components is None or any(bin.pair_weight is not None for bin in bins):
         raise ConfigError("tiles need a separable model and weights per frame: add --partition pairs")
     else:
         shards = tile_shards(bins, count, seed)
@@ -50,11 +50,11 @@ def _check_sizes(bins: tuple[Bin, ...], shards: list[Shard], kind: str, count: i
     if len(filled) < count:
         raise ConfigError(f"the data fill {len(filled)} of {count} shards of {kind}: {remedy}")
     for k, shard in enumerate(shards):
-        for number, pairs in zip(shard.bins, np.asarray(shard.elements.pairs), strict=True):
+        for number, pairs in zip(shard.bins, np.asarray(shard.moments.pairs), strict=True):
             if pairs < _FEWEST:
-                one = bins[number]
+                bin = bins[number]
                 raise ConfigError(
-                    f"shard {k + 1} would hold {pairs:.3g} pairs of bin q={one.q:.4g} phi={one.phi:.4g}: {remedy}"
+                    f"shard {k + 1} would hold {pairs:.3g} pairs of bin q={bin.q:.4g} phi={bin.phi:.4g}: {remedy}"
                 )
 
 

@@ -72,7 +72,7 @@ def joint_columns(p: int, bins: int, own: np.ndarray) -> np.ndarray:
 
 def from_joined(code: Code, target: Target, psi: np.ndarray) -> JointDraws:
     """Joint draws ψ (draws, p + 3 bins) as one chain, with the log likelihood of the data of ``target``."""
-    p, bins = len(target.space.centre), len(target.shard.parts)
+    p, bins = len(target.space.centre), len(target.shard.portions)
     u, w, log_noise = np.split(psi, [p, p + 2 * bins], axis=1)
     likelihoods = jax.jit(lambda target, u: jax.lax.map(partial(log_likelihoods, code, target), u))(target, u)
     each = (u, w.reshape(len(u), bins, 2), log_noise, np.asarray(likelihoods))

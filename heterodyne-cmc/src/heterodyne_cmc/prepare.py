@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -29,21 +29,23 @@ _SETTLED = 0.03  # of a standard error
 
 class Prepared(NamedTuple):
     """Values (p,) of the varying parameters at the posterior's mode, noise per bin at the least-squares solution,
-    nodes per width of a bin, and the numbers of a `Calibration`."""
+    nodes per width of a bin, and the calibration."""
 
     values: np.ndarray
     noise: np.ndarray
     orders: np.ndarray
-    precision: np.ndarray
-    adjustment: np.ndarray
-    scaling: np.ndarray
-    bandwidth: np.ndarray
-    tilt: np.ndarray
+    calibration: Calibration
 
-    @property
-    def calibration(self) -> Calibration:
-        """The calibration."""
-        return Calibration(*(getattr(self, name) for name in Calibration._fields))
+    def arrays(self) -> dict[str, np.ndarray]:
+        """All numbers by name."""
+        by_name = self._asdict() | self.calibration._asdict()
+        return {name: array for name, array in by_name.items() if name != "calibration"}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> Prepared:
+        """What `arrays` gave."""
+        calibration = Calibration(*(arrays[name] for name in Calibration._fields))
+        return cls(arrays["values"], arrays["noise"], arrays["orders"], calibration)
 
 
 def prepare(
@@ -64,8 +66,8 @@ def prepare(
     p = len(problem.varying)
     if not warm_start:
         params = problem.expand(problem.column("start"))
-        noise = np.array([examine_residuals(problem.model, params, one, 0.0, 0.0).noise for one in bins])
-        return Prepared(problem.column("start"), noise, np.ones(2, dtype=int), *unknown(p, len(bins)))
+        noise = np.array([examine_residuals(problem.model, params, bin, 0.0, 0.0).noise for bin in bins])
+        return Prepared(problem.column("start"), noise, np.ones(2, dtype=int), unknown(p, len(bins)))
     given = not problem.needs_start
     values = problem.column("start") if given else _least_squares(problem, progress)
     orders, objective, x = _at(problem, bins, values)
@@ -74,8 +76,8 @@ def prepare(
         orders, objective, x = _at(problem, bins, values)
     progress("calibrating the likelihood" if calibrated else "looking for the mode of the posterior")
     scaling = prior_of_scaling(problem, objective.sigma)
-    values, found = settled(objective, values, code_of(problem), scaling, calibrated)
-    return Prepared(values, objective.sigma, orders, *found)
+    values, calibration = settled(objective, values, code_of(problem), scaling, calibrated)
+    return Prepared(values, objective.sigma, orders, calibration)
 
 
 def code_of(problem: Problem) -> Code:
@@ -88,11 +90,11 @@ def _at(
     problem: Problem, bins: tuple[Bin, ...], values: np.ndarray
 ) -> tuple[np.ndarray, Objective, np.ndarray]:
     """Nodes per width of a bin, the objective weighted by its noise, and its coordinates x, at these values."""
-    found = sufficient_orders(problem.model, problem.expand(values), bins)
-    orders = np.array([found.q, found.phi])
+    sufficient = sufficient_orders(problem.model, problem.expand(values), bins)
+    orders = np.array([sufficient.q, sufficient.phi])
     objective = create_objective(problem, averaged_bins(bins, orders))
     x = np.clip(objective.to_coordinates(values), objective.low, objective.high)
-    pairs = np.array([one.pairs for one in bins])
+    pairs = np.array([bin.moments.pairs for bin in bins])
     return orders, objective.weighted(np.sqrt(objective.solve(x)[1].ssr / pairs)), x
 
 
@@ -110,7 +112,7 @@ def _is_solution(objective: Objective, x: np.ndarray) -> bool:
 
 def averaged_bins(bins: tuple[Bin, ...], orders: np.ndarray) -> tuple[Bin, ...]:
     """The bins with so many nodes along their widths in q and in the azimuth."""
-    return tuple(with_orders(one, BinOrders(*map(int, orders))) for one in bins)
+    return tuple(with_orders(bin, BinOrders(*map(int, orders))) for bin in bins)
 
 
 def with_own_scaling(problem: Problem) -> Problem:

@@ -45,7 +45,7 @@ def create_run(
     code, scaling = code_of(problem), prior_of_scaling(problem, prepared.noise)
     targets = create_targets(code, space, shards, scaling, adjustment, tilt)
     if not (folder / PREPARED).exists():
-        write_arrays(folder / PREPARED, prepared._asdict())  # not before the data could be shared out
+        write_arrays(folder / PREPARED, prepared.arrays())  # not before the data could be shared out
     return Run(problem, code, targets, prepared, options, folder)
 
 
@@ -54,7 +54,7 @@ def _fingerprint(problem: Problem, bins: tuple[Bin, ...], options: Mapping[str, 
     table = {"model": problem.model.name, "ties": dict(problem.ties), "options": described}
     table["parameters"] = [str(row) for row in problem.parameters.values()]
     table["scaling"] = [str(problem.contrast), str(problem.offset), str(dict(problem.scaling_priors))]
-    return fingerprint_of(table, [array for one in bins for array in _arrays(one)])
+    return fingerprint_of(table, [array for bin in bins for array in _arrays(bin)])
 
 
 def _prepared(
@@ -64,18 +64,17 @@ def _prepared(
     file = folder / PREPARED
     if file.exists():
         progress("going on with the run in the checkpoint folder")
-        stored = read_arrays(file)
-        return Prepared(*(stored[name] for name in Prepared._fields))
+        return Prepared.from_arrays(read_arrays(file))
     return prepare(
         problem, bins, not options["no_warm_start"], options["likelihood"] == "calibrated", progress
     )
 
 
-def _arrays(one: Bin) -> tuple[np.ndarray, ...]:
+def _arrays(bin: Bin) -> tuple[np.ndarray, ...]:
     """All numbers of a bin."""
-    of_pairs = () if one.pair_weight is None else (one.pair_weight,)
-    place = np.array([one.q, one.phi, one.dq, one.dphi])
-    return (one.d, one.t, one.weight, one.skipped, place, *of_pairs)
+    of_pairs = () if bin.pair_weight is None else (bin.pair_weight,)
+    place = np.array([bin.q, bin.phi, bin.dq, bin.dphi])
+    return (bin.d, bin.t, bin.weight, bin.skipped, place, *of_pairs)
 
 
 _NOT_SAMPLED = (

@@ -112,7 +112,7 @@ def _summary(run: Run, settings: Settings, found: list[Diagnosis]) -> dict[str, 
     """How it was sampled, and the worst of every diagnostic over the shards."""
     return {
         "likelihood": run.options["likelihood"],
-        "bandwidth": int(run.prepared.bandwidth),
+        "bandwidth": int(run.prepared.calibration.bandwidth),
         "shards": len(found),
         **{
             name: getattr(settings, name)
@@ -133,15 +133,17 @@ def _summary(run: Run, settings: Settings, found: list[Diagnosis]) -> dict[str, 
 def _joint(run: Run, shard: int, u: np.ndarray) -> JointDraws:
     """Joint draws of one shard; under calibration contrast and offset have the shard's part of the information."""
     whole = np.zeros(len(run.prepared.noise))
-    for one in run.targets:
-        whole[one.shard.bins] += one.shard.elements.pairs
+    for target in run.targets:
+        whole[target.shard.bins] += target.shard.moments.pairs
     own = run.targets[shard].shard
-    return _with_scaling(run, run.targets[shard], whole[own.bins] / own.elements.pairs, u, shard)
+    return _with_scaling(run, run.targets[shard], whole[own.bins] / own.moments.pairs, u, shard)
 
 
 def _with_scaling(run: Run, target: Target, share: np.ndarray, u: np.ndarray, number: int) -> JointDraws:
     calibrated = run.options["likelihood"] == "calibrated"
-    spread = run.prepared.scaling[target.shard.bins] * share[:, None, None] if calibrated else None
+    spread = (
+        run.prepared.calibration.scaling[target.shard.bins] * share[:, None, None] if calibrated else None
+    )
     return joint_draws(run.code, target, u, spread, run.options["seed"] + number)
 
 

@@ -1,6 +1,6 @@
 """Shards: which pairs of frames a sampler sees, and the sums over them that its likelihood needs.
 
-Whole bins are summed by the structured evaluator. A part of a bin is a set of tiles of a separable model,
+Whole bins are summed by the structured evaluator. A portion of a bin is a list of tiles for a separable model,
 or a list of pairs for any model.
 """
 
@@ -11,14 +11,14 @@ from typing import NamedTuple
 import numpy as np
 from jax import Array
 
-from heterodyne.bins.bin import Bin
+from heterodyne.bins.bin import Bin, Moments
 from heterodyne.bins.nodes import Nodes
 from heterodyne.evaluators.blocks import carried, corner, cut, sides, transfer, transposed
 from heterodyne.evaluators.elementwise import listed_values
+from heterodyne.evaluators.pair_sums import Sums
 from heterodyne.evaluators.structured import averaged, value_sums
 from heterodyne.kernels._jax import AnyArray, jax, jnp
 from heterodyne.model import Model
-from heterodyne_cmc.likelihood import Elements, ModelSums
 
 _SIZES = (64, 32, 16, 8)  # frames per tile, of which the padded number of frames is a multiple
 
@@ -28,7 +28,7 @@ _UNROLLED = 4
 """Up to so many bins are compiled one by one; more of one shape share one code, which copies each matrix."""
 
 
-class Pairs(NamedTuple):
+class PairList(NamedTuple):
     """Single pairs of one bin: frames, weight W and d = W (c2 - reference), (m,) each."""
 
     first: np.ndarray
@@ -37,7 +37,7 @@ class Pairs(NamedTuple):
     d: np.ndarray
 
 
-class Tiles(NamedTuple):
+class TileList(NamedTuple):
     """Tiles of one bin: ``block`` (n,) and ``near`` d (n, T, T) of those on the diagonal, ``row``, ``column``
     (m,) and ``far`` d (m, T, T) of those above it."""
 
@@ -53,83 +53,81 @@ class Tiles(NamedTuple):
         return self.near.shape[-1]
 
 
-class Part(NamedTuple):
-    """One bin's share of a shard: the bin's times, nodes and frame weights, and its data in one form.
+class Portion(NamedTuple):
+    """What a shard holds of one bin: the bin's times, nodes and frame weights, and its data in one form.
 
-    ``content`` is the matrix d (N, N) of a whole bin, `Tiles` or `Pairs`; ``skipped`` are pairs that the
-    bin leaves out though their frames are used. Lists may be filled up: with tiles of block -1, which count
+    ``content`` is the matrix d (N, N) of a whole bin, a `TileList` or a `PairList`; ``skipped`` are pairs that
+    the bin leaves out though their frames are used. Lists may be filled up: with tiles of block -1, which count
     for nothing, and with pairs of weight 0.
     """
 
     t: np.ndarray
     nodes: Nodes
     weight: np.ndarray
-    content: np.ndarray | Tiles | Pairs
-    skipped: Pairs
+    content: np.ndarray | TileList | PairList
+    skipped: PairList
 
 
 class Shard(NamedTuple):
-    """The data of one sampler: parts of the bins numbered ``bins``, and what these data alone give."""
+    """The data of one sampler: portions of the bins numbered ``bins``, and what these data alone give."""
 
     bins: np.ndarray
-    parts: tuple[Part, ...]
-    elements: Elements
+    portions: tuple[Portion, ...]
+    moments: Moments[AnyArray]
 
 
-def shard_sums(model: Model, theta: Array, shard: Shard) -> ModelSums:
-    """The sums that the likelihood needs, (bins,) each."""
-    alike = len({tuple(np.shape(leaf) for leaf in jax.tree.leaves(part)) for part in shard.parts}) == 1
-    if alike and len(shard.parts) > _UNROLLED:
-        stacked = jax.tree.map(lambda *each: jnp.stack(each), *shard.parts)
-        return jax.lax.map(lambda part: part_sums(model, theta, part), stacked)
-    each = [part_sums(model, theta, part) for part in shard.parts]
-    return jax.tree.map(lambda *rows: jnp.stack(rows), *each)
+def shard_sums(model: Model, theta: Array, shard: Shard) -> Sums[Array]:
+    """The sums over every bin's portion for X = S alone, with a leading axis (bins,)."""
+    shapes = {tuple(np.shape(leaf) for leaf in jax.tree.leaves(portion)) for portion in shard.portions}
+    if len(shapes) == 1 and len(shard.portions) > _UNROLLED:
+        stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *shard.portions)
+        return jax.lax.map(lambda portion: portion_sums(model, theta, portion), stacked)
+    sums = [portion_sums(model, theta, portion) for portion in shard.portions]
+    return jax.tree.map(lambda *of_bins: jnp.stack(of_bins), *sums)
 
 
-def part_sums(model: Model, theta: Array, part: Part) -> ModelSums:
-    """Σ d S, ΣS and Σ S² over one part."""
-    if isinstance(part.content, Pairs):
-        return _pair_sums(model, theta, part, part.content)
-    if isinstance(part.content, Tiles):
-        whole = _tile_sums(model, theta, part, part.content)
+def portion_sums(model: Model, theta: Array, portion: Portion) -> Sums[Array]:
+    """The sums over one portion."""
+    if isinstance(portion.content, PairList):
+        return _listed_sums(model, theta, portion, portion.content)
+    if isinstance(portion.content, TileList):
+        whole = _tile_sums(model, theta, portion, portion.content)
     else:
-        cross, total, gram = value_sums(model, theta, part.t, part.nodes, part.weight, part.content)
-        whole = ModelSums(cross[0], total[0], gram[0, 0])
-    if not len(part.skipped.first):
+        whole = value_sums(model, theta, portion.t, portion.nodes, portion.weight, portion.content)
+    if not len(portion.skipped.first):
         return whole
-    left_out = _pair_sums(model, theta, part, part.skipped)
+    left_out = _listed_sums(model, theta, portion, portion.skipped)
     return jax.tree.map(jnp.subtract, whole, left_out)
 
 
-def _pair_sums(model: Model, theta: Array, part: Part, pairs: Pairs) -> ModelSums:
-    s = listed_values(model, theta, part.t, part.nodes, pairs.first, pairs.second)
-    weighted = jnp.asarray(pairs.weight) * s
-    return ModelSums(jnp.vdot(pairs.d, s), jnp.sum(weighted), jnp.vdot(weighted, s))
+def _listed_sums(model: Model, theta: Array, portion: Portion, pairs: PairList) -> Sums[Array]:
+    s = listed_values(model, theta, portion.t, portion.nodes, pairs.first, pairs.second)
+    return _sums_of(s, pairs.d, jnp.asarray(pairs.weight) * s)
 
 
-def _tile_sums(model: Model, theta: Array, part: Part, tiles: Tiles) -> ModelSums:
-    b = cut(averaged(model, theta, jnp.asarray(part.t), part.nodes), tiles.size)
+def _tile_sums(model: Model, theta: Array, portion: Portion, tiles: TileList) -> Sums[Array]:
+    b = cut(averaged(model, theta, jnp.asarray(portion.t), portion.nodes), tiles.size)
     left, right = sides(b)
     to = jax.tree.map(lambda x: x[tiles.row, tiles.column], transfer(b))
     far = jnp.einsum("mki,mkj->mij", left[tiles.row], carried(transposed(to), right[tiles.column]))
     a = b.a[tiles.block]
     near = jnp.einsum("mki,mkij,mkj->mij", a, corner(b.rise[tiles.block]), a)
     of_block, of_row, of_column = (
-        _frame_weights(part, block, tiles.size) for block in (tiles.block, tiles.row, tiles.column)
+        _frame_weights(portion, block, tiles.size) for block in (tiles.block, tiles.row, tiles.column)
     )
-    of_near = _weighted(near, tiles.near, of_block, of_block)
-    of_far = _weighted(far, tiles.far, of_row, of_column)
+    of_near = _sums_of(near, tiles.near, near * of_block[:, :, None] * of_block[:, None, :])
+    of_far = _sums_of(far, tiles.far, far * of_row[:, :, None] * of_column[:, None, :])
     return jax.tree.map(jnp.add, of_near, of_far)
 
 
-def _frame_weights(part: Part, block: AnyArray, size: int) -> AnyArray:
+def _frame_weights(portion: Portion, block: AnyArray, size: int) -> AnyArray:
     """The weights of the frames of these blocks (n,), (n, T)."""
-    return part.weight.reshape(-1, size)[block] * (block >= 0)[:, None]
+    return portion.weight.reshape(-1, size)[block] * (block >= 0)[:, None]
 
 
-def _weighted(s: Array, d: AnyArray, of_rows: AnyArray, of_columns: AnyArray) -> ModelSums:
-    weighted = s * of_rows[:, :, None] * of_columns[:, None, :]
-    return ModelSums(jnp.vdot(d, s), jnp.sum(weighted), jnp.vdot(weighted, s))
+def _sums_of(s: Array, d: AnyArray, weighted: Array) -> Sums[Array]:
+    """The sums of S, W (c2 - reference) and W S at the same pairs."""
+    return Sums(jnp.vdot(d, s)[None], jnp.sum(weighted)[None], jnp.vdot(weighted, s)[None, None])
 
 
 def whole_shard(model: Model, bins: tuple[Bin, ...]) -> Shard:
@@ -138,55 +136,58 @@ def whole_shard(model: Model, bins: tuple[Bin, ...]) -> Shard:
     return Shard(
         np.arange(len(bins)),
         tuple(
-            _listed(one, *_used_pairs(one)) if by_pairs or one.pair_weight is not None else _whole(one)
-            for one in bins
+            _listed(bin, *_used_pairs(bin)) if by_pairs or bin.pair_weight is not None else _whole(bin)
+            for bin in bins
         ),
-        _stacked([(one.pairs, one.reference, one.data, one.data2) for one in bins]),
+        _stacked([bin.moments for bin in bins]),
     )
 
 
-def _stacked(rows: list[tuple[float, float, float, float]]) -> Elements:
-    return Elements(*np.array(rows, dtype=float).reshape(-1, 4).T)
+def _stacked(moments: list[Moments[float]]) -> Moments[AnyArray]:
+    return Moments(*np.array(moments, dtype=float).reshape(-1, 4).T)
 
 
-def _whole(one: Bin) -> Part:
-    first, second = one.skipped.T
-    left_out = Pairs(first, second, one.weight[first] * one.weight[second], np.zeros(len(first)))
-    return Part(one.t, one.nodes, one.weight, one.d, left_out)
+def _whole(bin: Bin) -> Portion:
+    return Portion(bin.t, bin.nodes, bin.weight, bin.d, _skipped(bin, bin.skipped))
 
 
-def _used_pairs(one: Bin) -> tuple[np.ndarray, np.ndarray]:
-    first, second = np.nonzero(np.triu(one.weights() > 0, 1))
+def _skipped(bin: Bin, pairs: np.ndarray) -> PairList:
+    """These of the pairs (m, 2) that the bin skips, whose data are 0."""
+    first, second = pairs.T
+    return PairList(first, second, bin.weight[first] * bin.weight[second], np.zeros(len(pairs)))
+
+
+def _used_pairs(bin: Bin) -> tuple[np.ndarray, np.ndarray]:
+    first, second = np.nonzero(np.triu(bin.weights() > 0, 1))
     return first, second
 
 
-def _listed(one: Bin, first: np.ndarray, second: np.ndarray) -> Part:
+def _listed(bin: Bin, first: np.ndarray, second: np.ndarray) -> Portion:
     """These pairs of a bin."""
-    content = Pairs(first, second, one.weights()[first, second], one.d[first, second])
-    none = np.zeros(0, dtype=int)
-    return Part(one.t, one.nodes, one.weight, content, Pairs(none, none, np.zeros(0), np.zeros(0)))
+    content = PairList(first, second, bin.weights()[first, second], bin.d[first, second])
+    return Portion(bin.t, bin.nodes, bin.weight, content, _skipped(bin, bin.skipped[:0]))
 
 
 def pair_shards(bins: tuple[Bin, ...], count: int, seed: int) -> list[Shard]:
     """All pairs of all bins dealt out at random, each to one of ``count`` shards, evenly over the lags."""
     rng = np.random.default_rng(seed)
     dealt = []
-    for one in bins:
-        first, second = _used_pairs(one)
+    for bin in bins:
+        first, second = _used_pairs(bin)
         order = _shuffled_in_bands(second - first, rng)
         turns = [order[k::count] for k in range(count)]
-        dealt.append(_of_one_shape([_listed(one, first[turn], second[turn]) for turn in turns]))
-    return [_shard_of(bins, tuple(parts)) for parts in zip(*dealt, strict=True)]
+        dealt.append(_of_one_shape([_listed(bin, first[turn], second[turn]) for turn in turns]))
+    return [_shard_of(bins, portions) for portions in zip(*dealt, strict=True)]
 
 
-def _of_one_shape(parts: list[Part]) -> list[Part]:
-    """The parts with their lists filled up to common lengths, so that one compiled code serves all shards."""
-    lists = [(part.content, part.skipped) for part in parts]
-    lengths = jax.tree.map(lambda *each: max(len(one) for one in each), *lists)
-    filled = [jax.tree.map(_filled_up, one, lengths) for one in lists]
+def _of_one_shape(portions: list[Portion]) -> list[Portion]:
+    """The portions with their lists filled up to common lengths, so that one compiled code serves all shards."""
+    lists = [(portion.content, portion.skipped) for portion in portions]
+    lengths = jax.tree.map(lambda *columns: max(len(column) for column in columns), *lists)
+    filled = [jax.tree.map(_filled_up, of_portion, lengths) for of_portion in lists]
     return [
-        part._replace(content=content, skipped=skipped)
-        for part, (content, skipped) in zip(parts, filled, strict=True)
+        portion._replace(content=content, skipped=skipped)
+        for portion, (content, skipped) in zip(portions, filled, strict=True)
     ]
 
 
@@ -210,92 +211,88 @@ def tile_shards(bins: tuple[Bin, ...], count: int, seed: int) -> list[Shard]:
     Every shard has as many tiles of every band of lags as the others, and of every band of every bin, to one.
     """
     rng, size = np.random.default_rng(seed), tile_size(bins, count)
-    places = [np.argwhere(np.triu(_used_tiles(one, size))) for one in bins]
-    owner = np.repeat(np.arange(len(bins)), [len(place) for place in places])
-    row, column = np.concatenate(places).T
+    tiles = [np.argwhere(np.triu(_used_tiles(bin, size))) for bin in bins]
+    owner = np.repeat(np.arange(len(bins)), [len(of_bin) for of_bin in tiles])
+    row, column = np.concatenate(tiles).T
     order = _shuffled_in_bands(column - row + (row != column), rng, owner)
     dealt = []
-    for number, one in enumerate(bins):
+    for number, bin in enumerate(bins):
         turns = [turn[owner[turn] == number] for turn in (order[k::count] for k in range(count))]
-        dealt.append(_of_one_shape([_tiles(one, row[turn], column[turn], size) for turn in turns]))
-    return [_shard_of(bins, tuple(parts)) for parts in zip(*dealt, strict=True)]
+        dealt.append(_of_one_shape([_tiles(bin, row[turn], column[turn], size) for turn in turns]))
+    return [_shard_of(bins, portions) for portions in zip(*dealt, strict=True)]
 
 
 def tile_size(bins: tuple[Bin, ...], count: int) -> int:
     """The frames per tile, the most of which every bin has enough tiles for ``count`` shards, or the fewest."""
 
     def enough(size: int) -> bool:
-        return all(np.sum(np.triu(_used_tiles(one, size))) >= _FEWEST * count for one in bins)
+        return all(np.sum(np.triu(_used_tiles(bin, size))) >= _FEWEST * count for bin in bins)
 
     return next((size for size in _SIZES if enough(size)), _SIZES[-1])
 
 
-def _used_tiles(one: Bin, size: int) -> np.ndarray:
-    blocks = len(one.t) // size
-    used = (one.weights() > 0).reshape(blocks, size, blocks, size)
+def _used_tiles(bin: Bin, size: int) -> np.ndarray:
+    blocks = len(bin.t) // size
+    used = (bin.weights() > 0).reshape(blocks, size, blocks, size)
     return np.any(used, axis=(1, 3))
 
 
-def _tiles(one: Bin, row: np.ndarray, column: np.ndarray, size: int) -> Part:
+def _tiles(bin: Bin, row: np.ndarray, column: np.ndarray, size: int) -> Portion:
     """These tiles of a bin."""
-    blocks = len(one.t) // size
-    tiles = one.d.reshape(blocks, size, blocks, size).swapaxes(1, 2)
+    blocks = len(bin.t) // size
+    tiles = bin.d.reshape(blocks, size, blocks, size).swapaxes(1, 2)
     near = row == column
-    upper = np.triu(np.ones((size, size)), 1)
-    content = Tiles(
+    content = TileList(
         row[near],
-        tiles[row[near], row[near]] * upper,
+        tiles[row[near], row[near]] * np.triu(np.ones((size, size)), 1),
         row[~near],
         column[~near],
         tiles[row[~near], column[~near]],
     )
-    mine = np.zeros((blocks, blocks), dtype=bool)
-    mine[row, column] = True
-    first, second = one.skipped.T
-    held = mine[first // size, second // size]
-    first, second = first[held], second[held]
-    left_out = Pairs(first, second, one.weight[first] * one.weight[second], np.zeros(len(first)))
-    return Part(one.t, one.nodes, one.weight, content, left_out)
+    held = np.zeros((blocks, blocks), dtype=bool)
+    held[row, column] = True
+    first, second = bin.skipped.T // size
+    return Portion(bin.t, bin.nodes, bin.weight, content, _skipped(bin, bin.skipped[held[first, second]]))
 
 
-def _shard_of(bins: tuple[Bin, ...], parts: tuple[Part, ...]) -> Shard:
-    """The shard of these parts, one of each bin, without those that hold no pair."""
-    held, rows = [], []
-    for number, (one, part) in enumerate(zip(bins, parts, strict=True)):
-        w, d = weights_and_data(part)
+def _shard_of(bins: tuple[Bin, ...], portions: tuple[Portion, ...]) -> Shard:
+    """The shard of these portions, one of each bin, without those that hold no pair."""
+    held, moments = [], []
+    for number, (bin, portion) in enumerate(zip(bins, portions, strict=True)):
+        w, d = weights_and_data(portion)
         if np.any(w > 0):
             square = np.divide(d**2, w, out=np.zeros_like(d), where=w > 0)
-            rows.append((w.sum(), one.reference, d.sum(), square.sum()))
+            moments.append(Moments(w.sum(), bin.moments.reference, d.sum(), square.sum()))
             held.append(number)
-    return Shard(np.array(held, dtype=int), tuple(parts[number] for number in held), _stacked(rows))
+    return Shard(np.array(held, dtype=int), tuple(portions[number] for number in held), _stacked(moments))
 
 
-def weights_and_data(part: Part) -> tuple[np.ndarray, np.ndarray]:
-    """W and d of every pair of a part of a bin, (pairs,) each, pairs that are left out with 0."""
-    if isinstance(part.content, Pairs):
-        return part.content.weight, part.content.d
-    assert isinstance(part.content, Tiles)
-    tiles = part.content
+def weights_and_data(portion: Portion) -> tuple[np.ndarray, np.ndarray]:
+    """W and d of every pair of a portion, (pairs,) each, pairs that are left out with -W and 0."""
+    tiles = portion.content
+    if isinstance(tiles, PairList):
+        return tiles.weight, tiles.d
+    assert isinstance(tiles, TileList)
     of_block, of_row, of_column = (
-        np.asarray(_frame_weights(part, block, tiles.size))
+        np.asarray(_frame_weights(portion, block, tiles.size))
         for block in (tiles.block, tiles.row, tiles.column)
     )
     near = of_block[:, :, None] * of_block[:, None, :] * np.triu(np.ones((tiles.size, tiles.size)), 1)
     far = of_row[:, :, None] * of_column[:, None, :]
-    weight = np.concatenate([near.ravel(), far.ravel(), -part.skipped.weight])
-    data = np.concatenate([tiles.near.ravel(), tiles.far.ravel(), np.zeros(len(part.skipped.weight))])
+    weight = np.concatenate([near.ravel(), far.ravel(), -portion.skipped.weight])
+    data = np.concatenate([tiles.near.ravel(), tiles.far.ravel(), np.zeros(len(portion.skipped.weight))])
     return weight, data
 
 
 def bin_shards(whole: Shard, count: int, seed: int) -> list[Shard]:
     """The bins of a shard dealt out at random, whole bins each to one of ``count`` shards."""
-    order = np.random.default_rng(seed).permutation(len(whole.parts))
+    order = np.random.default_rng(seed).permutation(len(whole.portions))
     return [_of_bins(whole, np.sort(order[k::count])) for k in range(count)]
 
 
 def _of_bins(whole: Shard, mine: np.ndarray) -> Shard:
     return Shard(
         whole.bins[mine],
-        tuple(whole.parts[number] for number in mine),
-        Elements(*(np.asarray(column)[mine] for column in whole.elements)),
+        tuple(whole.portions[number] for number in mine),
+        Moments(*(np.asarray(column)[mine] for column in whole.moments)),
     )

@@ -51,14 +51,20 @@ Profiles = Any  # a pytree of arrays whose last axis is the frame axis
 
 
 class Components(NamedTuple):
-    """What a separable S consists of: ``a`` and ``exponent`` (K, N), ``phase`` (F, N) in rad.
+    """What a separable S consists of: ``a`` and ``exponent`` (K, N), ``phase`` (F, N) in rad of the last F.
 
-    The phase is that of the last F components; None where there is no fringe.
+    Derivatives have a leading axis, (P, K, N) and (P, F, N).
     """
 
     a: Array
     exponent: Array
-    phase: Array | None = None
+    phase: Array
+
+    @classmethod
+    def of(cls, stated: tuple[Array, ...]) -> Components:
+        """The components that a model states, (a, Λ) or (a, Λ, κ); without κ there is no fringe, F = 0."""
+        a, exponent, *phase = stated
+        return cls(a, exponent, *phase or (exponent[:0],))
 
 
 @dataclass(frozen=True)
@@ -104,7 +110,8 @@ class Model:
 
     ``profiles(params, t, q, phi)`` gives a pytree of arrays over the frames (t in s, q in Å⁻¹, phi in
     degrees); ``pair(left, right)`` gives S from the profiles at two frames, elementwise;
-    ``components(params, t, q, phi)`` gives (a, Λ) or (a, Λ, κ) as in `Components`, where S is separable.
+    ``components(params, t, q, phi)`` gives (a, Λ) or (a, Λ, κ), as `Components.of` takes them, where S is
+    separable.
     ``uses_azimuth`` says whether S depends on phi; such a model refuses bins without an azimuth.
 
     The rest are statements from which starts, sampling coordinates, degeneracies in words, other solutions and bands
@@ -119,7 +126,7 @@ class Model:
     parameters: ParameterTable
     profiles: Callable[[Parameters, Array, ArrayLike, ArrayLike], Profiles]
     pair: Callable[[Profiles, Profiles], Array]
-    components: Callable[[Parameters, Array, ArrayLike, ArrayLike], Components] | None = None
+    components: Callable[[Parameters, Array, ArrayLike, ArrayLike], tuple[Array, ...]] | None = None
     uses_azimuth: bool = True
     curves: tuple[Curve, ...] = ()
     flow: Flow | None = None
@@ -174,7 +181,7 @@ class Model:
 def separable(
     name: str,
     parameters: ParameterTable,
-    components: Callable[[Parameters, Array, ArrayLike, ArrayLike], Components],
+    components: Callable[[Parameters, Array, ArrayLike, ArrayLike], tuple[Array, ...]],
     uses_azimuth: bool = True,
     **statements: Any,
 ) -> Model:
@@ -220,14 +227,12 @@ def _complement(
     return {share.prefactor: float(height * np.exp(-rate * since)), share.rate: rate, share.offset: offset}
 
 
-def pair_of_components(left: Components, right: Components) -> Array:
+def pair_of_components(left: tuple[Array, ...], right: tuple[Array, ...]) -> Array:
     """S between frames from their components, summed over the leading axis."""
-    one, two = Components(*left), Components(*right)
-    terms = one.a * two.a * attenuation(two.exponent - one.exponent)
-    if one.phase is None or two.phase is None:
-        return jnp.sum(terms, axis=0)
-    plain = len(terms) - len(one.phase)
-    turning = terms[plain:] * jnp.cos(two.phase - one.phase)
+    left, right = Components.of(left), Components.of(right)
+    terms = left.a * right.a * attenuation(right.exponent - left.exponent)
+    plain = len(terms) - len(left.phase)
+    turning = terms[plain:] * jnp.cos(right.phase - left.phase)
     return jnp.sum(terms[:plain], axis=0) + jnp.sum(turning, axis=0)
 
 

@@ -35,7 +35,7 @@ def fit_averaged(
             return objective, solution
         orders = finer
         progress(f"S averaged over every bin: {orders}")
-        objective = replace(objective, bins=tuple(with_orders(one, orders) for one in objective.bins))
+        objective = replace(objective, bins=tuple(with_orders(bin, orders) for bin in objective.bins))
         again = minimise(
             objective, solution.x, objective.low, objective.high, tolerances, floor=objective.floor
         )

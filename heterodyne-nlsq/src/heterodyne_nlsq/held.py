@@ -91,7 +91,9 @@ def hold_undetermined(
 
 def _data_square(objective: Objective) -> float:
     """Σ data² / σ²."""
-    return float(sum(one.data2 / s**2 for one, s in zip(objective.bins, objective.sigma, strict=True)))
+    return float(
+        sum(bin.moments.square / s**2 for bin, s in zip(objective.bins, objective.sigma, strict=True))
+    )
 
 
 def prior_coordinates(objective: Objective) -> tuple[np.ndarray, np.ndarray]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import psutil
 
-from heterodyne.bins.bin import PADDING, Bin, StreamedBin
+from heterodyne.bins.bin import PADDING, Bin
 from heterodyne.bins.reading import read_bins
 from heterodyne.bins.streaming import stream_bins
 from heterodyne.bins.tiles import TILE
@@ -46,15 +46,15 @@ def choose(problem: Problem, strategy: str, memory: float) -> Choice:
     words = f"{size} {needed / _GIB:.2g} GiB in memory, {allowed / _GIB:.3g} GiB allowed"
     if strategy in ("direct", "streamed"):
         return Choice(strategy, strategy == "streamed", f"asked for; {words}", allowed)
-    streamed = not fits and not obstacle and max(one.n_frames for one in problem.data) > TILE
+    streamed = not fits and not obstacle and max(data.n_frames for data in problem.data) > TILE
     if not fits and obstacle:
         words += f", but {obstacle}"
     name = strategy if strategy == "sequential" else "streamed" if streamed else "direct"
     return Choice(name, streamed, words, allowed)
 
 
-def read(problem: Problem, choice: Choice) -> tuple[Bin, ...] | tuple[StreamedBin, ...]:
-    """Every bin of the problem, in memory or streamed as chosen."""
+def read(problem: Problem, choice: Choice) -> tuple[Bin, ...]:
+    """Every bin of the problem, in memory or read tile by tile as chosen."""
     if not choice.streamed:
         return read_bins(problem.data, problem.skip_lags)
     return stream_bins(problem.data, problem.skip_lags, choice.memory)

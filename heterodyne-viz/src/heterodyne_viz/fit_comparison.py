@@ -156,11 +156,11 @@ def _comparison(
 ) -> Comparison:
     slot = slots(data.t, data.dt)
     width = _block_width(int(slot[-1]) + 1, scaling)
-    read = read_bin(data, index)
-    weights = read.weights()[: data.n_frames, : data.n_frames]
+    bin = read_bin(data, index)
+    weights = bin.weights()[: data.n_frames, : data.n_frames]
     usable = weights > 0
-    d = read.d[: data.n_frames, : data.n_frames]
-    c2 = read.reference + np.divide(d, weights, out=np.zeros_like(d), where=usable)
+    d = bin.d[: data.n_frames, : data.n_frames]
+    c2 = bin.moments.reference + np.divide(d, weights, out=np.zeros_like(d), where=usable)
     s = averaged_matrix(model, values, data.t, nodes_of(fit.statistics.get("bin_nodes", (1, 1)), data, index))
     fitted = scaling.offset + scaling.contrast * s
     measured, modelled = (block_average(matrix, usable, slot // width) for matrix in (c2, fitted))

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
-from heterodyne.model import RATE, Components, Constant, Parameters, separable
+from heterodyne.model import RATE, Constant, Parameters, separable
 from heterodyne.parameters import Parameter, ParameterTable, Prior
 
 PARAMETERS = ParameterTable(
@@ -22,10 +22,10 @@ PARAMETERS = ParameterTable(
 )
 
 
-def components(p: Parameters, t: Array, q: ArrayLike, phi: ArrayLike) -> Components:
+def components(p: Parameters, t: Array, q: ArrayLike, phi: ArrayLike) -> tuple[Array, Array]:
     """(a, Λ), both (1, N): amplitude 1 and the cumulative decay at every frame."""
     exponent = 2.0 * jnp.power(q**2 * p["D"] * t, p["gamma"])
-    return Components(jnp.ones_like(exponent)[None], exponent[None])
+    return jnp.ones_like(exponent)[None], exponent[None]
 
 
 MODEL = separable(

@@ -1,57 +1,115 @@
-"""`Bin`: one bin's matrix in memory, checked and padded for the evaluators."""
+"""`Bin`: one bin's c2, checked and padded for the evaluators, and the weights of its pairs."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import ClassVar, Generic, NamedTuple, TypeVar
 
 import numpy as np
 
 from heterodyne.bins.nodes import Nodes
+from heterodyne.bins.parts import Needed, Part, Weights
 from heterodyne.bins.tiles import Tiles
 
 PADDING = 64
-"""Frames are padded to a multiple of this, so that evaluators can cut tiles of one size."""
+"""Frames are padded to a multiple of this, so that evaluators can cut blocks of one size."""
+
+Number = TypeVar("Number")
+
+
+class Moments(NamedTuple, Generic[Number]):
+    """What the data alone give over the pairs i < j in use, of one bin or per bin (bins,).
+
+    ``pairs`` ΣW, ``total`` ΣWd and ``square`` ΣWd² of d = c2 - ``reference``.
+    """
+
+    pairs: Number
+    reference: Number
+    total: Number
+    square: Number
+
+
+@dataclass(frozen=True, eq=False)
+class Dense:
+    """c2 of one bin in memory: ``d`` (M, M) = W (c2 - reference) in float64, symmetric, 0 for pairs not used."""
+
+    in_memory: ClassVar[bool] = True
+    d: np.ndarray
+
+    def parts(self, weights: Weights, reference: float, needed: Needed) -> Iterator[Part]:
+        """The parts of the upper triangle that are needed, whole rows of frames each."""
+        columns = slice(0, len(self.d))
+        for first in range(0, len(self.d), PADDING):
+            rows = slice(first, first + PADDING)
+            if needed(rows, columns):
+                w, d = weights(rows, columns), self.d[rows]
+                c2 = reference + np.divide(d, w, out=np.zeros_like(d), where=w > 0)
+                yield Part(first, 0, c2, w)
 
 
 @dataclass(frozen=True, eq=False)
 class Bin:
     """One bin ready for summation over its strict upper triangle, pairs weighted by W.
 
-    ``d`` (M, M) = W (c2 - ``reference``) in float64, symmetric, frames padded to M, 0 for pairs that are not
-    used; ``reference`` is the weighted mean of c2, without which the sum of squares would lose 3 to 6
-    digits. W_ij = ``weight``_i ``weight``_j with ``weight`` (M,), 0 for frames that are masked or padding,
-    but for the single pairs i < j that ``skipped`` (m, 2) leaves out; or W is ``pair_weight`` (M, M), 0 for
-    every pair that is not used, where that is given. W is scaled to a mean of 1 over the pairs used:
-    ``pairs`` = ΣW is their number, ``data`` and ``data2`` are ΣWd and ΣWd². ``dq`` and ``dphi`` are the
-    bin's full widths, NaN where unknown.
+    ``values`` hold c2 between M frames: `Dense` in memory, `Tiles` where they are read tile by tile. M is the
+    number of frames padded to a multiple of what evaluators cut; ``t`` (M,) are their times in s.
+    W_ij = ``weight``_i ``weight``_j with ``weight`` (M,), 0 for frames that are masked or padding, but for
+    the single pairs i < j that ``skipped`` (m, 2) leaves out; or W is ``pair_weight`` (M, M), 0 for every
+    pair that is not used, where that is given. W is scaled to a mean of 1 over the pairs used, so that ΣW is
+    their number; the reference of ``moments`` is the weighted mean of c2, without which the sum of squares
+    would lose 3 to 6 digits. ``q`` is in Å⁻¹, ``phi`` in degrees; ``dq`` and ``dphi`` are the bin's full
+    widths, NaN where unknown.
     """
 
-    d: np.ndarray
+    values: Dense | Tiles
     t: np.ndarray
     weight: np.ndarray
     q: float
     phi: float
     nodes: Nodes
-    pairs: float
-    reference: float
-    data: float
-    data2: float
+    moments: Moments[float]
     skipped: np.ndarray
     pair_weight: np.ndarray | None = None
     dq: float = math.nan
     dphi: float = math.nan
 
-    def weights(self, rows: slice = slice(0, None)) -> np.ndarray:
-        """W of every pair whose first frame lies in ``rows``, 0 for pairs not used and on the diagonal."""
+    @property
+    def frames(self) -> int:
+        """The number of frames up to the last one that is used."""
+        return int(np.flatnonzero(self.weight)[-1]) + 1
+
+    @property
+    def d(self) -> np.ndarray:
+        """W (c2 - reference) of a bin that is in memory, (M, M)."""
+        assert isinstance(self.values, Dense)
+        return self.values.d
+
+    @property
+    def tiles(self) -> Tiles:
+        """The tiles of a bin that is read tile by tile."""
+        assert isinstance(self.values, Tiles)
+        return self.values
+
+    def parts(self, needed: Needed = lambda rows, columns: True) -> Iterator[Part]:
+        """Parts that cover all pairs i < j that are ``needed``; W is 0 for those that are not used or i ≥ j."""
+
+        def weights(rows: slice, columns: slice) -> np.ndarray:
+            return np.triu(self.weights(rows, columns), 1 + rows.start - columns.start)
+
+        return self.values.parts(weights, self.moments.reference, needed)
+
+    def weights(self, rows: slice = slice(0, None), columns: slice = slice(0, None)) -> np.ndarray:
+        """W of the pairs of these frames, 0 for pairs not used and on the diagonal."""
         if self.pair_weight is not None:
-            return self.pair_weight[rows]
-        w = np.outer(self.weight[rows], self.weight)
-        here = np.arange(len(w))
-        w[here, rows.start + here] = 0.0
-        for first, second in (self.skipped.T, self.skipped.T[::-1]):
-            inside = (first >= rows.start) & (first < rows.start + len(w))
-            w[first[inside] - rows.start, second[inside]] = 0.0
+            return self.pair_weight[rows, columns]
+        w = np.outer(self.weight[rows], self.weight[columns])
+        diagonal = np.arange(len(self.weight))
+        for first, second in ((diagonal, diagonal), self.skipped.T, self.skipped.T[::-1]):
+            i, j = first - rows.start, second - columns.start
+            inside = (i >= 0) & (i < len(w)) & (j >= 0) & (j < w.shape[1])
+            w[i[inside], j[inside]] = 0.0
         return w
 
     def weights_at(self, lag: int) -> np.ndarray:
@@ -64,29 +122,6 @@ class Bin:
         return w
 
 
-@dataclass(frozen=True, eq=False)
-class StreamedBin:
-    """One bin for summation over its strict upper triangle, its matrix in ``tiles``.
-
-    The other fields are those of `heterodyne.bins.bin.Bin`, frames being padded to M, a multiple of the
-    tiles; d = W (c2 - ``reference``) is formed tile by tile. Weights are per frame.
-    """
-
-    tiles: Tiles
-    t: np.ndarray
-    weight: np.ndarray
-    q: float
-    phi: float
-    nodes: Nodes
-    pairs: float
-    reference: float
-    data: float
-    data2: float
-    skipped: np.ndarray
-    dq: float = math.nan
-    dphi: float = math.nan
-
-    @property
-    def pair_weight(self) -> None:
-        """None: weights are per frame."""
-        return None
+def at_once(bins: Sequence[Bin]) -> int | None:
+    """How many bins may be worked on at once: as many as there are cores (None), 1 where files are read."""
+    return None if all(bin.values.in_memory for bin in bins) else 1

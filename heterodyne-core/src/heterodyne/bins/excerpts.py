@@ -10,8 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from heterodyne.bins.bin import PADDING, Bin, StreamedBin
-from heterodyne.bins.parts import upper_parts
+from heterodyne.bins.bin import Bin
 from heterodyne.bins.reading import read_bin
 from heterodyne.data.two_time import TwoTime
 from heterodyne.errors import DataError
@@ -27,55 +26,56 @@ class Excerpts(NamedTuple):
     thinned: tuple[Bin, ...]
 
 
-def excerpts(
-    one: Bin | StreamedBin, windows: int = _WINDOWS, window: int = _WINDOW, thinned: int = _THINNED
-) -> Excerpts:
+def excerpts(bin: Bin, windows: int = _WINDOWS, window: int = _WINDOW, thinned: int = _THINNED) -> Excerpts:
     """``windows`` windows of ``window`` frames and at most ``thinned`` frames of the whole, in one pass.
 
     A series of no more than ``thinned`` frames has one window.
     """
-    used = np.flatnonzero(one.weight)
+    used = np.flatnonzero(bin.weight)
     starts = np.linspace(0, max(len(used) - window, 0), windows if len(used) > thinned else 1).astype(int)
     wanted = [used[start : start + window] for start in starts] + [used[:: -(-len(used) // thinned)]]
-    found = [_bin(one, kept, c2) for kept, c2 in zip(wanted, _submatrices(one, wanted), strict=True)]
+    cut = [_excerpt(bin, frames, c2) for frames, c2 in zip(wanted, _submatrices(bin, wanted), strict=True)]
     return Excerpts(
-        *(tuple(part for part in parts if part is not None) for parts in (found[:-1], found[-1:]))
+        *(tuple(excerpt for excerpt in kind if excerpt is not None) for kind in (cut[:-1], cut[-1:]))
     )
 
 
-def _submatrices(one: Bin | StreamedBin, wanted: list[np.ndarray]) -> list[np.ndarray]:
+def _submatrices(bin: Bin, wanted: list[np.ndarray]) -> list[np.ndarray]:
     """c2 between the frames of each list, upper half; NaN for pairs left out."""
-    found = [np.zeros((len(frames), len(frames))) for frames in wanted]
-    if isinstance(one, Bin):
-        for first, _, c2, weights in upper_parts(one):
-            for frames, total in zip(wanted, found, strict=True):
-                rows = np.flatnonzero(frames // PADDING == first // PADDING)
-                place = np.ix_(frames[rows] - first, frames)
-                total[rows] = np.where(weights[place] > 0, c2[place], np.nan)
-        return [np.triu(c2, 1) for c2 in found]
-    size = one.tiles.size
-    inside = [[np.flatnonzero(frames // size == k) for k in range(one.tiles.blocks)] for frames in wanted]
-    places = [(i, j) for i, j in one.tiles.places() if any(len(at[i]) and len(at[j]) for at in inside)]
-    for (i, j), tile in one.tiles.read(places):
-        for frames, at, c2 in zip(wanted, inside, found, strict=True):
-            c2[np.ix_(at[i], at[j])] = tile[np.ix_(frames[at[i]] - i * size, frames[at[j]] - j * size)]
-    return [np.triu(c2) for c2 in found]
+
+    def needed(rows: slice, columns: slice) -> bool:
+        return any(len(_within(frames, rows)) and len(_within(frames, columns)) for frames in wanted)
+
+    submatrices = [np.zeros((len(frames), len(frames))) for frames in wanted]
+    for first, second, c2, weights in bin.parts(needed):
+        for frames, submatrix in zip(wanted, submatrices, strict=True):
+            rows = _within(frames, slice(first, first + c2.shape[0]))
+            columns = _within(frames, slice(second, second + c2.shape[1]))
+            place = np.ix_(frames[rows] - first, frames[columns] - second)
+            left_out = (rows[:, None] < columns) & (weights[place] == 0)
+            submatrix[np.ix_(rows, columns)] = np.where(left_out, np.nan, c2[place])
+    return [np.triu(submatrix) for submatrix in submatrices]
 
 
-def _bin(one: Bin | StreamedBin, frames: np.ndarray, c2: np.ndarray) -> Bin | None:
+def _within(frames: np.ndarray, span: slice) -> np.ndarray:
+    """Which of these frames lie in a span, by number."""
+    return np.flatnonzero((frames >= span.start) & (frames < span.stop))
+
+
+def _excerpt(bin: Bin, frames: np.ndarray, c2: np.ndarray) -> Bin | None:
     """The excerpt as a bin, None if its values are all the same or too few."""
     bad = np.argwhere(np.triu(np.isnan(c2), 1))
     try:
         data = TwoTime(
             c2[None],
-            np.array([one.q]),
-            np.array([one.phi]),
-            one.t[frames],
-            float(one.t[frames[1]] - one.t[frames[0]]),
-            dq=np.array(one.dq),
-            dphi=np.array(one.dphi),
+            np.array([bin.q]),
+            np.array([bin.phi]),
+            bin.t[frames],
+            float(bin.t[frames[1]] - bin.t[frames[0]]),
+            dq=np.array(bin.dq),
+            dphi=np.array(bin.dphi),
             bad_pairs=np.insert(bad, 0, 0, axis=1),
-            weight=one.weight[None, frames],
+            weight=bin.weight[None, frames],
         )
         return read_bin(data, 0)
     except DataError:

@@ -1,13 +1,17 @@
-"""The upper triangle of a bin in parts, whether it is in memory or streamed."""
+"""Parts of a bin's upper triangle: what reads c2 pair by pair, whatever holds it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
-from heterodyne.bins.bin import PADDING, Bin, StreamedBin
+Needed: TypeAlias = Callable[[slice, slice], bool]
+"""Whether the pairs of these rows and columns of frames are needed."""
+
+Weights: TypeAlias = Callable[[slice, slice], np.ndarray]
+"""W of the pairs i < j of these rows and columns of frames, 0 at every other place."""
 
 
 class Part(NamedTuple):
@@ -17,21 +21,3 @@ class Part(NamedTuple):
     second: int
     c2: np.ndarray
     weights: np.ndarray
-
-
-def upper_parts(one: Bin | StreamedBin) -> Iterator[Part]:
-    """Parts that cover the upper triangle; W is 0 outside of it."""
-    if isinstance(one, StreamedBin):
-        size = one.tiles.size
-        for (i, j), tile in one.tiles.read(one.tiles.places()):
-            first, second = i * size, j * size
-            weights = np.outer(one.weight[first : first + size], one.weight[second : second + size])
-            weights[np.isnan(tile)] = 0.0
-            yield Part(first, second, tile, np.triu(weights, 1) if i == j else weights)
-        return
-    for first in range(0, len(one.d), PADDING):
-        rows = slice(first, first + PADDING)
-        weights = np.triu(one.weights(rows), first + 1)
-        d = one.d[rows]
-        c2 = one.reference + np.divide(d, weights, out=np.zeros_like(d), where=weights > 0)
-        yield Part(first, 0, c2, weights)

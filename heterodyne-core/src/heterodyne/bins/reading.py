@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from heterodyne.bins.bin import PADDING, Bin
+from heterodyne.bins.bin import PADDING, Bin, Dense, Moments
 from heterodyne.bins.nodes import bin_nodes
 from heterodyne.bins.weights import given_weights, left_out_pairs, normalised, padded_times
 from heterodyne.data.two_time import TwoTime
@@ -13,7 +13,9 @@ from heterodyne.data.validation import checked
 
 def read_bins(data: tuple[TwoTime, ...], skip_lags: int = 0) -> tuple[Bin, ...]:
     """Every bin of every data set, read and checked, one matrix at a time."""
-    return tuple(read_bin(one, index, skip_lags) for one in data for index in range(one.n_bins))
+    return tuple(
+        read_bin(measured, index, skip_lags) for measured in data for index in range(measured.n_bins)
+    )
 
 
 def read_bin(data: TwoTime, index: int, skip_lags: int = 0) -> Bin:
@@ -34,24 +36,21 @@ def read_bin(data: TwoTime, index: int, skip_lags: int = 0) -> Bin:
     if of_pairs is None:
         skipped, pair_weight = left_out[used[left_out].all(axis=1)], None
         weight, pairs = normalised(weight, skipped)
-        reference, data1, data2 = _centre(d, weight, skipped, pairs)
+        moments = _centre(d, weight, skipped, pairs)
     else:
         skipped, pair_weight = left_out[:0], np.pad(_without(of_pairs, left_out, used), (0, padding))
         pairs = float(np.count_nonzero(pair_weight) // 2)
         pair_weight *= 2.0 * pairs / pair_weight.sum()
-        reference, data1, data2 = _centre_pairs(d, pair_weight, pairs)
+        moments = _centre_pairs(d, pair_weight, pairs)
     q, phi = float(data.q[index]), float(data.phi[index])
     return Bin(
-        d,
+        Dense(d),
         padded_times(data, padding),
         weight,
         q,
         phi,
         bin_nodes(q, phi),
-        pairs,
-        reference,
-        data1,
-        data2,
+        moments,
         skipped,
         pair_weight,
         dq=float(data.dq[index]),
@@ -74,10 +73,8 @@ def _without(of_pairs: np.ndarray, left_out: np.ndarray, used: np.ndarray) -> np
     return kept
 
 
-def _centre(
-    d: np.ndarray, weight: np.ndarray, skipped: np.ndarray, pairs: float
-) -> tuple[float, float, float]:
-    """Turn c2 into W (c2 - reference) in place; reference, ΣWd and ΣWd² over the pairs used."""
+def _centre(d: np.ndarray, weight: np.ndarray, skipped: np.ndarray, pairs: float) -> Moments[float]:
+    """The moments of c2, which is turned into W (c2 - reference) in place."""
     first, second = skipped.T
 
     def leave_out() -> None:
@@ -89,10 +86,10 @@ def _centre(
     reference = 0.5 * (weight @ d @ weight - weight**2 @ np.diag(d)) / pairs
     d -= reference
     leave_out()
-    data2 = 0.5 * (_weighted_square(d, weight) - weight**2 @ np.diag(d) ** 2)
+    square = 0.5 * (_weighted_square(d, weight) - weight**2 @ np.diag(d) ** 2)
     d *= weight
     d *= weight[:, None]
-    return float(reference), 0.5 * float(d.sum() - np.trace(d)), float(data2)
+    return Moments(pairs, float(reference), 0.5 * float(d.sum() - np.trace(d)), float(square))
 
 
 def _weighted_square(d: np.ndarray, weight: np.ndarray) -> float:
@@ -100,10 +97,10 @@ def _weighted_square(d: np.ndarray, weight: np.ndarray) -> float:
     return float(sum(w * (weight @ (row * row)) for w, row in zip(weight, d, strict=True) if w))
 
 
-def _centre_pairs(d: np.ndarray, pair_weight: np.ndarray, pairs: float) -> tuple[float, float, float]:
+def _centre_pairs(d: np.ndarray, pair_weight: np.ndarray, pairs: float) -> Moments[float]:
     """The same with weights per pair."""
     reference = 0.5 * float(np.vdot(pair_weight, d)) / pairs
     d -= reference
-    data2 = 0.5 * float(sum(w @ (row * row) for w, row in zip(pair_weight, d, strict=True)))
+    square = 0.5 * float(sum(w @ (row * row) for w, row in zip(pair_weight, d, strict=True)))
     d *= pair_weight
-    return reference, 0.5 * float(d.sum()), data2
+    return Moments(pairs, reference, 0.5 * float(d.sum()), square)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from heterodyne.bins.bin import StreamedBin
+from heterodyne.bins.bin import Bin, Moments
 from heterodyne.bins.nodes import bin_nodes
 from heterodyne.bins.survey import Survey
-from heterodyne.bins.tiles import TILE, Place, Tiles
+from heterodyne.bins.tiles import TILE, TileIndex, Tiles
 from heterodyne.bins.weights import given_weights, left_out_pairs, normalised, padded_times
 from heterodyne.data.matrices import windows
 from heterodyne.data.triangle import Read
@@ -21,25 +21,25 @@ _WORK = 25_000  # bytes per frame of the sums without data, measured with the 14
 
 def stream_bins(
     data: tuple[TwoTime, ...], skip_lags: int, memory: float, size: int = TILE
-) -> tuple[StreamedBin, ...]:
+) -> tuple[Bin, ...]:
     """Every bin of every data set; ``memory`` bytes bound reading, sums without data, and the tiles kept.
 
     Raises `DataError` for a matrix that cannot be used, or that its file only gives whole while ``memory``
     does not hold it.
     """
-    every = [(one, index) for one in data for index in range(one.n_bins)]
+    every = [(measured, index) for measured in data for index in range(measured.n_bins)]
     reading = [_reading_bytes(*which) for which in every]
-    room = memory - _WORK * max(one.n_frames for one in data) - max(reading)
+    room = memory - _WORK * max(measured.n_frames for measured in data) - max(reading)
     if room < 0 < max(reading):
-        one, index = every[int(np.argmax(reading))]
+        measured, index = every[int(np.argmax(reading))]
         raise DataError(
-            f"{one.label(index)}: the file gives this matrix only whole, and streaming it takes "
+            f"{measured.label(index)}: the file gives this matrix only whole, and streaming it takes "
             f"{(memory - room) / _GIB:.2g} GiB, but memory allows {memory / _GIB:.2g} GiB: raise memory, or "
             "save the data in the program's own file, which is read in parts"
         )
-    bins: list[StreamedBin] = []
-    for one, index in every:
-        bins.append(stream_bin(one, index, skip_lags, room, size))
+    bins: list[Bin] = []
+    for measured, index in every:
+        bins.append(stream_bin(measured, index, skip_lags, room, size))
         room -= sum(tile.nbytes for tile in bins[-1].tiles.kept.values())
     return tuple(bins)
 
@@ -50,7 +50,7 @@ def _reading_bytes(data: TwoTime, index: int) -> float:
     return 2.0 * source.frames**2 * source.itemsize if source.whole else 0.0
 
 
-def stream_bin(data: TwoTime, index: int, skip_lags: int, memory: float, size: int = TILE) -> StreamedBin:
+def stream_bin(data: TwoTime, index: int, skip_lags: int, memory: float, size: int = TILE) -> Bin:
     """Bin ``index`` of ``data`` without its first ``skip_lags`` lags, read once and checked.
 
     Tiles are kept up to ``memory`` bytes, all or none where the file gives the matrix only whole. Raises
@@ -69,54 +69,51 @@ def stream_bin(data: TwoTime, index: int, skip_lags: int, memory: float, size: i
         tiles = Tiles(source, source.half(read), size, _by_tile(left_out, size))
         _survey(survey, tiles, read, memory)
     used = survey.used_frames()
-    total, reference, data2 = survey.moments(used, left_out)
+    total, reference, square = survey.moments(used, left_out)
     skipped = left_out[used[left_out].all(axis=1)]
     padding = -data.n_frames % size
     weight, pairs = normalised(np.pad(survey.weight * used, (0, padding)), skipped)
     q, phi = float(data.q[index]), float(data.phi[index])
-    return StreamedBin(
+    return Bin(
         tiles,
         padded_times(data, padding),
         weight,
         q,
         phi,
         bin_nodes(q, phi),
-        pairs,
-        reference,
-        0.0,
-        data2 * pairs / total,
+        Moments(pairs, reference, 0.0, square * pairs / total),
         skipped,
-        float(data.dq[index]),
-        float(data.dphi[index]),
+        dq=float(data.dq[index]),
+        dphi=float(data.dphi[index]),
     )
 
 
 def _survey(survey: Survey, tiles: Tiles, read: Read, memory: float) -> None:
     """Add every tile to the survey, and keep tiles up to ``memory`` bytes."""
-    places = tiles.places()
+    indices = tiles.indices()
     room = 0.0 if tiles.source.at_hand else memory
-    if tiles.source.whole and room < len(places) * tiles.size**2 * tiles.source.itemsize:
+    if tiles.source.whole and room < len(indices) * tiles.size**2 * tiles.source.itemsize:
         room = 0.0
-    for place, tile in tiles.read_from(read, places):
-        rows, columns = (tiles.frames_of(k) for k in place)
+    for index, tile in tiles.read_from(read, indices):
+        rows, columns = (tiles.frames_of(block) for block in index)
         inside = np.s_[: rows.stop - rows.start, : columns.stop - columns.start]
         keep = None
-        if place in tiles.left_out:
+        if index in tiles.left_out:
             keep = np.ones(tile.shape, dtype=bool)
-            keep[tiles.left_out[place]] = False
+            keep[tiles.left_out[index]] = False
             keep = keep[inside]
         survey.add(tile[inside], rows, columns, keep)
         if room >= tile.nbytes:
             # a view would keep the whole matrix that it belongs to
-            tiles.kept[place] = np.array(tile, order="C", copy=not tile.flags.owndata or None)
+            tiles.kept[index] = np.array(tile, order="C", copy=not tile.flags.owndata or None)
             room -= tile.nbytes
 
 
-def _by_tile(pairs: np.ndarray, size: int) -> dict[Place, tuple[np.ndarray, np.ndarray]]:
+def _by_tile(pairs: np.ndarray, size: int) -> dict[TileIndex, tuple[np.ndarray, np.ndarray]]:
     """Pairs of frames by the tile they lie in, as rows and columns within it."""
     block, inside = np.divmod(pairs, size)
-    found = {}
+    by_tile = {}
     for i, j in np.unique(block, axis=0).tolist():
         rows, columns = inside[(block == (i, j)).all(axis=1)].T
-        found[i, j] = (rows, columns)
-    return found
+        by_tile[i, j] = (rows, columns)
+    return by_tile

@@ -29,8 +29,8 @@ MASKS = "entry/instrument/masks"
 
 OWN = "entry/heterodyne"
 
-TILE = 256
-"""Rows and columns of a stored tile; tiles below the diagonal are never written and take no space."""
+_CHUNK = 256
+"""Rows and columns of a chunk of a stored matrix; those below the diagonal are never written and take no space."""
 
 _SUFFIXES = (".h5", ".hdf5", ".hdf", ".nxs")
 
@@ -128,14 +128,14 @@ def _write_matrices(entry: h5py.Group, content: Content) -> None:
 def _write_upper(group: h5py.Group, name: str, matrix: np.ndarray) -> None:
     n = len(matrix)
     single = matrix.dtype == np.float32
-    tile = min(TILE, n)
+    chunk = min(_CHUNK, n)
     target = group.create_dataset(
-        name, shape=(n, n), dtype=np.float32 if single else np.float64, chunks=(tile, tile), **_PACKED
+        name, shape=(n, n), dtype=np.float32 if single else np.float64, chunks=(chunk, chunk), **_PACKED
     )
-    for start in range(0, n, tile):
-        band = np.array(matrix[start : start + tile, start:], dtype=target.dtype)
+    for start in range(0, n, chunk):
+        band = np.array(matrix[start : start + chunk, start:], dtype=target.dtype)
         band[:, : len(band)] = np.triu(band[:, : len(band)])
-        target[start : start + tile, start:] = band
+        target[start : start + chunk, start:] = band
 
 
 def _json(value: Any) -> str:

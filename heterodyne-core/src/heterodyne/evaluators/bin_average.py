@@ -30,18 +30,7 @@ _ELSEWHERE = (
 _TIMES = np.linspace(0.1, 1.0, 8)
 
 
-class Rows(NamedTuple):
-    """Components over all frames: ``a`` and ``exponent`` (K, N), ``phase`` (F, N) of the last F; or derivatives.
-
-    Derivatives have a leading axis, (P, K, N) and (P, F, N).
-    """
-
-    a: Array
-    exponent: Array
-    phase: Array
-
-
-def averaged_components(model: Model, params: Parameters, t: Array, nodes: Nodes) -> Rows:
+def averaged_components(model: Model, params: Parameters, t: Array, nodes: Nodes) -> Components:
     """The components of S averaged over the nodes."""
     rows = jax.vmap(jax.vmap(lambda q, phi: components_at(model, params, t, q, phi)))(nodes.q, nodes.phi)
     if nodes.weight.size == 1:
@@ -59,16 +48,15 @@ def averaged_components(model: Model, params: Parameters, t: Array, nodes: Nodes
     return jax.tree.map(lambda *parts: jnp.concatenate(parts), *merged)
 
 
-def components_at(model: Model, params: Parameters, t: Array, q: ArrayLike, phi: ArrayLike) -> Rows:
-    """The components at a point, with no phases, (0, N), where the model states none."""
+def components_at(model: Model, params: Parameters, t: Array, q: ArrayLike, phi: ArrayLike) -> Components:
+    """The components at a point."""
     assert model.components is not None
-    a, exponent, phase = Components(*model.components(params, t, q, phi))
-    return Rows(a, exponent, jnp.zeros((0, len(t))) if phase is None else phase)
+    return Components.of(model.components(params, t, q, phi))
 
 
 def _merged(
-    rows: Rows, weight: Array | np.ndarray, found: np.ndarray, plain: int, on_q: bool, on_phi: bool
-) -> Rows:
+    rows: Components, weight: Array | np.ndarray, found: np.ndarray, plain: int, on_q: bool, on_phi: bool
+) -> Components:
     """These rows of every node (q values, azimuths, K, N), once where they are the same, (rows, N)."""
     same = tuple(axis for axis, changes in enumerate((on_q, on_phi)) if not changes)
     once = tuple(slice(None) if changes else slice(1) for changes in (on_q, on_phi))
@@ -80,7 +68,7 @@ def _merged(
         rows.exponent[once][:, :, found],
         rows.phase[once][:, :, turning],
     )
-    return Rows(*(part.reshape(-1, frames) for part in parts))
+    return Components(*(part.reshape(-1, frames) for part in parts))
 
 
 class VaryingRows(NamedTuple):

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 from jax import Array
 
-from heterodyne.evaluators.bin_average import Rows
 from heterodyne.kernels._jax import jax, jnp
+from heterodyne.model import Components
 
 
 class Blocks(NamedTuple):
@@ -33,7 +33,7 @@ class Blocks(NamedTuple):
         return self.rise[..., -1]
 
 
-def cut(rows: Rows, size: int) -> Blocks:
+def cut(rows: Components, size: int) -> Blocks:
     """The components in blocks of ``size`` frames."""
     a, exponent, phase = (jnp.moveaxis(x.reshape(len(x), x.shape[1] // size, size), 1, 0) for x in rows)
     plain = a.shape[1] - phase.shape[1]
@@ -48,7 +48,7 @@ def cut(rows: Rows, size: int) -> Blocks:
     )
 
 
-def cut_slopes(rows: Rows, slopes: Rows, size: int) -> Blocks:
+def cut_slopes(rows: Components, slopes: Components, size: int) -> Blocks:
     """The derivatives of the components in blocks, with a leading axis (P,)."""
     return along(partial(cut, size=size), rows, slopes)[1]
 

@@ -1,7 +1,7 @@
-"""The dense evaluator: sums over frame pairs from S and its Jacobian, formed one tile at a time.
+"""The dense evaluator: sums over frame pairs from S and its Jacobian, formed one block at a time.
 
-Serves every model, separable or not, and is the reference for faster evaluators. A tile is a square
-block of frames × frames on or above the diagonal; only one tile's Jacobian is ever in memory.
+Serves every model, separable or not, and is the reference for faster evaluators. A block is a square of
+frames × frames on or above the diagonal; only one block's Jacobian is ever in memory.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ if TYPE_CHECKING:
 BLOCK = 64
 
 
-def bin_sums(model: Model, theta: np.ndarray, one: Bin, jacobian: bool = True) -> Sums:
-    """ΣX, Σ d X and Σ X Xᵀ of one bin, X = (S, ∂S), or S alone without ``jacobian``."""
-    tiles = np.stack(np.triu_indices(len(one.weight) // BLOCK), axis=1).astype(np.int32)
-    weight = one.weight if one.pair_weight is None else one.pair_weight
-    sums = _tile_sums(model, jacobian, theta, one.t, one.nodes, weight, one.d, tiles)
+def bin_sums(model: Model, theta: np.ndarray, bin: Bin, jacobian: bool = True) -> Sums[np.ndarray]:
+    """The sums of one bin in memory, whatever the model and the weights."""
+    blocks = np.stack(np.triu_indices(len(bin.weight) // BLOCK), axis=1).astype(np.int32)
+    weight = bin.weight if bin.pair_weight is None else bin.pair_weight
+    sums = _block_sums(model, jacobian, theta, bin.t, bin.nodes, weight, bin.d, blocks)
     return Sums(*map(np.asarray, sums))
 
 
 @partial(jax.jit, static_argnames=("model", "jacobian"))
-def _tile_sums(
+def _block_sums(
     model: Model,
     jacobian: bool,
     theta: Array,
@@ -40,9 +40,9 @@ def _tile_sums(
     nodes: Nodes,
     weight: Array,
     data: Array,
-    tiles: Array,
-) -> tuple[Array, Array, Array]:
-    """Σ d X, ΣX and Σ X Xᵀ over the tiles (row block, column block), strictly above the diagonal."""
+    blocks: Array,
+) -> Sums[Array]:
+    """The sums over the blocks (row, column), strictly above the diagonal."""
 
     at = nodes.listed()
 
@@ -59,8 +59,8 @@ def _tile_sums(
     def mean(values: Array) -> Array:
         return jnp.tensordot(at.weight, values, axes=1)
 
-    def add(sums: tuple[Array, Array, Array], tile: Array) -> tuple[tuple[Array, Array, Array], None]:
-        i, j = tile[0] * BLOCK, tile[1] * BLOCK
+    def add(sums: Sums[Array], block: Array) -> tuple[Sums[Array], None]:
+        i, j = block[0] * BLOCK, block[1] * BLOCK
         left, d_left = (jax.tree.map(lambda leaf: _window(leaf, i)[..., :, None], x) for x in (rows, slopes))
         right, d_right = (
             jax.tree.map(lambda leaf: _window(leaf, j)[..., None, :], x) for x in (rows, slopes)
@@ -74,15 +74,15 @@ def _tile_sums(
         upper = (i + corner)[:, None] < (j + corner)[None, :]
         weighted = x * (_weight(weight, i, j) * upper).ravel()
         d = (jax.lax.dynamic_slice(data, (i, j), (BLOCK, BLOCK)) * upper).ravel()
-        cross, total, gram = sums
-        return (cross + x @ d, total + weighted.sum(1), gram + weighted @ x.T), None
+        of_block = Sums(x @ d, weighted.sum(1), weighted @ x.T)
+        return jax.tree.map(jnp.add, sums, of_block), None
 
-    zero = (jnp.zeros(size), jnp.zeros(size), jnp.zeros((size, size)))
-    return jax.lax.scan(add, zero, tiles)[0]
+    zero = Sums(jnp.zeros(size), jnp.zeros(size), jnp.zeros((size, size)))
+    return jax.lax.scan(add, zero, blocks)[0]
 
 
 def _weight(weight: Array, i: Array, j: Array) -> Array:
-    """The weights of a tile, from weights per frame (N,) or per pair (N, N)."""
+    """The weights of a block, from weights per frame (N,) or per pair (N, N)."""
     if weight.ndim == 2:
         return jax.lax.dynamic_slice(weight, (i, j), (BLOCK, BLOCK))
     return _window(weight, i)[:, None] * _window(weight, j)[None, :]

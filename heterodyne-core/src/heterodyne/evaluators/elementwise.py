@@ -14,7 +14,7 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from heterodyne.bins.bin import Bin, StreamedBin
+from heterodyne.bins.bin import Bin
 from heterodyne.bins.nodes import Nodes
 from heterodyne.errors import DataError
 from heterodyne.kernels._jax import jax, jnp
@@ -41,10 +41,10 @@ def precompute_shard_grid(t: ArrayLike, first: ArrayLike, second: ArrayLike) -> 
     Raises `DataError` for indices outside the frames or lists of different length.
     """
     times = np.asarray(t, dtype=float)
-    one, two = np.asarray(first, dtype=np.int64), np.asarray(second, dtype=np.int64)
-    if one.shape != two.shape or one.ndim != 1:
-        raise DataError(f"pair lists must have one common length, not {one.shape} and {two.shape}")
-    low, high = np.minimum(one, two), np.maximum(one, two)
+    i, j = np.asarray(first, dtype=np.int64), np.asarray(second, dtype=np.int64)
+    if i.shape != j.shape or i.ndim != 1:
+        raise DataError(f"pair lists must have one common length, not {i.shape} and {j.shape}")
+    low, high = np.minimum(i, j), np.maximum(i, j)
     if len(low) and (low.min() < 0 or high.max() >= len(times)):
         raise DataError(f"pair indices must lie in 0..{len(times) - 1}")
     return ShardGrid(times, low.astype(np.int32), high.astype(np.int32))
@@ -106,18 +106,14 @@ def listed_values(
     return jnp.tensordot(at.weight, each, axes=1)
 
 
-def skipped_sums(
-    model: Model, theta: np.ndarray, one: Bin | StreamedBin, jacobian: bool
-) -> tuple[np.ndarray, np.ndarray]:
+def skipped_sums(model: Model, theta: np.ndarray, bin: Bin, jacobian: bool) -> tuple[np.ndarray, np.ndarray]:
     """ΣX and Σ X Xᵀ over the pairs that a bin leaves out, weighted, to be taken away from sums over all.
 
     Their data are 0 in the bin, so Σ d X needs no correction.
     """
-    first, second = one.skipped.T
-    weight = one.weight[first] * one.weight[second]
-    if one.pair_weight is not None:
-        weight = one.pair_weight[first, second]
-    total, gram = _listed_sums(model, jacobian, theta, one.t, one.nodes, first, second, weight)
+    first, second = bin.skipped.T
+    weight = bin.weight[first] * bin.weight[second]
+    total, gram = _listed_sums(model, jacobian, theta, bin.t, bin.nodes, first, second, weight)
     return np.asarray(total), np.asarray(gram)
 
 

@@ -1,33 +1,47 @@
-"""Sums over frame pairs, the same records from every evaluator."""
+"""Sums over frame pairs: the record that every evaluator gives, and the type of an evaluator."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Generic, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
+from heterodyne.bins.bin import Bin, Moments
+from heterodyne.kernels._jax import AnyArray
 
-class Sums(NamedTuple):
-    """Sums over the pairs i < j of one bin that depend on the parameters, X = (S, ∂S/∂θ_1, ..., ∂S/∂θ_P).
+if TYPE_CHECKING:
+    from heterodyne.model import Model
 
-    ``cross`` Σ d X and ``model`` ΣX are (1+P,), ``gram`` Σ X Xᵀ is (1+P, 1+P).
+Numbers = TypeVar("Numbers", bound=AnyArray)
+
+
+class Sums(NamedTuple, Generic[Numbers]):
+    """Sums over the pairs i < j that depend on the parameters, X = (S, ∂S/∂θ_1, ..., ∂S/∂θ_P) or S alone.
+
+    ``cross`` Σ W d X and ``total`` Σ W X are (1+P,), ``gram`` Σ W X Xᵀ is (1+P, 1+P), d = c2 - reference; with a
+    leading axis (bins,) where they are those of several bins.
     """
 
-    cross: np.ndarray
-    model: np.ndarray
-    gram: np.ndarray
+    cross: Numbers
+    total: Numbers
+    gram: Numbers
 
 
 class PairSums(NamedTuple):
-    """All sums over the pairs i < j in use, weighted, per bin (leading axis).
+    """All sums over the pairs i < j in use, per bin: those of the ``data`` alone and those with the ``model``."""
 
-    ``pairs`` Σ1, ``data`` Σd and ``data2`` Σd² of d = D - reference; the others as in `Sums`.
+    data: Moments[np.ndarray]
+    model: Sums[np.ndarray]
+
+
+class Evaluator(Protocol):
+    """A way to sum over the pairs of a bin at the parameters ``theta`` (P,), in the order of the model's table.
+
+    Without ``jacobian`` X is S alone, which is enough for the cost. Pairs that the bin's ``skipped`` lists are
+    summed as if they were used, which `heterodyne.evaluators.sums` makes good; all others not in use are left
+    out.
     """
 
-    pairs: np.ndarray
-    reference: np.ndarray
-    data: np.ndarray
-    data2: np.ndarray
-    model: np.ndarray
-    cross: np.ndarray
-    gram: np.ndarray
+    def __call__(
+        self, model: Model, theta: np.ndarray, bin: Bin, jacobian: bool = True
+    ) -> Sums[np.ndarray]: ...

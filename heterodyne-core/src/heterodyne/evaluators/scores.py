@@ -13,9 +13,9 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from heterodyne.bins.bin import Bin, StreamedBin
+from heterodyne.bins.bin import Bin
 from heterodyne.bins.nodes import Nodes
-from heterodyne.bins.parts import Part, upper_parts
+from heterodyne.bins.parts import Part
 from heterodyne.evaluators.structured import components
 from heterodyne.kernels._jax import jax, jnp
 
@@ -47,14 +47,12 @@ class ScorePart(NamedTuple):
     scores: np.ndarray
 
 
-def score_parts(
-    model: Model, theta: np.ndarray, one: Bin | StreamedBin, linear: Linear
-) -> Iterator[ScorePart]:
+def score_parts(model: Model, theta: np.ndarray, bin: Bin, linear: Linear) -> Iterator[ScorePart]:
     """The scores of all pairs i < j of one bin, part by part; 0 at every other place."""
     evaluate = dense_scores if model.components is None else separable_scores
-    for part in upper_parts(one):
+    for part in bin.parts():
         used = part._replace(c2=np.where(part.weights > 0, part.c2, linear.offset))
-        scores = evaluate(model, theta, one.t, one.nodes, linear, used)
+        scores = evaluate(model, theta, bin.t, bin.nodes, linear, used)
         yield ScorePart(part.first, part.second, np.asarray(scores))
 
 

@@ -11,14 +11,12 @@ diagonal is a small bin of its own. Tiles that T has let fall to 0 are not read.
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
 
 import numpy as np
 from jax import Array
 
-from heterodyne.bins.bin import StreamedBin
+from heterodyne.bins.bin import Bin
 from heterodyne.bins.nodes import Nodes
-from heterodyne.evaluators.bin_average import Rows
 from heterodyne.evaluators.blocks import Blocks, Transfer, carried, cut, paired, sides, transfer, transposed
 from heterodyne.evaluators.pair_sums import Sums
 from heterodyne.evaluators.structured import (
@@ -32,22 +30,20 @@ from heterodyne.evaluators.structured import (
     with_slopes,
 )
 from heterodyne.kernels._jax import jax, jnp
-
-if TYPE_CHECKING:
-    from heterodyne.model import Model
+from heterodyne.model import Components, Model
 
 
-def bin_sums(model: Model, theta: np.ndarray, one: StreamedBin, jacobian: bool = True) -> Sums:
-    """ΣX, Σ d X and Σ X Xᵀ of one bin, X = (S, ∂S), or S alone without ``jacobian``."""
+def bin_sums(model: Model, theta: np.ndarray, bin: Bin, jacobian: bool = True) -> Sums[np.ndarray]:
+    """The sums of one bin that is read tile by tile, of a separable S and weights per frame."""
     evaluate = _with_jacobian if jacobian else _values
-    rows, slopes, of_model, gram = evaluate(model, theta, one.t, one.nodes, one.weight)
-    return Sums(data_products(one, rows, slopes), np.asarray(of_model), np.asarray(gram))
+    rows, slopes, total, gram = evaluate(model, theta, bin.t, bin.nodes, bin.weight)
+    return Sums(data_products(bin, rows, slopes), np.asarray(total), np.asarray(gram))
 
 
 @partial(jax.jit, static_argnames="model")
 def _with_jacobian(
     model: Model, theta: Array, t: Array, nodes: Nodes, weight: Array
-) -> tuple[Rows, Rows, Array, Array]:
+) -> tuple[Components, Components, Array, Array]:
     rows, slopes = components(model, theta, t, nodes)
     return rows, slopes, *model_sums(rows, slopes, weight)
 
@@ -55,30 +51,27 @@ def _with_jacobian(
 @partial(jax.jit, static_argnames="model")
 def _values(
     model: Model, theta: Array, t: Array, nodes: Nodes, weight: Array
-) -> tuple[Rows, None, Array, Array]:
+) -> tuple[Components, None, Array, Array]:
     rows = averaged(model, theta, t, nodes)
     return rows, None, *model_sums(rows, no_slopes(rows), weight)
 
 
-def data_products(one: StreamedBin, rows: Rows, slopes: Rows | None) -> np.ndarray:
+def data_products(bin: Bin, rows: Components, slopes: Components | None) -> np.ndarray:
     """Σ d X, (1+P,), in one pass over the tiles; (1,) without ``slopes``."""
-    size, blocks = one.tiles.size, one.tiles.blocks
+    tiles, reference = bin.tiles, bin.moments.reference
+    size, blocks = tiles.size, tiles.blocks
     left, right, t = jax.tree.map(np.asarray, _factors(rows, size))
     of_left, of_right, of_t = jax.tree.map(np.zeros_like, (left, right, t))
-    weight = one.weight.reshape(blocks, size)
+    weight = bin.weight.reshape(blocks, size)
     near = np.zeros(1 if slopes is None else 1 + len(slopes.a))
-    places = [
-        (i, j) for i, j in one.tiles.places() if i == j or t.direct[i, j].any() or t.crossed[i, j].any()
-    ]
-    for (i, j), tile in one.tiles.read(places):
+    needed = [(i, j) for i, j in tiles.indices() if i == j or t.direct[i, j].any() or t.crossed[i, j].any()]
+    for (i, j), tile in tiles.read(needed):
         if i == j:
             here = slice(i * size, (i + 1) * size)
-            near += np.asarray(
-                _near(tile, one.reference, weight[i], *(_part(x, here) for x in (rows, slopes)))
-            )
+            near += np.asarray(_near(tile, reference, weight[i], *(_at(here, x) for x in (rows, slopes))))
         else:
-            at = Transfer(t.direct[i, j], t.crossed[i, j])
-            u, v, change = _far(tile, one.reference, weight[i], weight[j], left[i], right[j], at)
+            to = Transfer(t.direct[i, j], t.crossed[i, j])
+            u, v, change = _far(tile, reference, weight[i], weight[j], left[i], right[j], to)
             of_right[j] += u
             of_left[i] += v
             of_t.direct[i, j], of_t.crossed[i, j] = change
@@ -89,12 +82,12 @@ def data_products(one: StreamedBin, rows: Rows, slopes: Rows | None) -> np.ndarr
 
 
 @partial(jax.jit, static_argnames="size")
-def _factors(rows: Rows, size: int) -> tuple[Array, Array, Transfer]:
+def _factors(rows: Components, size: int) -> tuple[Array, Array, Transfer]:
     b = cut(rows, size)
     return *sides(b), transfer(b)
 
 
-def _part(rows: Rows | None, frames: slice) -> Rows | None:
+def _at(frames: slice, rows: Components | None) -> Components | None:
     return None if rows is None else jax.tree.map(lambda row: row[..., frames], rows)
 
 
@@ -115,7 +108,7 @@ def _far(
 
 
 @jax.jit
-def _near(tile: Array, reference: Array, weight: Array, rows: Rows, slopes: Rows | None) -> Array:
+def _near(tile: Array, reference: Array, weight: Array, rows: Components, slopes: Components | None) -> Array:
     """Σ d X of a tile on the diagonal."""
     upper = jnp.triu(_centred(tile, reference, weight, weight), 1)
     d = upper + upper.T
@@ -123,7 +116,9 @@ def _near(tile: Array, reference: Array, weight: Array, rows: Rows, slopes: Rows
 
 
 @jax.jit
-def _along_slopes(rows: Rows, slopes: Rows, of_left: Array, of_right: Array, of_t: Transfer) -> Array:
+def _along_slopes(
+    rows: Components, slopes: Components, of_left: Array, of_right: Array, of_t: Transfer
+) -> Array:
     """The derivatives of what the tiles off the diagonal add, (P,), from its gradient in l, r and T."""
     size = of_left.shape[-1]
 

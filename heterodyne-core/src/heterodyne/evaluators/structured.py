@@ -22,14 +22,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from jax import Array
 
 from heterodyne.bins.bin import Bin
 from heterodyne.bins.nodes import Nodes
-from heterodyne.evaluators.bin_average import Rows, averaged_components
+from heterodyne.evaluators.bin_average import averaged_components
 from heterodyne.evaluators.blocks import (
     Blocks,
     Transfer,
@@ -46,9 +46,7 @@ from heterodyne.evaluators.blocks import (
 )
 from heterodyne.evaluators.pair_sums import Sums
 from heterodyne.kernels._jax import jax, jnp
-
-if TYPE_CHECKING:
-    from heterodyne.model import Model
+from heterodyne.model import Components, Model
 
 DATA_BLOCK = 64
 """Frames per block in products with the data: long enough for a matrix product to run at reading speed."""
@@ -117,7 +115,7 @@ def with_data(b: Blocks, d: Array) -> Array:
     return tile_products(d, *sides(b), transfer(b)) + corner_products(tiles, b.a, b.rise)
 
 
-def model_sums(rows: Rows, slopes: Rows, weight: Array) -> tuple[Array, Array]:
+def model_sums(rows: Components, slopes: Components, weight: Array) -> tuple[Array, Array]:
     """ΣX (1+P,) and Σ X Xᵀ (1+P, 1+P) over pairs weighted by the product of their frames' weights.
 
     ∂S = Σ_k l'_k r_k + l_k r'_k with l carried to the start of the next block. With L = (l, l'_1, ..,
@@ -206,24 +204,24 @@ def _carried_on(matrix: Array, over: Transfer) -> Array:
     return first.at[1:].add(carried(change, rows[:1])).reshape(matrix.shape)
 
 
-def bin_sums(model: Model, theta: np.ndarray, one: Bin, jacobian: bool = True) -> Sums:
-    """ΣX, Σ d X and Σ X Xᵀ of one bin, X = (S, ∂S), or S alone without ``jacobian``."""
+def bin_sums(model: Model, theta: np.ndarray, bin: Bin, jacobian: bool = True) -> Sums[np.ndarray]:
+    """The sums of one bin in memory, of a separable S and weights per frame."""
     evaluate = _sums if jacobian else value_sums
-    return Sums(*map(np.asarray, evaluate(model, theta, one.t, one.nodes, one.weight, one.d)))
+    return Sums(*map(np.asarray, evaluate(model, theta, bin.t, bin.nodes, bin.weight, bin.d)))
 
 
 @partial(jax.jit, static_argnames="model")
-def _sums(model: Model, theta: Array, t: Array, nodes: Nodes, weight: Array, d: Array) -> tuple[Array, ...]:
+def _sums(model: Model, theta: Array, t: Array, nodes: Nodes, weight: Array, d: Array) -> Sums[Array]:
     rows, slopes = components(model, theta, t, nodes)
-    return data_sums(rows, slopes, d), *model_sums(rows, slopes, weight)
+    return Sums(data_sums(rows, slopes, d), *model_sums(rows, slopes, weight))
 
 
-def data_sums(rows: Rows, slopes: Rows, d: Array) -> Array:
+def data_sums(rows: Components, slopes: Components, d: Array) -> Array:
     """Σ d X, (1+P,)."""
     return with_slopes(lambda b: with_data(b, d), rows, slopes, DATA_BLOCK)
 
 
-def with_slopes(of: Callable[[Blocks], Array], rows: Rows, slopes: Rows, size: int) -> Array:
+def with_slopes(of: Callable[[Blocks], Array], rows: Components, slopes: Components, size: int) -> Array:
     """A sum over blocks of ``size`` frames and its derivatives, (1+P,), from one reverse pass."""
     value, back = jax.value_and_grad(of)(cut(rows, size))
     parts = zip(back, cut_slopes(rows, slopes, size), strict=True)
@@ -232,28 +230,26 @@ def with_slopes(of: Callable[[Blocks], Array], rows: Rows, slopes: Rows, size: i
 
 
 @partial(jax.jit, static_argnames="model")
-def value_sums(
-    model: Model, theta: Array, t: Array, nodes: Nodes, weight: Array, d: Array
-) -> tuple[Array, Array, Array]:
-    """Σ d S (1,), ΣS (1,) and Σ S² (1, 1) of one bin: all that a likelihood needs.
+def value_sums(model: Model, theta: Array, t: Array, nodes: Nodes, weight: Array, d: Array) -> Sums[Array]:
+    """The sums of one bin for X = S alone: all that a likelihood needs.
 
     Reverse-mode derivatives in ``theta`` are exact and take no second read of the data.
     """
     rows = averaged(model, theta, t, nodes)
-    return with_data(cut(rows, DATA_BLOCK), d)[None], *model_sums(rows, no_slopes(rows), weight)
+    return Sums(with_data(cut(rows, DATA_BLOCK), d)[None], *model_sums(rows, no_slopes(rows), weight))
 
 
-def no_slopes(rows: Rows) -> Rows:
+def no_slopes(rows: Components) -> Components:
     """Derivatives along no parameter at all."""
     return jax.tree.map(lambda row: jnp.zeros((0, *row.shape)), rows)
 
 
-def components(model: Model, theta: Array, t: Array, nodes: Nodes) -> tuple[Rows, Rows]:
+def components(model: Model, theta: Array, t: Array, nodes: Nodes) -> tuple[Components, Components]:
     """The components of S averaged over the bin's nodes, and their derivatives."""
 
     return along(lambda values: averaged(model, values, t, nodes), theta, jnp.eye(len(theta)))
 
 
-def averaged(model: Model, theta: Array, t: Array, nodes: Nodes) -> Rows:
+def averaged(model: Model, theta: Array, t: Array, nodes: Nodes) -> Components:
     """The components averaged over the bin's nodes."""
     return averaged_components(model, dict(zip(model.parameters, theta, strict=True)), t, nodes)

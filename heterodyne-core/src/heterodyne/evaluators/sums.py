@@ -6,42 +6,41 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from heterodyne.bins.bin import Bin, StreamedBin
+from heterodyne.bins.bin import Bin, Moments, at_once
+from heterodyne.bins.tiles import Tiles
 from heterodyne.device.cores import side_by_side
 from heterodyne.evaluators import dense, streamed, structured
 from heterodyne.evaluators.elementwise import skipped_sums
-from heterodyne.evaluators.pair_sums import PairSums, Sums
+from heterodyne.evaluators.pair_sums import Evaluator, PairSums, Sums
 
 if TYPE_CHECKING:
     from heterodyne.model import Model
 
 
-def pair_sums(
-    model: Model, theta: np.ndarray, bins: tuple[Bin, ...] | tuple[StreamedBin, ...], jacobian: bool = True
-) -> PairSums:
+def pair_sums(model: Model, theta: np.ndarray, bins: tuple[Bin, ...], jacobian: bool = True) -> PairSums:
     """The sums of all bins at the parameters ``theta`` (P,), in the order of the model's table.
 
-    Without ``jacobian`` X is S alone, which is enough for the cost. Bins run side by side on the cores;
-    streamed bins follow one another, as each reads its file.
+    Without ``jacobian`` X is S alone, which is enough for the cost. Bins run side by side on the cores; those
+    that are read tile by tile follow one another, as each reads its file.
     """
-
-    def of(one: Bin | StreamedBin) -> Sums:
-        return bin_sums(model, theta, one, jacobian)
-
-    rows = side_by_side(of, bins, 1 if isinstance(bins[0], StreamedBin) else None)
-    data = np.array([(one.pairs, one.reference, one.data, one.data2) for one in bins]).T
-    return PairSums(*data, **{name: np.stack([getattr(r, name) for r in rows]) for name in Sums._fields})
+    sums = side_by_side(lambda bin: bin_sums(model, theta, bin, jacobian), bins, at_once(bins))
+    moments = np.array([bin.moments for bin in bins]).T
+    return PairSums(Moments(*moments), Sums(*(np.stack(of_bins) for of_bins in zip(*sums, strict=True))))
 
 
-def bin_sums(model: Model, theta: np.ndarray, one: Bin | StreamedBin, jacobian: bool) -> Sums:
-    """The sums of one bin: structured where S is separable and weights are per frame, else dense."""
-    if isinstance(one, StreamedBin):
-        sums = streamed.bin_sums(model, theta, one, jacobian)
-    elif model.components is None or one.pair_weight is not None:
-        sums = dense.bin_sums(model, theta, one, jacobian)
-    else:
-        sums = structured.bin_sums(model, theta, one, jacobian)
-    if not len(one.skipped):
+def bin_sums(model: Model, theta: np.ndarray, bin: Bin, jacobian: bool = True) -> Sums[np.ndarray]:
+    """The sums of one bin, without the pairs that it skips."""
+    sums = evaluator_of(model, bin)(model, theta, bin, jacobian)
+    if not len(bin.skipped):
         return sums
-    total, gram = skipped_sums(model, theta, one, jacobian)
-    return sums._replace(model=sums.model - total, gram=sums.gram - gram)
+    total, gram = skipped_sums(model, theta, bin, jacobian)
+    return sums._replace(total=sums.total - total, gram=sums.gram - gram)
+
+
+def evaluator_of(model: Model, bin: Bin) -> Evaluator:
+    """The evaluator of a bin: structured where S is separable and weights are per frame, else dense."""
+    if isinstance(bin.values, Tiles):
+        return streamed.bin_sums
+    if model.components is None or bin.pair_weight is not None:
+        return dense.bin_sums
+    return structured.bin_sums

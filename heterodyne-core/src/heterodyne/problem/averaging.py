@@ -11,12 +11,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from jax import Array
 
-from heterodyne.bins.bin import Bin, StreamedBin
+from heterodyne.bins.bin import Bin
 from heterodyne.bins.nodes import Nodes, bin_nodes
 from heterodyne.data.geometry import ring_of
 from heterodyne.evaluators.bin_average import components_at
@@ -31,8 +31,6 @@ from heterodyne.kernels._jax import jax
 if TYPE_CHECKING:
     from heterodyne.data.two_time import TwoTime
     from heterodyne.model import Model, Parameters
-
-AnyBin = TypeVar("AnyBin", Bin, StreamedBin)
 
 ORDERS = (1, 2, 3, 5, 7, 10, 14, 20, 28)
 """Numbers of nodes along one width that a fit chooses from."""
@@ -61,18 +59,18 @@ class BinOrders(NamedTuple):
         return f"{self.phi} azimuth{'s' * (self.phi > 1)} × {self.q} q"
 
 
-def sufficient_orders(model: Model, params: Parameters, bins: Sequence[Bin | StreamedBin]) -> BinOrders:
+def sufficient_orders(model: Model, params: Parameters, bins: Sequence[Bin]) -> BinOrders:
     """The fewest nodes of `ORDERS` that average S over every bin of known widths to within `TOLERANCE`."""
     along_q, along_phi = (
-        np.max([_errors(model, params, one, over_phi) for one in bins], axis=0) for over_phi in (False, True)
+        np.max([_errors(model, params, bin, over_phi) for bin in bins], axis=0) for over_phi in (False, True)
     )
     k_q, k_phi = (_first_within(errors) for errors in (along_q, along_phi))
     return BinOrders(ORDERS[k_q], ORDERS[k_phi], float(max(along_q[k_q], along_phi[k_phi])))
 
 
-def with_orders(one: AnyBin, orders: BinOrders) -> AnyBin:
+def with_orders(bin: Bin, orders: BinOrders) -> Bin:
     """The bin with so many nodes along its known widths."""
-    return replace(one, nodes=bin_nodes(one.q, one.phi, one.dq, one.dphi, orders.q, orders.phi))
+    return replace(bin, nodes=bin_nodes(bin.q, bin.phi, bin.dq, bin.dphi, orders.q, orders.phi))
 
 
 def nodes_of(orders: tuple[int, int], data: TwoTime, index: int) -> Nodes:
@@ -82,13 +80,13 @@ def nodes_of(orders: tuple[int, int], data: TwoTime, index: int) -> Nodes:
     return bin_nodes(q, phi, dq, dphi, order_q, order_phi)
 
 
-def orders_of(bins: Sequence[Bin | StreamedBin]) -> BinOrders:
+def orders_of(bins: Sequence[Bin]) -> BinOrders:
     """The nodes that the bins have; a bin without a width has one whatever the others have."""
-    return BinOrders(*(max(count) for count in zip(*(one.nodes.weight.shape for one in bins), strict=True)))
+    return BinOrders(*(max(count) for count in zip(*(bin.nodes.weight.shape for bin in bins), strict=True)))
 
 
 def critical_width(
-    model: Model, params: Parameters, bins: Sequence[Bin | StreamedBin], index: int
+    model: Model, params: Parameters, bins: Sequence[Bin], index: int
 ) -> tuple[float, float] | None:
     """The azimuthal width of a bin from which averaging matters, and the bin's width; None if narrower.
 
@@ -96,17 +94,17 @@ def critical_width(
     some pair of frames with S ≥ 1/e. An unknown width is taken as 10°, or as the distance to the next
     azimuth at the bin's q where that is smaller.
     """
-    one = bins[index]
-    width = _typical_width(bins, index) if np.isnan(one.dphi) else one.dphi
+    bin = bins[index]
+    width = _typical_width(bins, index) if np.isnan(bin.dphi) else bin.dphi
     if model.components is None or width == 0.0:
         return None
-    across = one.phi + width * np.linspace(-0.5, 0.5, 2 * _STEPS + 1)
-    phases = np.asarray(_phases(model, params, one.t, one.q, across))
+    across = bin.phi + width * np.linspace(-0.5, 0.5, 2 * _STEPS + 1)
+    phases = np.asarray(_phases(model, params, bin.t, bin.q, across))
     if not phases.size:
         return None
-    grid = _sample(one)
-    s = averaged_pairs(model, params, grid, bin_nodes(one.q, one.phi))
-    changed = np.abs(averaged_pairs(model, params, grid, bin_nodes(one.q, one.phi, 0.0, width, 1, 5)) - s)
+    grid = _sample(bin)
+    s = averaged_pairs(model, params, grid, bin_nodes(bin.q, bin.phi))
+    changed = np.abs(averaged_pairs(model, params, grid, bin_nodes(bin.q, bin.phi, 0.0, width, 1, 5)) - s)
     relevant = (s >= math.exp(-1.0)) & (changed > TOLERANCE)
     turned = (phases[..., grid.second] - phases[..., grid.first])[..., relevant]
     # the phase may be largest inside the bin, where the flow runs
@@ -122,8 +120,8 @@ def _phases(model: Model, params: Parameters, t: Array, q: float, phi: Array) ->
     return jax.vmap(lambda at: components_at(model, params, t, q, at).phase)(phi)
 
 
-def _typical_width(bins: Sequence[Bin | StreamedBin], index: int) -> float:
-    ring, phi = ring_of(np.array([one.q for one in bins])), np.array([one.phi for one in bins])
+def _typical_width(bins: Sequence[Bin], index: int) -> float:
+    ring, phi = ring_of(np.array([bin.q for bin in bins])), np.array([bin.phi for bin in bins])
     apart = np.abs((phi[ring == ring[index]] - phi[index] + 180.0) % 360.0 - 180.0)
     return float(np.min(apart[apart > _SAME_AZIMUTH], initial=_TYPICAL_AZIMUTH))
 
@@ -133,16 +131,16 @@ def _first_within(errors: np.ndarray) -> int:
     return int(enough[0]) if len(enough) else len(ORDERS) - 1
 
 
-def _errors(model: Model, params: Parameters, one: Bin | StreamedBin, over_phi: bool) -> np.ndarray:
+def _errors(model: Model, params: Parameters, bin: Bin, over_phi: bool) -> np.ndarray:
     """The error of S averaged along one width by each of `ORDERS`, with the other at its centre and edges."""
-    width, other = (one.dphi, one.dq) if over_phi else (one.dq, one.dphi)
+    width, other = (bin.dphi, bin.dq) if over_phi else (bin.dq, bin.dphi)
     if not width > 0.0 or (over_phi and not model.uses_azimuth):
         return np.zeros(len(ORDERS))
     aside = 0.5 * other * np.array([-1.0, 0.0, 1.0]) if other > 0.0 else np.zeros(1)
     errors = [
-        _errors_along(model, params, one, (0.0, width), (one.q + shift, one.phi))
+        _errors_along(model, params, bin, (0.0, width), (bin.q + shift, bin.phi))
         if over_phi
-        else _errors_along(model, params, one, (width, 0.0), (one.q, one.phi + shift))
+        else _errors_along(model, params, bin, (width, 0.0), (bin.q, bin.phi + shift))
         for shift in aside
     ]
     return np.max(errors, axis=0)
@@ -151,22 +149,22 @@ def _errors(model: Model, params: Parameters, one: Bin | StreamedBin, over_phi: 
 def _errors_along(
     model: Model,
     params: Parameters,
-    one: Bin | StreamedBin,
+    bin: Bin,
     widths: tuple[float, float],
     centre: tuple[float, float],
 ) -> np.ndarray:
     rules = [bin_nodes(*centre, *widths, order, order).listed() for order in (*ORDERS, _REFERENCE)]
     weights, q, phi = zip(*rules, strict=True)
-    values = pairs_at_points(model, params, _sample(one), np.concatenate(q), np.concatenate(phi))
+    values = pairs_at_points(model, params, _sample(bin), np.concatenate(q), np.concatenate(phi))
     parts = np.split(values, np.cumsum([len(weight) for weight in weights])[:-1])
     averages = np.array([weight @ part for weight, part in zip(weights, parts, strict=True)])
     return np.abs(averages[:-1] - averages[-1]).max(axis=1)
 
 
-def _sample(one: Bin | StreamedBin) -> ShardGrid:
+def _sample(bin: Bin) -> ShardGrid:
     """Pairs of frames at a few ages and lags of every magnitude."""
-    frames = int(np.flatnonzero(one.weight)[-1]) + 1
+    frames = bin.frames
     ages = np.linspace(0, frames - 1, _AGES, endpoint=False).astype(int)
     lags = np.geomspace(1, frames - 1, _LAGS).round().astype(int)
     first, second = (x.ravel() for x in np.broadcast_arrays(ages[:, None], ages[:, None] + lags))
-    return precompute_shard_grid(one.t, first[second < frames], second[second < frames])
+    return precompute_shard_grid(bin.t, first[second < frames], second[second < frames])

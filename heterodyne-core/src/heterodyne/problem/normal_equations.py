@@ -15,7 +15,7 @@ import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 from scipy.optimize import lsq_linear
 
-from heterodyne.evaluators.pair_sums import PairSums
+from heterodyne.evaluators.pair_sums import PairSums, Sums
 from heterodyne.problem.scaling import ScalingDesign
 from heterodyne.problem.spectrum import spectrum
 
@@ -58,24 +58,24 @@ def normal_equations(
 
     ``sigma`` is the noise per element of every bin.
     """
-    sums = _in_coordinates(sums, columns)
+    sums = sums._replace(model=_in_coordinates(sums.model, columns))
     weight = 1.0 / sigma**2
     hessian, design = scaling_gram(sums, contrast, offset, sigma)
-    fixed = np.concatenate([contrast.fixed, offset.fixed - sums.reference])
+    fixed = np.concatenate([contrast.fixed, offset.fixed - sums.data.reference])
     target = design.T @ (_data_products(sums, weight) - _apply_bins(sums, weight, fixed[:, None])[:, 0])
     weights, free = _bounded_weights(hessian, target, contrast, offset)
     scale, level = np.split(design @ weights + fixed, 2)
     ssr = _residual_squares(sums, scale, level)
     gradient = -np.einsum("b,bk->k", weight * scale, _residual_products(sums, scale, level)[:, 1:])
-    gram = np.einsum("b,bkl->kl", weight * scale**2, sums.gram[:, 1:, 1:])
-    both = np.concatenate([sums.gram[:, 0, 1:], sums.model[:, 1:]])
+    gram = np.einsum("b,bkl->kl", weight * scale**2, sums.model.gram[:, 1:, 1:])
+    both = np.concatenate([sums.model.gram[:, 0, 1:], sums.model.total[:, 1:]])
     coupling = design[:, free].T @ (np.tile(weight * scale, 2)[:, None] * both)
     inner = hessian[np.ix_(free, free)]
     projected = gram - coupling.T @ _solve(inner, coupling)
     equations = NormalEquations(
-        float(0.5 * weight @ ssr), gradient, 0.5 * (projected + projected.T), int(sums.pairs.sum())
+        float(0.5 * weight @ ssr), gradient, 0.5 * (projected + projected.T), int(sums.data.pairs.sum())
     )
-    solved = SolvedScaling(scale, level + sums.reference, ssr, inner, coupling, design[:, free])
+    solved = SolvedScaling(scale, level + sums.data.reference, ssr, inner, coupling, design[:, free])
     return equations, solved
 
 
@@ -97,17 +97,15 @@ def undetermined_scaling(
     gram, design = scaling_gram(sums, contrast, offset, sigma)
     low, high = np.hstack([_weight_bounds(contrast), _weight_bounds(offset)])
     lost = design[:, spectrum(gram, high - low).undetermined].any(axis=1)
-    one, two = np.split(lost, 2)
-    return one, two
+    of_contrast, of_offset = np.split(lost, 2)
+    return of_contrast, of_offset
 
 
-def _in_coordinates(sums: PairSums, columns: np.ndarray) -> PairSums:
+def _in_coordinates(sums: Sums[np.ndarray], columns: np.ndarray) -> Sums[np.ndarray]:
     """The sums with ∂S/∂u in place of ∂S/∂θ."""
     change = np.zeros((1 + columns.shape[0], 1 + columns.shape[1]))
     change[0, 0], change[1:, 1:] = 1.0, columns
-    return sums._replace(
-        model=sums.model @ change, cross=sums.cross @ change, gram=change.T @ sums.gram @ change
-    )
+    return Sums(sums.cross @ change, sums.total @ change, change.T @ sums.gram @ change)
 
 
 def _joint_design(contrast: ScalingDesign, offset: ScalingDesign) -> np.ndarray:
@@ -121,12 +119,12 @@ def _joint_design(contrast: ScalingDesign, offset: ScalingDesign) -> np.ndarray:
 def _apply_bins(sums: PairSums, weight: np.ndarray, columns: np.ndarray) -> np.ndarray:
     """The weighted Gram matrix of [S, 1] per bin times columns of (contrasts, offsets)."""
     scale, level = np.split(columns, 2)
-    ss, s, n = (weight * x for x in (sums.gram[:, 0, 0], sums.model[:, 0], sums.pairs))
+    ss, s, n = (weight * x for x in (sums.model.gram[:, 0, 0], sums.model.total[:, 0], sums.data.pairs))
     return np.concatenate([ss[:, None] * scale + s[:, None] * level, s[:, None] * scale + n[:, None] * level])
 
 
 def _data_products(sums: PairSums, weight: np.ndarray) -> np.ndarray:
-    return np.concatenate([weight * sums.cross[:, 0], weight * sums.data])
+    return np.concatenate([weight * sums.model.cross[:, 0], weight * sums.data.total])
 
 
 def _bounded_weights(
@@ -182,11 +180,13 @@ def _solve(matrix: np.ndarray, right: np.ndarray) -> np.ndarray:
 
 def _residual_products(sums: PairSums, scale: np.ndarray, level: np.ndarray) -> np.ndarray:
     """Σ (d - level - scale S) X per bin, (bins, 1+p)."""
-    return sums.cross - scale[:, None] * sums.gram[:, 0] - level[:, None] * sums.model
+    cross, total, gram = sums.model
+    return cross - scale[:, None] * gram[:, 0] - level[:, None] * total
 
 
 def _residual_squares(sums: PairSums, scale: np.ndarray, level: np.ndarray) -> np.ndarray:
     """Σ (d - level - scale S)² per bin."""
-    linear = scale * sums.cross[:, 0] + level * sums.data
-    square = scale**2 * sums.gram[:, 0, 0] + 2 * scale * level * sums.model[:, 0] + level**2 * sums.pairs
-    return np.maximum(sums.data2 - 2 * linear + square, 0.0)
+    data, (cross, total, gram) = sums
+    linear = scale * cross[:, 0] + level * data.total
+    square = scale**2 * gram[:, 0, 0] + 2 * scale * level * total[:, 0] + level**2 * data.pairs
+    return np.maximum(data.square - 2 * linear + square, 0.0)

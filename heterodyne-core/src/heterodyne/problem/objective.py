@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from heterodyne.bins.bin import Bin, StreamedBin
+from heterodyne.bins.bin import Bin, at_once
 from heterodyne.evaluators.pair_sums import PairSums
 from heterodyne.evaluators.sums import pair_sums
 from heterodyne.problem.normal_equations import NormalEquations, SolvedScaling, normal_equations
@@ -21,10 +21,10 @@ _ROUNDING = 1e-14  # of sums of squares, relative to those of the data
 
 @dataclass(frozen=True, eq=False)
 class Objective:
-    """A problem with its data, in memory or streamed, and the noise ``sigma`` per bin that weights it."""
+    """A problem with its bins, and the noise ``sigma`` per bin that weights it."""
 
     problem: Problem
-    bins: tuple[Bin, ...] | tuple[StreamedBin, ...]
+    bins: tuple[Bin, ...]
     contrast: ScalingDesign
     offset: ScalingDesign
     sigma: np.ndarray
@@ -98,13 +98,14 @@ class Objective:
 
     @property
     def at_once(self) -> int | None:
-        """How many bins may be worked on at once: 1 where they are streamed, as each reads its file."""
-        return 1 if isinstance(self.bins[0], StreamedBin) else None
+        """How many bins may be worked on at once, as many as there are cores where it is None."""
+        return at_once(self.bins)
 
     @property
     def floor(self) -> float:
         """The cost that rounding of the sums leaves for data without noise."""
-        return _ROUNDING * float(sum(one.data2 / s**2 for one, s in zip(self.bins, self.sigma, strict=True)))
+        squares = (bin.moments.square / s**2 for bin, s in zip(self.bins, self.sigma, strict=True))
+        return _ROUNDING * float(sum(squares))
 
     def weighted(self, sigma: np.ndarray) -> Objective:
         """The same objective with another noise per bin."""
@@ -115,15 +116,13 @@ class Objective:
         return replace(self, **_designs(self.bins, contrast=contrast, offset=offset))
 
 
-def create_objective(problem: Problem, bins: tuple[Bin, ...] | tuple[StreamedBin, ...]) -> Objective:
+def create_objective(problem: Problem, bins: tuple[Bin, ...]) -> Objective:
     """The objective of a problem, every bin with the same weight; a design that is ``auto`` is individual."""
     contrast, offset = settled(problem.contrast, problem.offset)
     designs = _designs(bins, contrast=contrast, offset=offset)
     return Objective(problem, bins, **designs, sigma=np.ones(len(bins)))
 
 
-def _designs(
-    bins: tuple[Bin, ...] | tuple[StreamedBin, ...], **choices: str | float
-) -> dict[str, ScalingDesign]:
-    q, phi = np.array([one.q for one in bins]), np.array([one.phi for one in bins])
+def _designs(bins: tuple[Bin, ...], **choices: str | float) -> dict[str, ScalingDesign]:
+    q, phi = np.array([bin.q for bin in bins]), np.array([bin.phi for bin in bins])
     return {which: scaling_design(which, choice, q, phi) for which, choice in choices.items()}

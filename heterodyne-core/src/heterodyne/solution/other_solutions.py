@@ -15,8 +15,9 @@ import numpy as np
 from jax import Array
 
 from heterodyne.data.geometry import azimuth_axes
+from heterodyne.evaluators.bin_average import components_at
 from heterodyne.kernels._jax import jax, jnp
-from heterodyne.model import Components, Model
+from heterodyne.model import Model
 from heterodyne.problem.problem import Problem
 from heterodyne.solution.neighbourhood import Finding
 from heterodyne.words import first_listed
@@ -117,10 +118,7 @@ def _largest_turns(model: Model, theta: Array, t: Array, q: Array, phi: Array) -
     values, spacing = dict(zip(model.parameters, theta, strict=True)), jnp.diff(t)
 
     def of(q: Array, phi: Array) -> Array:
-        assert model.components is not None
-        phase = Components(*model.components(values, t, q, phi)).phase
-        if phase is None:
-            return jnp.zeros(())
-        return jnp.max(jnp.abs(jnp.diff(phase)) / spacing) * spacing.min()
+        phase = components_at(model, values, t, q, phi).phase
+        return jnp.max(jnp.abs(jnp.diff(phase)) / spacing, initial=0.0) * spacing.min()
 
     return jax.vmap(of)(q, phi)

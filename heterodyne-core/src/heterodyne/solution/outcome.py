@@ -133,16 +133,16 @@ def _bins(
     contrast_error, offset_error = (np.where(lost, np.nan, error) for error, lost in errors)
     return tuple(
         BinScaling(
-            one.q,
-            one.phi,
+            bin.q,
+            bin.phi,
             float(here.scaling.contrast[k]),
             float(here.scaling.offset[k]),
             float(contrast_error[k]),
             float(offset_error[k]),
             float(noise[k]),
-            int(one.pairs),
+            int(bin.moments.pairs),
         )
-        for k, one in enumerate(objective.bins)
+        for k, bin in enumerate(objective.bins)
     )
 
 
@@ -171,8 +171,8 @@ def _deviance(objective: Objective, scaling: SolvedScaling) -> float:
 
     Comparable between models of the same data, as the cost is not, in which each model sets the weights.
     """
-    count = np.array([one.pairs for one in objective.bins])
-    square = np.maximum(scaling.ssr, [_NO_NOISE * one.data2 for one in objective.bins])
+    count = np.array([bin.moments.pairs for bin in objective.bins])
+    square = np.maximum(scaling.ssr, [_NO_NOISE * bin.moments.square for bin in objective.bins])
     return float(count @ (1.0 + np.log(2.0 * np.pi * square / count)))
 
 

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from heterodyne.bins.bin import Bin, StreamedBin
-from heterodyne.bins.parts import upper_parts
+from heterodyne.bins.bin import Bin
 from heterodyne.device.cores import side_by_side
 from heterodyne.evaluators.meshgrid import averaged_tile
 from heterodyne.evaluators.tangent import block_tangent
@@ -35,23 +34,22 @@ class Residuals(NamedTuple):
 
 
 def examine_residuals(
-    model: Model, params: dict[str, float], one: Bin | StreamedBin, contrast: float, offset: float
+    model: Model, params: dict[str, float], bin: Bin, contrast: float, offset: float
 ) -> Residuals:
     """The noise per element of one bin, half the variance of neighbouring differences of the residual, and
     sums of the residual for `heterodyne.solution.structure`.
 
     Of the data the noise would count a fast fringe. It is a lower bound, because neighbours share part of
     their noise; with weights it is that of an element of weight 1; NaN where no two neighbours are used.
-    Never more than a part of the matrix is formed; neighbours in two tiles of a streamed bin are not
-    compared.
+    Never more than a part of the matrix is formed; neighbours in two tiles are not compared.
     """
-    frames = int(np.flatnonzero(one.weight)[-1]) + 1
+    frames = bin.frames
     grain = -(-frames // BLOCKS)
     edges, blocks = lag_edges(frames), -(-frames // grain)
     square, count = 0.0, 0
     totals = np.zeros((2, (len(edges) - 1) * blocks**2))
-    for first, second, c2, weights in upper_parts(one):
-        s = averaged_tile(model, params, one.t, one.nodes, first, second, *c2.shape)
+    for first, second, c2, weights in bin.parts():
+        s = averaged_tile(model, params, bin.t, bin.nodes, first, second, *c2.shape)
         residual = c2 - offset - contrast * s
         more_square, more_count = _neighbour_sums(residual, weights)
         square, count = square + more_square, count + more_count

@@ -146,7 +146,7 @@ def _summed(
         for index in members:
             yield from score_parts(objective.problem.model, theta, objective.bins[index], linear[index])
 
-    frames = max(int(np.flatnonzero(objective.bins[index].weight)[-1]) + 1 for index in members)
+    frames = max(objective.bins[index].frames for index in members)
     return summed_scores(parts(), frames, grain_of(frames))
 
 

@@ -56,10 +56,10 @@ def _free(equations: NormalEquations, active: np.ndarray, width: np.ndarray) -> 
 def residual_noise(objective: Objective, solution: Solution) -> np.ndarray:
     """σ per bin from the residual: sqrt(SSR / (pairs - the bin's share of the fitted numbers))."""
     _, scaling = objective.solve(solution.x)
-    count = np.array([one.pairs for one in objective.bins])
+    count = np.array([bin.moments.pairs for bin in objective.bins])
     fitted = (len(solution.x) + scaling.design.shape[1]) / len(count)
     noise = np.sqrt(scaling.ssr / np.maximum(count - fitted, 1.0))
-    spread = np.sqrt([one.data2 / one.pairs for one in objective.bins])
+    spread = np.sqrt([bin.moments.square / bin.moments.pairs for bin in objective.bins])
     return np.maximum(noise, 1e-12 * spread + 1e-300)  # data without noise would weigh infinitely much
 
 

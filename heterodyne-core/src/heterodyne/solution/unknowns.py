@@ -53,7 +53,7 @@ def unknowns(
     findings = (
         *merged,
         *other_solutions(problem, values, cost),
-        *merged_scaling(labels, sums.model[:, 0] / sums.pairs, contrast, offset, absent),
+        *merged_scaling(labels, sums.model.total[:, 0] / sums.data.pairs, contrast, offset, absent),
         *aliased_fringes(problem, values),
         *same_speckle(labels, speckle_clusters(objective), robust),
         *conventions(here),

@@ -8,7 +8,7 @@ from __future__ import annotations
 from jax import Array
 from jax.typing import ArrayLike
 
-from heterodyne.model import Components, Mixture, Model, Parameters
+from heterodyne.model import Mixture, Model, Parameters
 from heterodyne.parameters import REGISTRY
 from heterodyne.variants import two_component
 
@@ -21,9 +21,9 @@ def profiles(p: Parameters, t: Array, q: ArrayLike, phi: ArrayLike) -> two_compo
     return two_component.profiles({**p, **_STILL}, t, q, _ANY_AZIMUTH)
 
 
-def components(p: Parameters, t: Array, q: ArrayLike, phi: ArrayLike) -> Components:
+def components(p: Parameters, t: Array, q: ArrayLike, phi: ArrayLike) -> tuple[Array, ...]:
     """(a, Λ), both (3, N): the components of `two-component`, whose fringe does not turn."""
-    return two_component.components({**p, **_STILL}, t, q, _ANY_AZIMUTH)._replace(phase=None)
+    return two_component.components({**p, **_STILL}, t, q, _ANY_AZIMUTH)[:2]
 
 
 NAMES = tuple(name for name in two_component.NAMES if name not in _STILL)

@@ -14,15 +14,15 @@ from heterodyne.kernels._jax import jnp
 from heterodyne.kernels.curves import RATE, PowerLaw
 from heterodyne.kernels.integrals import trapezoid_cumsum
 from heterodyne.kernels.rates import transport_rate
-from heterodyne.model import Components, Parameters, separable
+from heterodyne.model import Parameters, separable
 from heterodyne.parameters import REGISTRY
 
 
-def components(p: Parameters, t: Array, q: ArrayLike, phi: ArrayLike) -> Components:
+def components(p: Parameters, t: Array, q: ArrayLike, phi: ArrayLike) -> tuple[Array, Array]:
     """(a, Λ), both (1, N)."""
     j = transport_rate(t, p["D0"], p["alpha"], p["D_offset"])
     exponent = trapezoid_cumsum(q**2 * j, t)
-    return Components(jnp.ones_like(exponent)[None], exponent[None])
+    return jnp.ones_like(exponent)[None], exponent[None]
 
 
 MODEL = separable(

@@ -20,9 +20,9 @@ def on_excerpts(objective: Objective, *sizes: int) -> tuple[Objective, ...]:
     share its contrast and offset. ``sizes`` are those that `excerpts` takes. Raises `DataError` if no part
     holds anything to fit.
     """
-    found = [excerpts(one, *sizes) for one in objective.bins]
-    windows, thinned = ([parts[k] for parts in found] for k in (0, 1))
-    both = [parts.windows + parts.thinned for parts in found]
+    of_bins = [excerpts(bin, *sizes) for bin in objective.bins]
+    windows, thinned = zip(*of_bins, strict=True)
+    both = [of_bin.windows + of_bin.thinned for of_bin in of_bins]
     made = tuple(_on(objective, parts) for parts in (windows, thinned, both) if any(parts))
     if not made:
         raise DataError(

@@ -72,7 +72,7 @@ def _evolved(
     anywhere = latin_hypercube(half, size, options["seed"])
     near = (data_points(coarse, half, options["seed"]) - low) / width
     population: Any = np.clip(np.concatenate([anywhere, near]), 0.0, 1.0)
-    pairs, generation = sum(one.pairs for one in coarse.bins), 0
+    pairs, generation = sum(bin.moments.pairs for bin in coarse.bins), 0
     limits = replace(tolerances, max_iterations=_IMPROVE)
 
     def improved(unit: np.ndarray) -> Solution:

@@ -10,7 +10,6 @@ from collections.abc import Callable
 
 import numpy as np
 
-from heterodyne.bins.bin import Bin
 from heterodyne.kernels.curves import RATE, SPEED, Constant, Curve, Growth, PowerLaw
 from heterodyne.model import Model
 from heterodyne.parameters import Parameter
@@ -40,7 +39,7 @@ def start_points(objective: Objective, count: int, seed: int) -> np.ndarray:
 
 def data_points(objective: Objective, count: int, seed: int) -> np.ndarray:
     """Points around what the data suggest, whatever start values were given, (points, p)."""
-    crude = crude_estimates(tuple(one for one in objective.bins if isinstance(one, Bin)))
+    crude = crude_estimates(objective.bins)
     unit = latin_hypercube(max(count, 1), len(objective.low), seed)
     duration = max(data.duration for data in objective.problem.data)
     flows = crude.flows or (FlowCandidate(np.sqrt(crude.rate), 0.0, 0.0),)

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from heterodyne.bins.bin import StreamedBin
 from heterodyne.problem.objective import Objective
 from heterodyne.solution.solution import Solution
 from heterodyne_nlsq.starts.excerpts import on_excerpts
@@ -26,8 +25,8 @@ _TRIAL = 12  # iterations after which the better half of the screened starts goe
 def search_points(
     objective: Objective, options: Mapping[str, Any], tolerances: Tolerances, progress: Callable[[str], None]
 ) -> np.ndarray:
-    """Where to start, (points, p); without start values a streamed fit starts where excerpts of it lead."""
-    if not (objective.problem.needs_start and isinstance(objective.bins[0], StreamedBin)):
+    """Where to start, (points, p): without start values and with c2 left in files, where excerpts of it lead."""
+    if not objective.problem.needs_start or all(bin.values.in_memory for bin in objective.bins):
         return start_points(objective, options["starts"], options["seed"])
     *parts, both = on_excerpts(objective)
     progress(f"start from {len(both.bins)} excerpts of the data")
