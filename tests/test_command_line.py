@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 import h5py
@@ -13,34 +12,10 @@ import numpy as np
 import pytest
 
 import heterodyne as het
-from heterodyne_cli.app import main
 
 MODEL = ("--model", "static")
 TRUTH = {"D0": 4000.0, "alpha": -0.1, "D_offset": 0.0}
 FREE = (*MODEL, "--fix", "D_offset=0", "--starts", "8")
-
-
-@dataclass(frozen=True)
-class Done:
-    """How a run of the program ended."""
-
-    status: int
-    out: str
-    err: str
-
-
-@pytest.fixture
-def heterodyne(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    """A function that runs the program in an empty folder of its own."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments: str) -> Done:
-        with pytest.raises(SystemExit) as ended:
-            main(arguments)
-        captured = capsys.readouterr()
-        return Done(int(ended.value.code or 0), captured.out, captured.err)
-
-    return run
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
@@ -16,7 +15,7 @@ from heterodyne.plugins import hookimpl
 from heterodyne.plugins.manager import manager
 from heterodyne.plugins.records import OptimizerRecord, Option
 from heterodyne.result.fit import BinScaling, Estimate, Fit
-from heterodyne_cli.app import main
+from program import Done
 
 _COMMON = Option("seed", int, 0, "seed")
 
@@ -54,15 +53,6 @@ def heterodyne_optimizers() -> Iterator[OptimizerRecord]:
     yield OptimizerRecord("other", "never run", "nowhere", (_COMMON, Option("depth", float, 1.5, "how deep")))
 
 
-@dataclass(frozen=True)
-class Done:
-    """How a run of the program ended."""
-
-    status: int
-    out: str
-    err: str
-
-
 @pytest.fixture(autouse=True)
 def only_these_plugins(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Core's plugin, the program's and the optimizers made here, whatever else is installed."""
@@ -75,21 +65,6 @@ def only_these_plugins(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     manager.cache_clear()
     yield
     manager.cache_clear()
-
-
-@pytest.fixture
-def heterodyne(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    """A function that runs the program in an empty folder of its own."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "120")
-
-    def run(*arguments: str) -> Done:
-        with pytest.raises(SystemExit) as ended:
-            main(arguments)
-        captured = capsys.readouterr()
-        return Done(int(ended.value.code or 0), captured.out, captured.err)
-
-    return run
 
 
 @pytest.fixture

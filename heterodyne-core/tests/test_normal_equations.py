@@ -16,7 +16,7 @@ PAIRS, P = 400, 3
 DESIGNS = ("individual", "shared", "fourier:1", 0.3)
 
 
-def experiment(seed=0, offset=1.0):
+def random_sums(seed=0, offset=1.0):
     """Per bin: X = (S, ∂S) and data near contrast 0.3, with their sums."""
     rng = np.random.default_rng(seed)
     x = rng.normal(size=(len(Q), 1 + P, PAIRS)) + 1.0
@@ -59,7 +59,7 @@ def brute_force(x, d, contrast, offset, sigma):
 @pytest.mark.parametrize("contrast", DESIGNS)
 @pytest.mark.parametrize("offset", ["individual", "shared", "fourier:1", 1.0])
 def test_normal_equations_equal_those_of_all_residuals(contrast, offset):
-    x, d, sums = experiment()
+    x, d, sums = random_sums()
     designs = (scaling_design("contrast", contrast, Q, PHI), scaling_design("offset", offset, Q, PHI))
     sigma = np.linspace(0.5, 2.0, len(Q))
     equations, solved = normal_equations(sums, np.eye(P), *designs, sigma)
@@ -72,7 +72,7 @@ def test_normal_equations_equal_those_of_all_residuals(contrast, offset):
 
 
 def test_coordinates_enter_through_their_jacobian():
-    _, _, sums = experiment()
+    _, _, sums = random_sums()
     designs = (
         scaling_design("contrast", "individual", Q, PHI),
         scaling_design("offset", "individual", Q, PHI),
@@ -85,7 +85,7 @@ def test_coordinates_enter_through_their_jacobian():
 
 
 def test_offset_outside_its_bounds_is_clamped_and_the_contrast_solved_again():
-    x, d, sums = experiment(offset=1.7)
+    x, d, sums = random_sums(offset=1.7)
     designs = (
         scaling_design("contrast", "individual", Q, PHI),
         scaling_design("offset", "individual", Q, PHI),
@@ -102,7 +102,7 @@ def test_offset_outside_its_bounds_is_clamped_and_the_contrast_solved_again():
 
 
 def test_a_constant_correlation_merges_contrast_and_offset_without_failing():
-    _, _, sums = experiment()
+    _, _, sums = random_sums()
     constant = sums._replace(
         model=np.concatenate([sums.pairs[:, None], sums.model[:, 1:]], axis=1),
         cross=np.concatenate([sums.data[:, None], sums.cross[:, 1:]], axis=1),

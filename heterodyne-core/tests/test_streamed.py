@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import lru_cache
 
 import h5py
 import numpy as np
 import pytest
 
 import heterodyne as het
-from heterodyne.bins import tiles as tiles_module
+from experiments import experiment
+from heterodyne.bins import streaming
 from heterodyne.bins.excerpts import excerpts
 from heterodyne.bins.nodes import bin_nodes
 from heterodyne.bins.reading import read_bin
@@ -29,13 +29,8 @@ ROOM = 1e9
 MODELS = ("static-reference", "no-flow", "equilibrium")
 
 
-@lru_cache
-def simulated(model, frames):
-    return het.simulate(model, frames=frames, phi=[0.0, 40.0], seed=1)
-
-
-def experiment(frames=300, model="two-component", **changes):
-    return replace(simulated(model, frames), **changes)
+def two_bins(frames=300, model="two-component", **changes):
+    return experiment(frames, model, phi=(0.0, 40.0), seed=1, **changes)
 
 
 def troubled(frames=300):
@@ -44,7 +39,7 @@ def troubled(frames=300):
     mask = np.ones((2, frames), dtype=bool)
     mask[:, [0, 70, frames - 1]] = False
     bad = np.array([[0, 5, 200], [0, 63, 64], [1, 3, 4]])
-    data = experiment(frames, mask=mask, bad_pairs=bad, weight=rng.uniform(0.3, 2.0, (2, frames)))
+    data = two_bins(frames, mask=mask, bad_pairs=bad, weight=rng.uniform(0.3, 2.0, (2, frames)))
     c2 = np.array(data.c2)
     c2[:, 70], c2[:, :, 70] = np.nan, np.inf
     c2[0, 5, 200] = c2[0, 200, 5] = np.nan
@@ -77,7 +72,7 @@ def assert_same_sums(sums, expected, size_of_cross):
 
 
 @pytest.mark.parametrize("skip", [0, 3])
-@pytest.mark.parametrize(("make", "size"), [(experiment, 64), (troubled, 64), (troubled, 128)])
+@pytest.mark.parametrize(("make", "size"), [(two_bins, 64), (troubled, 64), (troubled, 128)])
 def test_a_streamed_bin_is_the_bin_in_memory(make, size, skip):
     data, model = make(), het.create_model("two-component")
     theta = theta_of(data, model)
@@ -93,7 +88,7 @@ def test_a_streamed_bin_is_the_bin_in_memory(make, size, skip):
     ("name", "frames"), [*((name, 100) for name in MODELS), *(("static", n) for n in (64, 65, 128))]
 )
 def test_every_model_and_number_of_frames_gives_the_same_sums(name, frames):
-    data, model = experiment(frames, model=name), het.create_model(name)
+    data, model = two_bins(frames, model=name), het.create_model(name)
     theta = theta_of(data, model)
     expected = pair_sums(model, theta, (read_bin(data, 0, 1), read_bin(data, 1, 1)))
     found = pair_sums(model, theta, stream_bins((data,), 1, ROOM, 64))
@@ -103,7 +98,7 @@ def test_every_model_and_number_of_frames_gives_the_same_sums(name, frames):
 
 
 def test_nodes_of_a_finite_bin_are_averaged_over():
-    data, model = experiment(100, "equilibrium"), het.create_model("equilibrium")
+    data, model = two_bins(100, "equilibrium"), het.create_model("equilibrium")
     nodes = bin_nodes(0.01, 40.0, 1e-4, 5.0, 2, 3)
     whole, parts = (
         replace(one, nodes=nodes) for one in (read_bin(data, 1), stream_bin(data, 1, 0, ROOM, 64))
@@ -115,7 +110,7 @@ def test_nodes_of_a_finite_bin_are_averaged_over():
 
 @pytest.mark.parametrize(("rate", "tiles"), [(1e-30, 15), (3e6, 9), (1e9, 5)])
 def test_extreme_decays_are_summed_and_empty_tiles_not_read(rate, tiles, monkeypatch):
-    data, model = experiment(model="static"), het.create_model("static")
+    data, model = two_bins(model="static"), het.create_model("static")
     theta = np.array([rate, 0.0, 0.0])
     whole, parts = read_bin(data, 0), stream_bin(data, 0, 0, 0.0, 64)
     read, original = [], Tiles.read
@@ -149,7 +144,7 @@ def stored_file(path, c2, kind):
 @pytest.mark.parametrize("room", [0.0, 70_000.0, ROOM])
 def test_every_layout_gives_the_same_tiles(tmp_path, layout, half, dtype, room, monkeypatch):
     monkeypatch.setattr(lazy, "_LARGEST_PART", 64)
-    data, model = experiment(220, "static"), het.create_model("static")
+    data, model = two_bins(220, "static"), het.create_model("static")
     matrices = stored_file(tmp_path / "a.h5", np.asarray(data.c2[0]).astype(dtype), f"{half} {layout}")
     one = replace(data.bins([0]), c2=matrices, t=data.t[10:213], mask=True, provenance=data.provenance)
     assert matrices.windows(0).whole == (layout == "chunk")
@@ -164,7 +159,7 @@ def test_every_layout_gives_the_same_tiles(tmp_path, layout, half, dtype, room, 
 
 
 def test_our_own_file_and_numpy_files_are_read_in_parts(tmp_path):
-    data = experiment(200)
+    data = two_bins(200)
     np.save(tmp_path / "a.npy", np.asarray(data.c2))
     np.savez(tmp_path / "a.npz", c2=data.c2, q=data.q, phi=data.phi, dt=data.dt)
     paths = [data.save(tmp_path / "a.h5"), tmp_path / "a.npy", tmp_path / "a.npz"]
@@ -178,26 +173,26 @@ def test_our_own_file_and_numpy_files_are_read_in_parts(tmp_path):
 
 
 def test_tiles_are_kept_as_far_as_memory_allows_and_read_again_beyond(tmp_path):
-    data = het.load(experiment(300).save(tmp_path / "a.h5"))
+    data = het.load(two_bins(300).save(tmp_path / "a.h5"))
     tile = 64 * 64 * 8
     assert [len(stream_bin(data, 0, 0, k * tile, 64).tiles.kept) for k in (0, 4, 20)] == [0, 4, 15]
-    memory = 300 * tiles_module._WORK + 4 * tile
+    memory = 300 * streaming._WORK + 4 * tile
     assert [len(one.tiles.kept) for one in stream_bins((data,), 0, memory, 64)] == [4, 0]
 
 
 def test_a_matrix_that_memory_cannot_hold_whole_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(lazy, "_LARGEST_PART", 64)
-    c2 = np.asarray(experiment(300).c2[0])
+    c2 = np.asarray(two_bins(300).c2[0])
     matrices = stored_file(tmp_path / "a.h5", c2, "upper chunk")
     data = TwoTime(matrices, 0.01, 0.0, np.arange(1, 284) * 0.1, 0.1)
-    needed = 2 * 8 * 283**2 + tiles_module._WORK * 283
+    needed = 2 * 8 * 283**2 + streaming._WORK * 283
     assert len(stream_bins((data,), 0, needed, 64)) == 1
     with pytest.raises(DataError, match=r"gives this matrix only whole.*raise memory"):
         stream_bins((data,), 0, needed - 1, 64)
 
 
 def broken(change):
-    data = experiment(130)
+    data = two_bins(130)
     c2, options = np.array(data.c2), {}
     if change == "gaps":
         c2[0, 100, 7] = c2[0, 7, 100] = np.nan
@@ -232,13 +227,13 @@ def test_data_that_cannot_be_used_are_refused_in_the_same_words(change):
 def test_weights_per_pair_and_frames_that_do_not_fit_are_refused():
     with pytest.raises(DataError, match="weights per pair need the matrix in memory"):
         stream_bin(broken("weights"), 0, 0, ROOM, 64)
-    data = experiment(130)
+    data = two_bins(130)
     with pytest.raises(DataError, match="the matrix has 130 frames, its time axis 129"):
         stream_bin(replace(data, t=data.t[1:], mask=True), 0, 0, ROOM, 64)
 
 
 def test_a_zero_between_frames_that_are_not_dark_is_a_value():
-    data = experiment(130)
+    data = two_bins(130)
     c2 = np.array(data.c2)
     c2[0, 7, 100] = c2[0, 100, 7] = 0.0
     c2[0, 90] = c2[0, :, 90] = 0.0
@@ -247,7 +242,7 @@ def test_a_zero_between_frames_that_are_not_dark_is_a_value():
 
 
 def test_two_halves_that_disagree_are_refused_with_the_place(tmp_path):
-    c2 = np.array(experiment(220).c2[0])
+    c2 = np.array(two_bins(220).c2[0])
     c2[200, 30] += 0.1
     matrices = stored_file(tmp_path / "a.h5", c2, "full tiles")
     data = TwoTime(matrices, 0.01, 0.0, np.arange(1, 204) * 0.1, 0.1)
@@ -289,4 +284,4 @@ def test_excerpts_hold_the_same_values_at_fewer_pairs(read):
         )
     assert len(found.windows[0].skipped) == 0
     assert len(found.windows) == 4
-    assert len(excerpts(read(experiment(90)), 4, 50, 100).windows) == 1
+    assert len(excerpts(read(two_bins(90)), 4, 50, 100).windows) == 1
