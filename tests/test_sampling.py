@@ -16,6 +16,7 @@ from xarray import open_datatree
 
 import heterodyne as het
 from program import exit_status
+from tolerances import SIGMAS
 
 TRUTH = {"D0": 4000.0, "alpha": -0.1, "D_offset": 0.0}
 SHORT = ("--chains", "2", "--warmup", "100", "--draws", "300", "--ess", "50", "--rhat", "1.1")
@@ -47,7 +48,7 @@ def test_json_arrays_and_posterior_are_written_and_no_checkpoint_stays(made):
     fit = het.read_fit(made / "out")
     assert (fit.verdict, fit.optimizer) == ("converged", "cmc")
     for name in ("D0", "alpha"):
-        assert abs(fit.values[name] - TRUTH[name]) < 5.0 * fit.errors[name]
+        assert abs(fit.values[name] - TRUTH[name]) < SIGMAS * fit.errors[name]
         low, _, median, _, high = fit.statistics["quantiles"][name]
         assert low < fit.values[name] == median < high
     assert fit.provenance["config"]["write"] == ["json", "npz", "profiles", "posterior"]

@@ -26,6 +26,7 @@ from heterodyne_cmc.shards import (
     weights_and_data,
     whole_shard,
 )
+from tolerances import REORDERED, TWO_WAYS
 
 MODEL = het.create_model("two-component")
 FRAMES = 250  # in blocks of 64, 32 or 16 frames the last one is not full
@@ -119,8 +120,8 @@ def test_the_union_is_every_pair_and_nothing_is_there_twice(kind, partition, cou
         used = upper > 0
         assert set(np.unique(times[number][used])) == {1.0}
         assert not times[number][~used].any()
-        np.testing.assert_allclose(weight[number], upper, atol=1e-12)
-        np.testing.assert_allclose(d[number], np.triu(one.d, 1) * used, atol=1e-12)
+        np.testing.assert_allclose(weight[number], upper, atol=REORDERED)
+        np.testing.assert_allclose(d[number], np.triu(one.d, 1) * used, atol=REORDERED)
 
 
 @pytest.mark.parametrize("count", [2, 3])
@@ -145,7 +146,7 @@ def test_sums_over_shards_add_up_to_those_of_the_whole(kind, partition, count):
         for shard in shards:
             total[shard.bins] += np.asarray(getattr(sums(MODEL, theta, shard), name))
         exact = np.asarray(getattr(expected, name))
-        np.testing.assert_allclose(total, exact, rtol=1e-10, atol=1e-10 * np.abs(exact).max())
+        np.testing.assert_allclose(total, exact, rtol=TWO_WAYS, atol=TWO_WAYS * np.abs(exact).max())
     for name in ("pairs", "data", "data2"):
         total = np.zeros(len(bins))
         for shard in shards:

@@ -10,6 +10,7 @@ from heterodyne.data.two_time import TwoTime
 from heterodyne.evaluators.sums import pair_sums
 from heterodyne.model import correlation_matrix
 from heterodyne.simulation.simulate import simulate
+from tolerances import ELEMENTARY, NOTHING, TWO_WAYS
 
 MODELS = ("two-component", "static-reference", "no-flow", "equilibrium", "static")
 
@@ -40,15 +41,15 @@ def test_dense_sums_equal_sums_over_the_whole_matrix(name):
         count, d, x = whole_matrix_sums(model, theta, data, index)
         shifted = d - sums.reference[index]
         assert sums.pairs[index] == count
-        np.testing.assert_allclose(sums.reference[index], d.mean(), rtol=1e-13)
+        np.testing.assert_allclose(sums.reference[index], d.mean(), rtol=ELEMENTARY)
         np.testing.assert_allclose(sums.data2[index], shifted @ shifted, rtol=1e-11)
-        np.testing.assert_allclose(sums.model[index], x.sum(1), rtol=1e-10, atol=1e-290)
+        np.testing.assert_allclose(sums.model[index], x.sum(1), rtol=TWO_WAYS, atol=NOTHING)
         np.testing.assert_array_less(
-            np.abs(sums.cross[index] - x @ shifted), 1e-11 * np.abs(x) @ np.abs(shifted) + 1e-290
+            np.abs(sums.cross[index] - x @ shifted), 1e-11 * np.abs(x) @ np.abs(shifted) + NOTHING
         )
         size = np.sqrt(np.diag(x @ x.T))
         np.testing.assert_array_less(
-            np.abs(sums.gram[index] - x @ x.T), 1e-11 * np.outer(size, size) + 1e-290
+            np.abs(sums.gram[index] - x @ x.T), 1e-11 * np.outer(size, size) + NOTHING
         )
 
 
@@ -57,7 +58,7 @@ def test_the_cost_alone_needs_no_jacobian():
     model, bins = create_model("two-component"), read_bins((data,))
     theta = np.array(list(data.provenance["truth"]["params"].values()))
     full, short = pair_sums(model, theta, bins), pair_sums(model, theta, bins, jacobian=False)
-    np.testing.assert_allclose(short.gram[:, 0, 0], full.gram[:, 0, 0], rtol=1e-13)
+    np.testing.assert_allclose(short.gram[:, 0, 0], full.gram[:, 0, 0], rtol=ELEMENTARY)
     assert short.model.shape == (3, 1)
 
 

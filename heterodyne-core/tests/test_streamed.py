@@ -24,6 +24,7 @@ from heterodyne.evaluators.sums import pair_sums
 from heterodyne.loading import lazy
 from heterodyne.loading.lazy import FileMatrices, Place
 from heterodyne.solution.residuals import examine_residuals
+from tolerances import LAST_DIGITS, NOTHING, REORDERED
 
 ROOM = 1e9
 MODELS = ("static-reference", "no-flow", "equilibrium")
@@ -53,22 +54,26 @@ def theta_of(data, model):
 
 def assert_same_bin(one, other):
     frames = min(len(one.weight), len(other.weight))
-    np.testing.assert_allclose(one.weight[:frames], other.weight[:frames], rtol=1e-14)
+    np.testing.assert_allclose(one.weight[:frames], other.weight[:frames], rtol=LAST_DIGITS)
     assert not one.weight[frames:].any()
     assert not other.weight[frames:].any()
     np.testing.assert_array_equal(one.skipped, other.skipped)
     assert one.pairs == other.pairs
-    assert one.reference == pytest.approx(other.reference, rel=1e-14)
-    assert one.data2 == pytest.approx(other.data2, rel=1e-12)
+    assert one.reference == pytest.approx(other.reference, rel=LAST_DIGITS)
+    assert one.data2 == pytest.approx(other.data2, rel=REORDERED)
     assert abs(one.data - other.data) < 1e-11 * np.sqrt(one.pairs * one.data2)
 
 
 def assert_same_sums(sums, expected, size_of_cross):
     """Relative to the norms behind each sum, as sums of mixed signs may cancel."""
     norm = np.sqrt(np.diag(expected.gram))
-    np.testing.assert_array_less(np.abs(sums.cross - expected.cross), 1e-12 * norm * size_of_cross + 1e-290)
-    np.testing.assert_allclose(sums.model, expected.model, rtol=1e-12, atol=1e-290)
-    np.testing.assert_allclose(sums.gram, expected.gram, rtol=1e-12, atol=1e-12 * np.outer(norm, norm).min())
+    np.testing.assert_array_less(
+        np.abs(sums.cross - expected.cross), REORDERED * norm * size_of_cross + NOTHING
+    )
+    np.testing.assert_allclose(sums.model, expected.model, rtol=REORDERED, atol=NOTHING)
+    np.testing.assert_allclose(
+        sums.gram, expected.gram, rtol=REORDERED, atol=REORDERED * np.outer(norm, norm).min()
+    )
 
 
 @pytest.mark.parametrize("skip", [0, 3])
@@ -259,7 +264,9 @@ def test_neighbour_noise_of_tiles_leaves_out_only_neighbours_in_two_tiles():
         stream_bin(data, 0, 0, ROOM, 320),
     )
     expected = examine_residuals(model, params, whole, 0.15, 1.0).noise
-    assert examine_residuals(model, params, one_tile, 0.15, 1.0).noise == pytest.approx(expected, rel=1e-12)
+    assert examine_residuals(model, params, one_tile, 0.15, 1.0).noise == pytest.approx(
+        expected, rel=REORDERED
+    )
     assert examine_residuals(model, params, parts, 0.15, 1.0).noise == pytest.approx(expected, rel=5e-3)
 
 
@@ -278,9 +285,9 @@ def test_excerpts_hold_the_same_values_at_fewer_pairs(read):
         i, j = np.nonzero(np.triu(w))
         assert len(i) == len(frames) * (len(frames) - 1) // 2 - len(part.skipped)
         np.testing.assert_allclose(w[i, j] / w[0, 1], np.outer(*2 * (data.weight[0][frames],))[i, j]
-                                   / np.prod(data.weight[0][frames[:2]]), rtol=1e-12)  # fmt: skip
+                                   / np.prod(data.weight[0][frames[:2]]), rtol=REORDERED)  # fmt: skip
         np.testing.assert_allclose(
-            part.d[i, j] / w[i, j] + part.reference, data.c2[0][frames[i], frames[j]], rtol=1e-12
+            part.d[i, j] / w[i, j] + part.reference, data.c2[0][frames[i], frames[j]], rtol=REORDERED
         )
     assert len(found.windows[0].skipped) == 0
     assert len(found.windows) == 4

@@ -5,6 +5,7 @@ import math
 import pytest
 
 import heterodyne as het
+from tolerances import SIGMAS
 
 HELD = dict.fromkeys(("v_offset", "D_offset_ref", "D_offset_sample", "f2", "f3"), 0.0)
 SAMPLE_HELD = {name: value for name, value in HELD.items() if not name.endswith("_ref")}
@@ -57,7 +58,7 @@ def test_parameters_are_constant_over_q_when_they_are():
     assert [group.name for group in series.groups] == ["q_0.006", "q_0.008", "q_0.01"]
     assert [group.n_bins for group in series.groups] == [3, 3, 3]
     assert {test.verdict for test in series.tests.values()} == {"constant"}
-    assert series.tests["v0"].mean == pytest.approx(TRUTH["v0"], abs=4.0 * series.tests["v0"].error)
+    assert series.tests["v0"].mean == pytest.approx(TRUTH["v0"], abs=SIGMAS * series.tests["v0"].error)
     assert series.groups[1].fit.provenance["group"] == {"by": "q", "value": series.groups[1].value}
 
 
