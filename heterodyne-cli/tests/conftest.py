@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
-from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from types import ModuleType
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from heterodyne.plugins import hookimpl
-from heterodyne.plugins.manager import manager
 from heterodyne.plugins.records import OptimizerRecord, Option
 from heterodyne.result.fit import BinScaling, Estimate, Fit
 from program import Done
@@ -54,17 +51,10 @@ def heterodyne_optimizers() -> Iterator[OptimizerRecord]:
 
 
 @pytest.fixture(autouse=True)
-def only_these_plugins(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def only_these_plugins(only_plugins: Callable[..., None]) -> None:
     """Core's plugin, the program's and the optimizers made here, whatever else is installed."""
-    module = ModuleType("standing_plugin")
-    vars(module).update(stand=stand, heterodyne_optimizers=heterodyne_optimizers)
-    monkeypatch.setitem(sys.modules, "standing_plugin", module)
-    found = [point for point in entry_points(group="heterodyne") if point.name in ("core", "cli")]
-    found.append(EntryPoint("standing", "standing_plugin", "heterodyne"))
-    monkeypatch.setattr("heterodyne.plugins.manager.entry_points", lambda group: found)
-    manager.cache_clear()
-    yield
-    manager.cache_clear()
+    plugin = SimpleNamespace(stand=stand, heterodyne_optimizers=heterodyne_optimizers)
+    only_plugins("core", "cli", standing=plugin)
 
 
 @pytest.fixture
