@@ -45,6 +45,13 @@ def tests(session: nox.Session, part: str) -> None:
 
 
 @nox.session
+def quick(session: nox.Session) -> None:
+    """Every test that is not slow, in two minutes: what to run after a change, before the rest."""
+    install(session, *EVERYTHING, group="tests")
+    session.run("pytest", *SIDE_BY_SIDE, "-m", "not slow", *session.posargs)
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Style, format and types."""
     install(session, *EVERYTHING, group="lint")

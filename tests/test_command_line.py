@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 import h5py
@@ -13,34 +12,11 @@ import numpy as np
 import pytest
 
 import heterodyne as het
-from heterodyne_cli.app import main
+from tolerances import SIGMAS
 
 MODEL = ("--model", "static")
 TRUTH = {"D0": 4000.0, "alpha": -0.1, "D_offset": 0.0}
 FREE = (*MODEL, "--fix", "D_offset=0", "--starts", "8")
-
-
-@dataclass(frozen=True)
-class Done:
-    """How a run of the program ended."""
-
-    status: int
-    out: str
-    err: str
-
-
-@pytest.fixture
-def heterodyne(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    """A function that runs the program in an empty folder of its own."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments: str) -> Done:
-        with pytest.raises(SystemExit) as ended:
-            main(arguments)
-        captured = capsys.readouterr()
-        return Done(int(ended.value.code or 0), captured.out, captured.err)
-
-    return run
 
 
 @pytest.fixture
@@ -61,7 +37,7 @@ def test_fit_from_file_to_folder_and_back(heterodyne, run_file):
     assert list(Path("out/figures").glob("*.png"))
     fit = het.read_fit("out")
     for name in ("D0", "alpha"):
-        assert abs(fit.values[name] - TRUTH[name]) < 5.0 * fit.errors[name]
+        assert abs(fit.values[name] - TRUTH[name]) < SIGMAS * fit.errors[name]
     assert fit.values["D_offset"] == 0.0
     assert [row.phi for row in fit.scaling] == [-30.0, 60.0]
     np.testing.assert_allclose([row.contrast for row in fit.scaling], 0.15, atol=0.01)
@@ -190,7 +166,7 @@ def test_the_demo_finds_its_truth(tmp_path: Path):
     np.testing.assert_allclose([row.noise for row in fit.scaling], truth["noise"], rtol=0.02)
     for row in fit.estimates:
         if row.vary and np.isfinite(row.error):
-            assert abs(row.value - truth["params"][row.name]) < 5.0 * row.error
+            assert abs(row.value - truth["params"][row.name]) < SIGMAS * row.error
 
 
 def test_profiles_stand_in_report_table_and_figure(heterodyne, run_file):

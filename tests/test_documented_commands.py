@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from heterodyne_cli.app import main
+from program import exit_status
 
 ROOT = Path(__file__).parents[1]
 PAGES = ("README.md", "docs/getting-started.md", "docs/configuration.md", "docs/real-data.md")
@@ -31,9 +31,7 @@ def commands(page: str) -> list[str]:
 
 
 def run(command: str) -> int:
-    with pytest.raises(SystemExit) as ended:
-        main(shlex.split(command)[1:])
-    return int(ended.value.code or 0)
+    return exit_status(*shlex.split(command)[1:])
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import heterodyne as het
+from tolerances import SIGMAS
 
 TRUTH = {"D": 400.0, "gamma": 0.7}
 
@@ -40,7 +41,7 @@ def test_its_correlation_is_the_stated_equation():
 def test_a_fit_without_start_values_recovers_the_truth(fit: het.Fit):
     assert fit.verdict == "converged"
     for name, true in TRUTH.items():
-        assert abs(fit.values[name] - true) < 4.0 * fit.errors[name] < 0.2 * true
+        assert abs(fit.values[name] - true) < SIGMAS * fit.errors[name] < 0.2 * true
 
 
 def test_contrast_and_offset_of_every_bin_are_recovered(fit: het.Fit):

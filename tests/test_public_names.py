@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import pkgutil
 import re
 import subprocess
 import sys
@@ -32,11 +31,6 @@ def test_the_public_names_are_the_documented_ones():
 @pytest.mark.parametrize("name", sorted(DOCUMENTED))
 def test_every_public_name_can_be_had_and_has_a_docstring(name: str):
     assert inspect.getdoc(getattr(heterodyne, name))
-
-
-def test_no_public_name_is_that_of_a_submodule():
-    submodules = {module.name for module in pkgutil.iter_modules(heterodyne.__path__)}
-    assert submodules.isdisjoint(dir(heterodyne))
 
 
 def test_importing_loads_nothing_heavy():

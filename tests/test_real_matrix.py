@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 import heterodyne as het
+from tolerances import REORDERED
 
 MATRIX = Path(__file__).parent / "data" / "two_time_nsls2" / "test_g2.npy"
 
@@ -31,4 +32,4 @@ def test_repeating_the_mean_of_the_neighbours_leaves_its_diagonal_as_it_is():
     matrix = load().c2[0]
     beside = np.diagonal(matrix, 1)
     inner = (beside[1:] + beside[:-1]) / 2
-    np.testing.assert_allclose(np.diagonal(matrix)[1:-1], inner, rtol=1e-12)
+    np.testing.assert_allclose(np.diagonal(matrix)[1:-1], inner, rtol=REORDERED)

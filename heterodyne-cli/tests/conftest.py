@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from types import ModuleType
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from heterodyne.plugins import hookimpl
-from heterodyne.plugins.manager import manager
 from heterodyne.plugins.records import OptimizerRecord, Option
 from heterodyne.result.fit import BinScaling, Estimate, Fit
-from heterodyne_cli.app import main
+from program import Done
 
 _COMMON = Option("seed", int, 0, "seed")
 
@@ -54,42 +50,11 @@ def heterodyne_optimizers() -> Iterator[OptimizerRecord]:
     yield OptimizerRecord("other", "never run", "nowhere", (_COMMON, Option("depth", float, 1.5, "how deep")))
 
 
-@dataclass(frozen=True)
-class Done:
-    """How a run of the program ended."""
-
-    status: int
-    out: str
-    err: str
-
-
 @pytest.fixture(autouse=True)
-def only_these_plugins(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def only_these_plugins(only_plugins: Callable[..., None]) -> None:
     """Core's plugin, the program's and the optimizers made here, whatever else is installed."""
-    module = ModuleType("standing_plugin")
-    vars(module).update(stand=stand, heterodyne_optimizers=heterodyne_optimizers)
-    monkeypatch.setitem(sys.modules, "standing_plugin", module)
-    found = [point for point in entry_points(group="heterodyne") if point.name in ("core", "cli")]
-    found.append(EntryPoint("standing", "standing_plugin", "heterodyne"))
-    monkeypatch.setattr("heterodyne.plugins.manager.entry_points", lambda group: found)
-    manager.cache_clear()
-    yield
-    manager.cache_clear()
-
-
-@pytest.fixture
-def heterodyne(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    """A function that runs the program in an empty folder of its own."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "120")
-
-    def run(*arguments: str) -> Done:
-        with pytest.raises(SystemExit) as ended:
-            main(arguments)
-        captured = capsys.readouterr()
-        return Done(int(ended.value.code or 0), captured.out, captured.err)
-
-    return run
+    plugin = SimpleNamespace(stand=stand, heterodyne_optimizers=heterodyne_optimizers)
+    only_plugins("core", "cli", standing=plugin)
 
 
 @pytest.fixture

@@ -6,15 +6,13 @@ import json
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
-from importlib.metadata import EntryPoint
 from pathlib import Path
-from types import ModuleType
+from types import SimpleNamespace
 
 import pytest
 
 from heterodyne.errors import ConfigError
 from heterodyne.plugins import hookimpl
-from heterodyne.plugins import manager as plugins
 from heterodyne.plugins.records import OptimizerRecord, Option, WriterRecord
 from heterodyne.result.fit import Fit
 
@@ -61,14 +59,11 @@ def heterodyne_writers() -> Iterator[WriterRecord]:
 
 
 @pytest.fixture(autouse=True)
-def with_keep(only_these_plugins, monkeypatch: pytest.MonkeyPatch) -> None:
+def with_keep(only_plugins) -> None:
     """The plugin of this module beside the others."""
-    module = ModuleType("keeping_plugin")
     offers = {"heterodyne_optimizers": heterodyne_optimizers, "heterodyne_writers": heterodyne_writers}
-    vars(module).update(keep=keep, write=write, **offers)
-    monkeypatch.setitem(sys.modules, "keeping_plugin", module)
-    found = [*plugins.entry_points(group="heterodyne"), EntryPoint("keeping", "keeping_plugin", "heterodyne")]
-    monkeypatch.setattr("heterodyne.plugins.manager.entry_points", lambda group: found)
+    plugin = SimpleNamespace(keep=keep, write=write, **offers)
+    only_plugins("core", "cli", standing=sys.modules["standing_plugin"], keeping=plugin)
 
 
 def test_the_checkpoint_lies_in_the_output_folder_until_results_are_written(heterodyne, run_file):

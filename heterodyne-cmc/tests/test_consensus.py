@@ -22,6 +22,7 @@ from heterodyne_cmc.nuts import Settings, sample
 from heterodyne_cmc.posterior import joint_columns
 from heterodyne_cmc.shards import pair_shards
 from heterodyne_cmc.worker import sample_shard
+from tolerances import REORDERED, SIGMAS
 
 COUNT = 40_000
 SHORT = {"chains": 2, "warmup": 100, "draws": 500, "block": 100, "ess": 100.0, "divergences": 0.05}
@@ -68,7 +69,7 @@ def test_a_coordinate_that_is_held_fixed_stays_where_it_is():
         np.column_stack([draws, np.full(COUNT, 0.3)]) for _, _, draws in normal_shards(0, [np.arange(2)] * 2)
     ]
     found = combined(shards, [np.arange(3)] * 2)
-    np.testing.assert_allclose(found[:, 2], 0.3, rtol=1e-12)
+    np.testing.assert_allclose(found[:, 2], 0.3, rtol=REORDERED)
     assert found[:, 0].std() > 0
 
 
@@ -207,7 +208,7 @@ def test_shards_agree_with_the_posterior_on_a_grid(
     assert np.isfinite(fit.posterior.noise).all()
     for row in fit.scaling:
         assert row.noise == pytest.approx(0.15, rel=0.05)
-        assert row.contrast == pytest.approx(0.15, abs=5.0 * row.contrast_error)
+        assert row.contrast == pytest.approx(0.15, abs=SIGMAS * row.contrast_error)
 
 
 def test_shards_that_are_not_refined_agree_where_their_posteriors_are_normal(

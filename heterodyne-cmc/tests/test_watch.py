@@ -78,5 +78,10 @@ def test_counts_pass_between_processes_as_text():
 @pytest.mark.parametrize(
     ("seconds", "words"), [(0.4, "0 s"), (99.0, "99 s"), (200.0, "3 min 20 s"), (7500.0, "2 h 5 min")]
 )
-def test_durations_have_two_units_at_most(seconds, words):
-    assert watch._duration(seconds) == words
+def test_durations_have_two_units_at_most(clock, seconds, words):
+    lines: list[str] = []
+    meter = Meter(SETTINGS, 1, lines.append)
+    meter(Count(0))
+    clock[0] = seconds
+    meter(Count(400))
+    assert lines[-1].endswith(f", {words} left")

@@ -23,6 +23,7 @@ from heterodyne.solution.neighbourhood import Neighbourhood
 from heterodyne.solution.other_solutions import mirrored, other_solutions, twins
 from heterodyne.variants import equilibrium
 from heterodyne.variants.two_component import J_REFERENCE, J_SAMPLE, MODEL, TRUTH
+from tolerances import REORDERED, SOLVED
 
 T = np.arange(1, 41) * 0.5
 
@@ -130,7 +131,7 @@ def test_an_error_within_the_bounds_is_left_as_it_is():
     _, limited = with_covariance(
         spectrum(covariance + np.eye(4), np.full(4, 1e6)), covariance, np.full(4, 1e6)
     )
-    np.testing.assert_allclose(limited, covariance, rtol=1e-9)
+    np.testing.assert_allclose(limited, covariance, rtol=SOLVED)
 
 
 def test_strong_correlations_come_in_order_and_weak_ones_not_at_all():
@@ -208,7 +209,7 @@ def test_the_exchange_of_a_constant_fraction_gives_the_same_correlation():
     assert other["D0_ref"] == TRUTH["D0_sample"]
     for phi in (0.0, 45.0):
         same = [model.correlation(v, t, 0.01, phi) for v in (values, other)]
-        np.testing.assert_allclose(same[0], same[1], atol=1e-12)
+        np.testing.assert_allclose(same[0], same[1], atol=REORDERED)
     assert not twins(problem_of("static"), {"D0": 1.0, "alpha": 0.0, "D_offset": 0.0})
 
 

@@ -11,6 +11,7 @@ from heterodyne.evaluators import dense
 from heterodyne.evaluators.sums import pair_sums
 from heterodyne.model import correlation_matrix
 from heterodyne.simulation.simulate import simulate
+from tolerances import ELEMENTARY, NOTHING, TWO_WAYS
 
 MODELS = ("two-component", "static-reference", "no-flow", "equilibrium", "static")
 
@@ -40,12 +41,12 @@ def test_dense_sums_equal_sums_over_the_whole_matrix(name):
         count, c2, x = whole_matrix_sums(model, theta, data, index)
         d = c2 - bin.moments.reference
         assert bin.moments.pairs == count
-        np.testing.assert_allclose(bin.moments.reference, c2.mean(), rtol=1e-13)
+        np.testing.assert_allclose(bin.moments.reference, c2.mean(), rtol=ELEMENTARY)
         np.testing.assert_allclose(bin.moments.square, d @ d, rtol=1e-11)
         sums, size = dense.bin_sums(model, theta, bin), np.sqrt(np.diag(x @ x.T))
-        np.testing.assert_allclose(sums.total, x.sum(1), rtol=1e-10, atol=1e-290)
-        np.testing.assert_array_less(np.abs(sums.cross - x @ d), 1e-11 * np.abs(x) @ np.abs(d) + 1e-290)
-        np.testing.assert_array_less(np.abs(sums.gram - x @ x.T), 1e-11 * np.outer(size, size) + 1e-290)
+        np.testing.assert_allclose(sums.total, x.sum(1), rtol=TWO_WAYS, atol=NOTHING)
+        np.testing.assert_array_less(np.abs(sums.cross - x @ d), 1e-11 * np.abs(x) @ np.abs(d) + NOTHING)
+        np.testing.assert_array_less(np.abs(sums.gram - x @ x.T), 1e-11 * np.outer(size, size) + NOTHING)
 
 
 def test_the_cost_alone_needs_no_jacobian():
@@ -53,7 +54,7 @@ def test_the_cost_alone_needs_no_jacobian():
     model, bins = create_model("two-component"), read_bins((data,))
     theta = np.array(list(data.provenance["truth"]["params"].values()))
     full, short = pair_sums(model, theta, bins), pair_sums(model, theta, bins, jacobian=False)
-    np.testing.assert_allclose(short.model.gram[:, 0, 0], full.model.gram[:, 0, 0], rtol=1e-13)
+    np.testing.assert_allclose(short.model.gram[:, 0, 0], full.model.gram[:, 0, 0], rtol=ELEMENTARY)
     assert short.model.total.shape == (3, 1)
 
 

@@ -19,6 +19,7 @@ from heterodyne.kernels._jax import jax
 from heterodyne.model import Model, pair_of_components
 from heterodyne.simulation.simulate import true_parameters
 from heterodyne.variants.equilibrium import one_time_correlation
+from tolerances import LAST_DIGITS, REORDERED
 
 VARIANTS = ("two-component", "static-reference", "no-flow", "equilibrium", "static")
 TIMES = np.sort(np.random.default_rng(5).uniform(0.1, 12.0, 60))
@@ -46,7 +47,7 @@ def test_elementwise_is_the_mesh_grid_at_every_pair(name, seed):
     for q, phi in BINS:
         full = model.correlation(params, TIMES, q, phi)
         pairs = np.asarray(correlation_pairs(model, params, grid, q, phi))
-        np.testing.assert_allclose(pairs, full.ravel(), rtol=0, atol=1e-12)
+        np.testing.assert_allclose(pairs, full.ravel(), rtol=0, atol=REORDERED)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -58,7 +59,7 @@ def test_components_give_the_s_of_pair(name, seed):
         rows = jax.jit(model.components)(params, TIMES, q, phi)
         left, right = (jax.tree.map(lambda row, at=at: row[at], rows) for at in BOTH_AXES)
         np.testing.assert_allclose(
-            pair_of_components(left, right), model.correlation(params, TIMES, q, phi), rtol=0, atol=1e-12
+            pair_of_components(left, right), model.correlation(params, TIMES, q, phi), rtol=0, atol=REORDERED
         )
 
 
@@ -88,7 +89,7 @@ def test_a_variant_is_two_component_with_something_at_rest(smaller, absent):
         reduced.correlation(params, TIMES, 0.01, 20.0),
         full.correlation({**params, **absent}, TIMES, 0.01, 20.0),
         rtol=0,
-        atol=1e-14,
+        atol=LAST_DIGITS,
     )
 
 
@@ -102,7 +103,7 @@ def test_equilibrium_is_two_component_with_constant_rates_and_an_intensity_fract
         het.create_model("equilibrium").correlation({**simple, "x": x}, TIMES, 0.01, 30.0),
         het.create_model("two-component").correlation(two, TIMES, 0.01, 30.0),
         rtol=0,
-        atol=1e-12,
+        atol=REORDERED,
     )
 
 

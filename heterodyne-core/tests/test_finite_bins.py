@@ -27,6 +27,7 @@ from heterodyne.problem.averaging import (
 )
 from heterodyne.simulation.sector import sector_correlation
 from heterodyne.variants.two_component import TRUTH as CASE
+from tolerances import ELEMENTARY, LAST_DIGIT, LAST_DIGITS, NOTHING, REORDERED
 
 MODELS = ("two-component", "static-reference", "no-flow", "equilibrium", "static")
 TRUTH = dict(CASE)
@@ -42,10 +43,10 @@ def bins_of(model="two-component", frames=90, **widths):
 def test_nodes_average_polynomials_exactly():
     nodes = bin_nodes(0.01, 40.0, 0.002, 10.0, 3, 2)
     assert nodes.weight.shape == nodes.q.shape == nodes.phi.shape == (3, 2)
-    assert nodes.weight.sum() == pytest.approx(1.0, abs=1e-15)
+    assert nodes.weight.sum() == pytest.approx(1.0, abs=LAST_DIGIT)
     u, v = (nodes.q - 0.01) / 0.001, (nodes.phi - 40.0) / 5.0
-    assert np.sum(nodes.weight * u**4 * v**2) == pytest.approx(1 / 15, abs=1e-14)
-    assert np.sum(nodes.weight * u**3 * v**2) == pytest.approx(0.0, abs=1e-14)
+    assert np.sum(nodes.weight * u**4 * v**2) == pytest.approx(1 / 15, abs=LAST_DIGITS)
+    assert np.sum(nodes.weight * u**3 * v**2) == pytest.approx(0.0, abs=LAST_DIGITS)
 
 
 @pytest.mark.parametrize("width", [np.nan, 0.0])
@@ -62,9 +63,9 @@ def test_sums_over_a_finite_bin_equal_the_dense_ones(name):
     wide = with_orders(one, BinOrders(2, 3))
     fast, slow = structured.bin_sums(model, theta, wide), dense.bin_sums(model, theta, wide)
     size = np.sqrt(np.diag(slow.gram))
-    assert np.all(np.abs(fast.gram - slow.gram) <= 1e-12 * np.outer(size, size) + 1e-290)
+    assert np.all(np.abs(fast.gram - slow.gram) <= REORDERED * np.outer(size, size) + NOTHING)
     np.testing.assert_allclose(fast.total, slow.total, rtol=1e-11, atol=1e-9 * abs(slow.total[0]))
-    assert np.all(np.abs(fast.cross - slow.cross) <= 1e-12 * size * np.sqrt(one.moments.square) + 1e-290)
+    assert np.all(np.abs(fast.cross - slow.cross) <= REORDERED * size * np.sqrt(one.moments.square) + NOTHING)
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -77,7 +78,7 @@ def test_merged_rows_give_the_s_of_all_rows(name):
     s = pair_of_components(*(Components(*(np.asarray(x)[:, at] for x in rows)) for at in (first, second)))
     params = dict(zip(model.parameters, theta, strict=True))
     full = averaged_matrix(model, params, one.t, nodes)[first, second]
-    np.testing.assert_allclose(s, full, rtol=0, atol=1e-13)
+    np.testing.assert_allclose(s, full, rtol=0, atol=ELEMENTARY)
 
 
 def test_only_fringes_vary_with_the_azimuth():

@@ -16,6 +16,7 @@ from heterodyne.kernels.integrals import (
     trapezoid_cumsum,
 )
 from heterodyne.kernels.rates import fraction, power, transport_rate, velocity
+from tolerances import ELEMENTARY, LAST_DIGITS, REORDERED, TWO_WAYS
 
 UNEVEN = np.sort(np.random.default_rng(3).uniform(0.1, 20.0, 57))
 
@@ -23,15 +24,15 @@ UNEVEN = np.sort(np.random.default_rng(3).uniform(0.1, 20.0, 57))
 def test_trapezoid_cumsum_is_scipys_on_an_uneven_grid():
     values = np.random.default_rng(4).normal(size=len(UNEVEN))
     expected = cumulative_trapezoid(values, UNEVEN, initial=0.0)
-    np.testing.assert_allclose(trapezoid_cumsum(values, UNEVEN), expected, rtol=1e-13, atol=1e-13)
+    np.testing.assert_allclose(trapezoid_cumsum(values, UNEVEN), expected, rtol=ELEMENTARY, atol=ELEMENTARY)
 
 
 def test_trapezoid_cumsum_is_exact_for_straight_lines():
     np.testing.assert_allclose(
         trapezoid_cumsum(2.0 * UNEVEN + 1.0, UNEVEN),
         UNEVEN**2 - UNEVEN[0] ** 2 + UNEVEN - UNEVEN[0],
-        rtol=1e-13,
-        atol=1e-13,
+        rtol=ELEMENTARY,
+        atol=ELEMENTARY,
     )
 
 
@@ -60,7 +61,7 @@ def test_time_integral_matrix_is_the_symmetric_absolute_integral_between_frames(
 
 def test_decay_is_the_exponential_and_never_underflows():
     np.testing.assert_allclose(
-        attenuation(np.array([0.0, 1.0, 50.0])), np.exp([0.0, -1.0, -50.0]), rtol=1e-14
+        attenuation(np.array([0.0, 1.0, 50.0])), np.exp([0.0, -1.0, -50.0]), rtol=LAST_DIGITS
     )
     assert 0.0 < float(attenuation(1e300)) < 1e-300
     assert jax.grad(lambda x: attenuation(x))(1e300) == 0.0
@@ -68,26 +69,26 @@ def test_decay_is_the_exponential_and_never_underflows():
 
 @pytest.mark.parametrize("exponent", [-2.0, -0.3, 0.0, 0.7, 2.0])
 def test_power_is_numpys(exponent):
-    np.testing.assert_allclose(power(UNEVEN, exponent), UNEVEN**exponent, rtol=1e-13)
+    np.testing.assert_allclose(power(UNEVEN, exponent), UNEVEN**exponent, rtol=ELEMENTARY)
 
 
 def test_transport_rate_is_a_power_law_with_offset_above_a_floor_of_zero():
     expected = np.maximum(5e3 * UNEVEN**0.4 - 9e3, 0.0)
     assert np.any(expected == 0.0)
     assert np.any(expected > 0.0)
-    np.testing.assert_allclose(transport_rate(UNEVEN, 5e3, 0.4, -9e3), expected, rtol=1e-12)
+    np.testing.assert_allclose(transport_rate(UNEVEN, 5e3, 0.4, -9e3), expected, rtol=REORDERED)
 
 
 def test_velocity_keeps_its_sign():
     expected = 300.0 * UNEVEN**0.2 - 400.0
     assert expected.min() < 0.0 < expected.max()
-    np.testing.assert_allclose(velocity(UNEVEN, 300.0, 0.2, -400.0), expected, rtol=1e-12, atol=1e-10)
+    np.testing.assert_allclose(velocity(UNEVEN, 300.0, 0.2, -400.0), expected, rtol=REORDERED, atol=TWO_WAYS)
 
 
 def test_fraction_is_an_exponential_clipped_to_0_and_1():
     expected = np.clip(0.4 * np.exp(0.1 * (UNEVEN - 5.0)) + 0.1, 0.0, 1.0)
     assert expected.max() == 1.0
-    np.testing.assert_allclose(fraction(UNEVEN, 0.4, 0.1, 5.0, 0.1), expected, rtol=1e-13)
+    np.testing.assert_allclose(fraction(UNEVEN, 0.4, 0.1, 5.0, 0.1), expected, rtol=ELEMENTARY)
 
 
 @pytest.mark.parametrize("f1", [300.0 / 2e4, 310.0 / 2e4, 10.0, -10.0])

@@ -14,6 +14,7 @@ from heterodyne.kernels._jax import jax, jnp
 from heterodyne.model import correlation_matrix, pair_of_components
 from heterodyne.variants import two_component
 from heterodyne.variants.two_component import TRUTH
+from tolerances import ELEMENTARY, LAST_DIGIT
 
 VARIANTS = ("two-component", "static-reference", "no-flow", "equilibrium", "static")
 TIMES = np.arange(1, 13) * 0.1
@@ -87,7 +88,7 @@ def test_s_is_symmetric_bounded_and_1_on_the_diagonal_everywhere_inside_the_boun
     def check(params, t, phi):
         s = model.correlation(params, t, 0.01, phi)
         same(np.diag(s), 1.0, atol=4e-15)
-        same(s, s.T, atol=1e-15)
+        same(s, s.T, atol=LAST_DIGIT)
         assert np.all((s >= -1e-15) & (s <= 1.0 + 4e-15))
 
     check()
@@ -140,7 +141,7 @@ def test_the_fringe_carries_the_cosine_of_phi_minus_phi0(phi, phi0):
     p = {**TRUTH, **still, "v0": 150.0, "f0": 0.5, "f1": 0.0, "f2": 0.0, "f3": 0.0, "phi0": phi0}
     lag = np.subtract.outer(TIMES, TIMES)
     fringe = np.cos(0.01 * math.cos(math.radians(phi - phi0)) * 150.0 * lag)
-    same(s_of(p, phi), 0.5 + 0.5 * fringe, atol=1e-13)
+    same(s_of(p, phi), 0.5 + 0.5 * fringe, atol=ELEMENTARY)
 
 
 # Exact degeneracies
@@ -309,5 +310,5 @@ def test_slopes_are_those_of_differences(name):
 def test_profiles_have_one_row_per_quantity_over_the_frames():
     rows = two_component.profiles(dict(TRUTH), jnp.asarray(TIMES), 0.01, 20.0)
     assert {row.shape for row in rows} == {(len(TIMES),)}
-    same(rows.reference + rows.sample, 1.0, atol=1e-15)
-    same(rows.reference * rows.sample, rows.mixed**2, atol=1e-15)
+    same(rows.reference + rows.sample, 1.0, atol=LAST_DIGIT)
+    same(rows.reference * rows.sample, rows.mixed**2, atol=LAST_DIGIT)

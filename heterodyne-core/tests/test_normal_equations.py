@@ -10,6 +10,7 @@ from heterodyne.errors import ConfigError
 from heterodyne.evaluators.pair_sums import PairSums, Sums
 from heterodyne.problem.normal_equations import normal_equations
 from heterodyne.problem.scaling import scaling_design
+from tolerances import REORDERED, SOLVED, TWO_WAYS
 
 Q = np.array([0.01, 0.01, 0.01, 0.02, 0.02, 0.02])
 PHI = np.array([0.0, 40.0, 80.0, 0.0, 40.0, 80.0])
@@ -17,7 +18,7 @@ PAIRS, P = 400, 3
 DESIGNS = ("individual", "shared", "fourier:1", 0.3)
 
 
-def experiment(seed=0, offset=1.0):
+def random_sums(seed=0, offset=1.0):
     """Per bin: X = (S, ∂S) and data near contrast 0.3, with their sums."""
     rng = np.random.default_rng(seed)
     x = rng.normal(size=(len(Q), 1 + P, PAIRS)) + 1.0
@@ -53,20 +54,20 @@ def brute_force(x, d, contrast, offset, sigma):
 @pytest.mark.parametrize("contrast", DESIGNS)
 @pytest.mark.parametrize("offset", ["individual", "shared", "fourier:1", 1.0])
 def test_normal_equations_equal_those_of_all_residuals(contrast, offset):
-    x, d, sums = experiment()
+    x, d, sums = random_sums()
     designs = (scaling_design("contrast", contrast, Q, PHI), scaling_design("offset", offset, Q, PHI))
     sigma = np.linspace(0.5, 2.0, len(Q))
     equations, solved = normal_equations(sums, np.eye(P), *designs, sigma)
     cost, gradient, gram, scale = brute_force(x, d, *designs, sigma)
-    assert equations.cost == pytest.approx(cost, rel=1e-9)
+    assert equations.cost == pytest.approx(cost, rel=SOLVED)
     np.testing.assert_allclose(equations.gradient, gradient, rtol=1e-7, atol=1e-8 * np.abs(gradient).max())
-    np.testing.assert_allclose(equations.gram, gram, rtol=1e-9, atol=1e-9 * np.abs(gram).max())
-    np.testing.assert_allclose(solved.contrast, scale, rtol=1e-9)
+    np.testing.assert_allclose(equations.gram, gram, rtol=SOLVED, atol=SOLVED * np.abs(gram).max())
+    np.testing.assert_allclose(solved.contrast, scale, rtol=SOLVED)
     assert equations.n_pairs == PAIRS * len(Q)
 
 
 def test_coordinates_enter_through_their_jacobian():
-    _, _, sums = experiment()
+    _, _, sums = random_sums()
     designs = (
         scaling_design("contrast", "individual", Q, PHI),
         scaling_design("offset", "individual", Q, PHI),
@@ -74,12 +75,12 @@ def test_coordinates_enter_through_their_jacobian():
     columns = np.array([[2.0, 0.0], [1.0, 0.0], [0.0, 3.0]])
     plain, _ = normal_equations(sums, np.eye(P), *designs, np.ones(len(Q)))
     moved, _ = normal_equations(sums, columns, *designs, np.ones(len(Q)))
-    np.testing.assert_allclose(moved.gradient, columns.T @ plain.gradient, rtol=1e-12)
-    np.testing.assert_allclose(moved.gram, columns.T @ plain.gram @ columns, rtol=1e-10)
+    np.testing.assert_allclose(moved.gradient, columns.T @ plain.gradient, rtol=REORDERED)
+    np.testing.assert_allclose(moved.gram, columns.T @ plain.gram @ columns, rtol=TWO_WAYS)
 
 
 def test_offset_outside_its_bounds_is_clamped_and_the_contrast_solved_again():
-    x, d, sums = experiment(offset=1.7)
+    x, d, sums = random_sums(offset=1.7)
     designs = (
         scaling_design("contrast", "individual", Q, PHI),
         scaling_design("offset", "individual", Q, PHI),
@@ -92,11 +93,11 @@ def test_offset_outside_its_bounds_is_clamped_and_the_contrast_solved_again():
         answer = lsq_linear(z, d[b], ([0.0, 0.5], [1.0, 1.5]), method="bvls", tol=1e-14)
         np.testing.assert_allclose(solved.contrast[b], answer.x[0], rtol=1e-8)
         cost += answer.cost
-    assert equations.cost == pytest.approx(cost, rel=1e-9)
+    assert equations.cost == pytest.approx(cost, rel=SOLVED)
 
 
 def test_a_constant_correlation_merges_contrast_and_offset_without_failing():
-    _, _, sums = experiment()
+    _, _, sums = random_sums()
     data, model = sums
     total = np.concatenate([data.pairs[:, None], model.total[:, 1:]], axis=1)
     cross = np.concatenate([data.total[:, None], model.cross[:, 1:]], axis=1)
@@ -109,7 +110,7 @@ def test_a_constant_correlation_merges_contrast_and_offset_without_failing():
         scaling_design("offset", "individual", Q, PHI),
     )
     equations, solved = normal_equations(constant, np.eye(P), *designs, np.ones(len(Q)))
-    np.testing.assert_allclose(solved.contrast + solved.offset, data.reference, rtol=1e-9)
+    np.testing.assert_allclose(solved.contrast + solved.offset, data.reference, rtol=SOLVED)
     assert np.isfinite(equations.cost)
 
 

@@ -11,6 +11,7 @@ import pytest
 import heterodyne as het
 from heterodyne.evaluators.elementwise import correlation_pairs, precompute_shard_grid
 from heterodyne.variants.two_component import TRUTH
+from tolerances import TWO_WAYS
 
 CASES = json.loads((Path(__file__).parent / "data" / "c2_values.json").read_text())
 
@@ -43,11 +44,11 @@ def test_both_evaluators_agree_with_the_independent_numbers(case):
     first, second = np.array(case["pairs"]).T
     full = meshgrid(case)
     upper = np.triu_indices(len(full), 1)
-    np.testing.assert_allclose(full[first, second], case["c2"], rtol=1e-10)
-    np.testing.assert_allclose(full[upper].sum(), case["sum_strict_upper"], rtol=1e-10)
+    np.testing.assert_allclose(full[first, second], case["c2"], rtol=TWO_WAYS)
+    np.testing.assert_allclose(full[upper].sum(), case["sum_strict_upper"], rtol=TWO_WAYS)
     pairs = elementwise(case, *np.hstack([np.transpose(case["pairs"]), upper]))
-    np.testing.assert_allclose(pairs[: len(first)], case["c2"], rtol=1e-10)
-    np.testing.assert_allclose(pairs[len(first) :].sum(), case["sum_strict_upper"], rtol=1e-10)
+    np.testing.assert_allclose(pairs[: len(first)], case["c2"], rtol=TWO_WAYS)
+    np.testing.assert_allclose(pairs[len(first) :].sum(), case["sum_strict_upper"], rtol=TWO_WAYS)
 
 
 def test_named_truth_is_the_second_case():

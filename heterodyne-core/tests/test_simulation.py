@@ -11,6 +11,7 @@ import heterodyne as het
 from heterodyne.errors import DataError, HeterodyneError, ParameterError, PluginError
 from heterodyne.simulation.sector import sector_correlation
 from heterodyne.variants.two_component import TRUTH
+from tolerances import LAST_DIGIT, LAST_DIGITS
 
 FEW = {"frames": 20, "phi": 0.0}
 
@@ -19,12 +20,12 @@ def test_the_defaults_are_three_azimuths_of_the_named_truth():
     data = het.simulate(noise=0.0)
     assert data.q.tolist() == [0.01] * 3
     assert data.phi.tolist() == [0.0, 45.0, 90.0]
-    np.testing.assert_allclose(data.t, np.arange(1, 301) * 0.1, rtol=1e-15)
+    np.testing.assert_allclose(data.t, np.arange(1, 301) * 0.1, rtol=LAST_DIGIT)
     model = het.create_model("two-component")
     for c2, phi in zip(data.c2, data.phi, strict=True):
         assert c2.dtype == np.float64
         expected = 1.0 + 0.15 * model.correlation(TRUTH, data.t, 0.01, phi)
-        np.testing.assert_allclose(c2, expected, rtol=0, atol=1e-15)
+        np.testing.assert_allclose(c2, expected, rtol=0, atol=LAST_DIGIT)
 
 
 def test_bins_are_q_times_phi_with_q_slowest():
@@ -36,7 +37,7 @@ def test_bins_are_q_times_phi_with_q_slowest():
 
 def test_contrast_and_offset_per_bin():
     data = het.simulate(phi=[0.0, 90.0], frames=5, contrast=[0.1, 0.4], offset=[1.0, 0.9], noise=0.0)
-    np.testing.assert_allclose([c2[0, 0] for c2 in data.c2], [1.1, 1.3], rtol=1e-14)
+    np.testing.assert_allclose([c2[0, 0] for c2 in data.c2], [1.1, 1.3], rtol=LAST_DIGITS)
 
 
 def test_frame_times_with_an_age_and_given_ones():
@@ -184,7 +185,7 @@ def test_simulated_bins_carry_their_widths_and_are_averaged():
     assert (data.dq[0], data.dphi[0]) == (4e-4, 8.0)
     model = het.create_model("two-component")
     expected = 1.0 + sector_correlation(model, TRUTH, data.t, 0.01, 0.0, 4e-4, 8.0)
-    np.testing.assert_allclose(data.c2[0], expected, rtol=0, atol=1e-14)
+    np.testing.assert_allclose(data.c2[0], expected, rtol=0, atol=LAST_DIGITS)
     assert np.all(het.simulate(**FEW).dphi == 0.0)
 
 

@@ -13,6 +13,7 @@ from heterodyne.kernels.curves import curve_slopes, curve_values
 from heterodyne.kernels.rates import fraction, transport_rate, velocity
 from heterodyne.model import RATE, Constant, Flow, Growth, Mixture, PowerLaw
 from heterodyne.variants.two_component import FRACTION, J_REFERENCE, MODEL, TRUTH, VELOCITY
+from tolerances import LAST_DIGITS, REORDERED
 
 T = np.linspace(0.1, 30.0, 7)
 
@@ -38,9 +39,9 @@ def test_statements_about_what_is_not_there_are_refused(statement, said):
 
 def test_curves_are_the_functions_of_their_kind():
     v, f, j = ([TRUTH[part] for part in curve.parts] for curve in (VELOCITY, FRACTION, J_REFERENCE))
-    np.testing.assert_allclose(curve_values(VELOCITY, TRUTH, T), velocity(T, *v), rtol=1e-14)
-    np.testing.assert_allclose(curve_values(FRACTION, TRUTH, T), fraction(T, *f), rtol=1e-14)
-    np.testing.assert_allclose(curve_values(J_REFERENCE, TRUTH, T), transport_rate(T, *j), rtol=1e-14)
+    np.testing.assert_allclose(curve_values(VELOCITY, TRUTH, T), velocity(T, *v), rtol=LAST_DIGITS)
+    np.testing.assert_allclose(curve_values(FRACTION, TRUTH, T), fraction(T, *f), rtol=LAST_DIGITS)
+    np.testing.assert_allclose(curve_values(J_REFERENCE, TRUTH, T), transport_rate(T, *j), rtol=LAST_DIGITS)
     np.testing.assert_array_equal(
         curve_values(Constant("J", RATE, "D", 6.0), {"D": 2.0}, T), np.full(7, 12.0)
     )
@@ -66,7 +67,7 @@ def test_factors_multiply_the_curve():
     for curve in (VELOCITY, J_REFERENCE, FRACTION):
         tripled = {**TRUTH, **{name: 3.0 * TRUTH[name] for name in curve.factors}}
         values = [curve_values(curve, at, T, clipped=False) for at in (TRUTH, tripled)]
-        np.testing.assert_allclose(values[1], 3.0 * values[0], rtol=1e-12)
+        np.testing.assert_allclose(values[1], 3.0 * values[0], rtol=REORDERED)
 
 
 @pytest.mark.parametrize("name", sorted({"two-component", "no-flow", "equilibrium"} & set(models())))
@@ -77,10 +78,10 @@ def test_the_twin_of_a_constant_share_gives_the_same_correlation_and_leads_back(
     other = twin.equivalent(values, 2.0, list(model.parameters))
     times = np.arange(1, 13) * 0.5
     same = [model.correlation(at, times, 0.01, 30.0) for at in (values, other)]
-    np.testing.assert_allclose(same[0], same[1], atol=1e-12)
+    np.testing.assert_allclose(same[0], same[1], atol=REORDERED)
     back = twin.equivalent(other, 2.0, ())
     again = model.correlation(back, times, 0.01, 30.0)
-    np.testing.assert_allclose(again, same[0], atol=1e-12)
+    np.testing.assert_allclose(again, same[0], atol=REORDERED)
 
 
 def test_kinds_of_curves_say_their_parts_in_order():

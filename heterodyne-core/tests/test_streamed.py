@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import lru_cache
 
 import h5py
 import numpy as np
 import pytest
 
 import heterodyne as het
+from experiments import experiment
 from heterodyne.bins import streaming
 from heterodyne.bins.excerpts import excerpts
 from heterodyne.bins.nodes import bin_nodes
@@ -25,18 +25,14 @@ from heterodyne.evaluators.sums import pair_sums
 from heterodyne.loading import lazy
 from heterodyne.loading.lazy import FileMatrices, Place
 from heterodyne.solution.residuals import examine_residuals
+from tolerances import LAST_DIGITS, NOTHING, REORDERED
 
 ROOM = 1e9
 MODELS = ("static-reference", "no-flow", "equilibrium")
 
 
-@lru_cache
-def simulated(model, frames):
-    return het.simulate(model, frames=frames, phi=[0.0, 40.0], seed=1)
-
-
-def experiment(frames=300, model="two-component", **changes):
-    return replace(simulated(model, frames), **changes)
+def two_bins(frames=300, model="two-component", **changes):
+    return experiment(frames, model, phi=(0.0, 40.0), seed=1, **changes)
 
 
 def troubled(frames=300):
@@ -45,7 +41,7 @@ def troubled(frames=300):
     mask = np.ones((2, frames), dtype=bool)
     mask[:, [0, 70, frames - 1]] = False
     bad = np.array([[0, 5, 200], [0, 63, 64], [1, 3, 4]])
-    data = experiment(frames, mask=mask, bad_pairs=bad, weight=rng.uniform(0.3, 2.0, (2, frames)))
+    data = two_bins(frames, mask=mask, bad_pairs=bad, weight=rng.uniform(0.3, 2.0, (2, frames)))
     c2 = np.array(data.c2)
     c2[:, 70], c2[:, :, 70] = np.nan, np.inf
     c2[0, 5, 200] = c2[0, 200, 5] = np.nan
@@ -59,27 +55,31 @@ def theta_of(data, model):
 
 def assert_same_bin(one, other):
     frames = min(len(one.weight), len(other.weight))
-    np.testing.assert_allclose(one.weight[:frames], other.weight[:frames], rtol=1e-14)
+    np.testing.assert_allclose(one.weight[:frames], other.weight[:frames], rtol=LAST_DIGITS)
     assert not one.weight[frames:].any()
     assert not other.weight[frames:].any()
     np.testing.assert_array_equal(one.skipped, other.skipped)
     ours, theirs = one.moments, other.moments
     assert ours.pairs == theirs.pairs
-    assert ours.reference == pytest.approx(theirs.reference, rel=1e-14)
-    assert ours.square == pytest.approx(theirs.square, rel=1e-12)
+    assert ours.reference == pytest.approx(theirs.reference, rel=LAST_DIGITS)
+    assert ours.square == pytest.approx(theirs.square, rel=REORDERED)
     assert abs(ours.total - theirs.total) < 1e-11 * np.sqrt(ours.pairs * ours.square)
 
 
 def assert_same_sums(sums, expected, size_of_cross):
     """Relative to the norms behind each sum, as sums of mixed signs may cancel."""
     norm = np.sqrt(np.diag(expected.gram))
-    np.testing.assert_array_less(np.abs(sums.cross - expected.cross), 1e-12 * norm * size_of_cross + 1e-290)
-    np.testing.assert_allclose(sums.total, expected.total, rtol=1e-12, atol=1e-290)
-    np.testing.assert_allclose(sums.gram, expected.gram, rtol=1e-12, atol=1e-12 * np.outer(norm, norm).min())
+    np.testing.assert_array_less(
+        np.abs(sums.cross - expected.cross), REORDERED * norm * size_of_cross + NOTHING
+    )
+    np.testing.assert_allclose(sums.total, expected.total, rtol=REORDERED, atol=NOTHING)
+    np.testing.assert_allclose(
+        sums.gram, expected.gram, rtol=REORDERED, atol=REORDERED * np.outer(norm, norm).min()
+    )
 
 
 @pytest.mark.parametrize("skip", [0, 3])
-@pytest.mark.parametrize(("make", "size"), [(experiment, 64), (troubled, 64), (troubled, 128)])
+@pytest.mark.parametrize(("make", "size"), [(two_bins, 64), (troubled, 64), (troubled, 128)])
 def test_a_streamed_bin_is_the_bin_in_memory(make, size, skip):
     data, model = make(), het.create_model("two-component")
     theta = theta_of(data, model)
@@ -97,7 +97,7 @@ def test_a_streamed_bin_is_the_bin_in_memory(make, size, skip):
     ("name", "frames"), [*((name, 100) for name in MODELS), *(("static", n) for n in (64, 65, 128))]
 )
 def test_every_model_and_number_of_frames_gives_the_same_sums(name, frames):
-    data, model = experiment(frames, model=name), het.create_model(name)
+    data, model = two_bins(frames, model=name), het.create_model(name)
     theta = theta_of(data, model)
     expected = pair_sums(model, theta, (read_bin(data, 0, 1), read_bin(data, 1, 1)))
     found = pair_sums(model, theta, stream_bins((data,), 1, ROOM, 64))
@@ -107,7 +107,7 @@ def test_every_model_and_number_of_frames_gives_the_same_sums(name, frames):
 
 
 def test_nodes_of_a_finite_bin_are_averaged_over():
-    data, model = experiment(100, "equilibrium"), het.create_model("equilibrium")
+    data, model = two_bins(100, "equilibrium"), het.create_model("equilibrium")
     nodes = bin_nodes(0.01, 40.0, 1e-4, 5.0, 2, 3)
     whole, parts = (
         replace(one, nodes=nodes) for one in (read_bin(data, 1), stream_bin(data, 1, 0, ROOM, 64))
@@ -119,7 +119,7 @@ def test_nodes_of_a_finite_bin_are_averaged_over():
 
 @pytest.mark.parametrize(("rate", "tiles"), [(1e-30, 15), (3e6, 9), (1e9, 5)])
 def test_extreme_decays_are_summed_and_empty_tiles_not_read(rate, tiles, monkeypatch):
-    data, model = experiment(model="static"), het.create_model("static")
+    data, model = two_bins(model="static"), het.create_model("static")
     theta = np.array([rate, 0.0, 0.0])
     whole, parts = read_bin(data, 0), stream_bin(data, 0, 0, 0.0, 64)
     read, original = [], Tiles.read
@@ -153,7 +153,7 @@ def stored_file(path, c2, kind):
 @pytest.mark.parametrize("room", [0.0, 70_000.0, ROOM])
 def test_every_layout_gives_the_same_tiles(tmp_path, layout, half, dtype, room, monkeypatch):
     monkeypatch.setattr(lazy, "_LARGEST_PART", 64)
-    data, model = experiment(220, "static"), het.create_model("static")
+    data, model = two_bins(220, "static"), het.create_model("static")
     matrices = stored_file(tmp_path / "a.h5", np.asarray(data.c2[0]).astype(dtype), f"{half} {layout}")
     one = replace(data.bins([0]), c2=matrices, t=data.t[10:213], mask=True, provenance=data.provenance)
     assert matrices.windows(0).whole == (layout == "chunk")
@@ -168,7 +168,7 @@ def test_every_layout_gives_the_same_tiles(tmp_path, layout, half, dtype, room, 
 
 
 def test_our_own_file_and_numpy_files_are_read_in_parts(tmp_path):
-    data = experiment(200)
+    data = two_bins(200)
     np.save(tmp_path / "a.npy", np.asarray(data.c2))
     np.savez(tmp_path / "a.npz", c2=data.c2, q=data.q, phi=data.phi, dt=data.dt)
     paths = [data.save(tmp_path / "a.h5"), tmp_path / "a.npy", tmp_path / "a.npz"]
@@ -182,7 +182,7 @@ def test_our_own_file_and_numpy_files_are_read_in_parts(tmp_path):
 
 
 def test_tiles_are_kept_as_far_as_memory_allows_and_read_again_beyond(tmp_path):
-    data = het.load(experiment(300).save(tmp_path / "a.h5"))
+    data = het.load(two_bins(300).save(tmp_path / "a.h5"))
     tile = 64 * 64 * 8
     assert [len(stream_bin(data, 0, 0, k * tile, 64).tiles.kept) for k in (0, 4, 20)] == [0, 4, 15]
     memory = 300 * streaming._WORK + 4 * tile
@@ -191,7 +191,7 @@ def test_tiles_are_kept_as_far_as_memory_allows_and_read_again_beyond(tmp_path):
 
 def test_a_matrix_that_memory_cannot_hold_whole_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(lazy, "_LARGEST_PART", 64)
-    c2 = np.asarray(experiment(300).c2[0])
+    c2 = np.asarray(two_bins(300).c2[0])
     matrices = stored_file(tmp_path / "a.h5", c2, "upper chunk")
     data = TwoTime(matrices, 0.01, 0.0, np.arange(1, 284) * 0.1, 0.1)
     needed = 2 * 8 * 283**2 + streaming._WORK * 283
@@ -201,7 +201,7 @@ def test_a_matrix_that_memory_cannot_hold_whole_is_refused(tmp_path, monkeypatch
 
 
 def broken(change):
-    data = experiment(130)
+    data = two_bins(130)
     c2, options = np.array(data.c2), {}
     if change == "gaps":
         c2[0, 100, 7] = c2[0, 7, 100] = np.nan
@@ -236,13 +236,13 @@ def test_data_that_cannot_be_used_are_refused_in_the_same_words(change):
 def test_weights_per_pair_and_frames_that_do_not_fit_are_refused():
     with pytest.raises(DataError, match="weights per pair need the matrix in memory"):
         stream_bin(broken("weights"), 0, 0, ROOM, 64)
-    data = experiment(130)
+    data = two_bins(130)
     with pytest.raises(DataError, match="the matrix has 130 frames, its time axis 129"):
         stream_bin(replace(data, t=data.t[1:], mask=True), 0, 0, ROOM, 64)
 
 
 def test_a_zero_between_frames_that_are_not_dark_is_a_value():
-    data = experiment(130)
+    data = two_bins(130)
     c2 = np.array(data.c2)
     c2[0, 7, 100] = c2[0, 100, 7] = 0.0
     c2[0, 90] = c2[0, :, 90] = 0.0
@@ -251,7 +251,7 @@ def test_a_zero_between_frames_that_are_not_dark_is_a_value():
 
 
 def test_two_halves_that_disagree_are_refused_with_the_place(tmp_path):
-    c2 = np.array(experiment(220).c2[0])
+    c2 = np.array(two_bins(220).c2[0])
     c2[200, 30] += 0.1
     matrices = stored_file(tmp_path / "a.h5", c2, "full tiles")
     data = TwoTime(matrices, 0.01, 0.0, np.arange(1, 204) * 0.1, 0.1)
@@ -268,7 +268,9 @@ def test_neighbour_noise_of_tiles_leaves_out_only_neighbours_in_two_tiles():
         stream_bin(data, 0, 0, ROOM, 320),
     )
     expected = examine_residuals(model, params, whole, 0.15, 1.0).noise
-    assert examine_residuals(model, params, one_tile, 0.15, 1.0).noise == pytest.approx(expected, rel=1e-12)
+    assert examine_residuals(model, params, one_tile, 0.15, 1.0).noise == pytest.approx(
+        expected, rel=REORDERED
+    )
     assert examine_residuals(model, params, parts, 0.15, 1.0).noise == pytest.approx(expected, rel=5e-3)
 
 
@@ -321,10 +323,10 @@ def test_excerpts_hold_the_same_values_at_fewer_pairs(read):
         i, j = np.nonzero(np.triu(w))
         assert len(i) == len(frames) * (len(frames) - 1) // 2 - len(part.skipped)
         np.testing.assert_allclose(w[i, j] / w[0, 1], np.outer(*2 * (data.weight[0][frames],))[i, j]
-                                   / np.prod(data.weight[0][frames[:2]]), rtol=1e-12)  # fmt: skip
+                                   / np.prod(data.weight[0][frames[:2]]), rtol=REORDERED)  # fmt: skip
         np.testing.assert_allclose(
-            part.d[i, j] / w[i, j] + part.moments.reference, data.c2[0][frames[i], frames[j]], rtol=1e-12
+            part.d[i, j] / w[i, j] + part.moments.reference, data.c2[0][frames[i], frames[j]], rtol=REORDERED
         )
     assert len(found.windows[0].skipped) == 0
     assert len(found.windows) == 4
-    assert len(excerpts(read(experiment(90)), 4, 50, 100).windows) == 1
+    assert len(excerpts(read(two_bins(90)), 4, 50, 100).windows) == 1

@@ -18,6 +18,7 @@ from heterodyne.evaluators.structured import MODEL_BLOCK
 from heterodyne.evaluators.sums import bin_sums
 from heterodyne.model import Components, Model, correlation_matrix
 from heterodyne.parameters import REGISTRY
+from tolerances import NOTHING, TWO_WAYS
 
 SEPARABLE = ("two-component", "static-reference", "no-flow", "equilibrium", "static")
 Q, PHI = 0.008, 33.3
@@ -101,13 +102,13 @@ def check(model: Model, theta: np.ndarray, data: TwoTime, skip_lags: int = 0) ->
     whole = ROUNDING * np.sqrt(w.max()) * np.linalg.norm(terms, axis=1)
     many = np.sqrt(terms.shape[1])
     close = {
-        "gram": (sums.gram, gram, 1e-10 * np.outer(size, size) + np.outer(whole, whole) / ROUNDING),
-        "total": (sums.total, x @ w[used], 1e-10 * size * np.sqrt(bin.moments.pairs) + whole * many),
-        "cross": (sums.cross, x @ d, 1e-10 * np.abs(x) @ np.abs(d) + whole * np.linalg.norm(d)),
+        "gram": (sums.gram, gram, TWO_WAYS * np.outer(size, size) + np.outer(whole, whole) / ROUNDING),
+        "total": (sums.total, x @ w[used], TWO_WAYS * size * np.sqrt(bin.moments.pairs) + whole * many),
+        "cross": (sums.cross, x @ d, TWO_WAYS * np.abs(x) @ np.abs(d) + whole * np.linalg.norm(d)),
     }
     assert bin.moments.pairs == np.count_nonzero(used)
     for name, (found, expected, bound) in close.items():
-        excess = np.abs(found - expected) / (bound + 1e-290)
+        excess = np.abs(found - expected) / (bound + NOTHING)
         assert np.all(excess <= 1.0), (name, np.unravel_index(excess.argmax(), excess.shape), excess.max())
 
 
@@ -259,4 +260,4 @@ def test_nothing_is_lost_where_no_components_cancel(change, frames):
     x = np.asarray(s_and_slopes(model, theta, data.t))[:, np.triu(np.ones((frames, frames), dtype=bool), 1)]
     size = np.linalg.norm(x, axis=1)
     gram = bin_sums(model, theta, read_bin(data, 0)).gram
-    assert np.all(np.abs(gram - x @ x.T) <= 1e-11 * np.outer(size, size) + 1e-290)
+    assert np.all(np.abs(gram - x @ x.T) <= 1e-11 * np.outer(size, size) + NOTHING)

@@ -11,6 +11,7 @@ import heterodyne as het
 from heterodyne.bins.reading import read_bin
 from heterodyne.errors import DataError
 from heterodyne.solution.residuals import examine_residuals
+from tolerances import ELEMENTARY, LAST_DIGIT, LAST_DIGITS, REORDERED, TWO_WAYS
 
 FRAMES = 12
 GIVEN = het.simulate("static", frames=FRAMES, phi=[0.0, 40.0], noise=0.02)
@@ -134,8 +135,8 @@ def test_too_few_pairs_are_an_error():
 @pytest.mark.parametrize("weight", [PER_FRAME, PER_PAIR])
 def test_only_ratios_of_weights_count(weight):
     one, other = (read_bin(replace(GIVEN, weight=x), 1) for x in (weight, 1e30 * weight))
-    np.testing.assert_allclose(one.d, other.d, rtol=1e-12, atol=1e-15)
-    assert np.triu(one.weights(), 1).sum() == pytest.approx(one.moments.pairs, rel=1e-13)
+    np.testing.assert_allclose(one.d, other.d, rtol=REORDERED, atol=LAST_DIGIT)
+    assert np.triu(one.weights(), 1).sum() == pytest.approx(one.moments.pairs, rel=ELEMENTARY)
 
 
 def test_sums_of_a_bin_are_those_of_weighted_pairs():
@@ -147,13 +148,13 @@ def test_sums_of_a_bin_are_those_of_weighted_pairs():
     assert w[1, 3] == w[3, 1] == 0.0
     assert one.moments.reference == pytest.approx(np.average(c2[upper], weights=w[upper]))
     assert one.moments.square == pytest.approx(np.sum(w[upper] * (c2[upper] - one.moments.reference) ** 2))
-    assert abs(one.moments.total) < 1e-12
-    np.testing.assert_allclose(np.triu(one.d, 1), np.triu(other.d, 1), rtol=1e-10, atol=1e-14)
+    assert abs(one.moments.total) < REORDERED
+    np.testing.assert_allclose(np.triu(one.d, 1), np.triu(other.d, 1), rtol=TWO_WAYS, atol=LAST_DIGITS)
     for name in ("pairs", "reference", "square"):
-        assert getattr(one.moments, name) == pytest.approx(getattr(other.moments, name), rel=1e-12)
+        assert getattr(one.moments, name) == pytest.approx(getattr(other.moments, name), rel=REORDERED)
     for lag in (1, 2, 5):
         np.testing.assert_allclose(one.weights_at(lag), np.diagonal(one.weights(), lag))
-        np.testing.assert_allclose(other.weights_at(lag), np.diagonal(one.weights(), lag), rtol=1e-12)
+        np.testing.assert_allclose(other.weights_at(lag), np.diagonal(one.weights(), lag), rtol=REORDERED)
 
 
 def test_noise_of_neighbours_follows_the_weights_and_leaves_bad_pairs_out():

@@ -7,6 +7,7 @@ import pytest
 
 import heterodyne as het
 from heterodyne.variants.two_component import TRUTH
+from tolerances import SAME_MINIMUM, SAME_PLACE
 
 NAMES = tuple(het.create_model("two-component").parameters)
 QUICK = {"max_iterations": 3, "errors": "independent", "weights": "equal"}
@@ -74,10 +75,10 @@ def test_a_warm_start_begins_and_ends_at_the_earlier_estimates(settled, tmp_path
     assert {row.name: row.start for row in warm.estimates} == cold.values
     assert not any(re.search("screening|start", line) for line in lines)
     problem_cost = float(re.search(r"iteration 0: cost (\S+)", " ".join(lines)).group(1))
-    assert problem_cost == pytest.approx(0.5 * cold.statistics["ssr"], rel=1e-6)
+    assert problem_cost == pytest.approx(0.5 * cold.statistics["ssr"], rel=SAME_MINIMUM)
     assert warm.statistics["iterations"] <= 4
     for name, error in cold.errors.items():
-        assert warm.values[name] == pytest.approx(cold.values[name], abs=1e-3 * error)
+        assert warm.values[name] == pytest.approx(cold.values[name], abs=SAME_PLACE * error)
     assert warm.provenance["warm_start"] == str(tmp_path)
 
 

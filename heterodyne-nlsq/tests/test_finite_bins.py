@@ -10,6 +10,7 @@ import pytest
 
 import heterodyne as het
 from heterodyne.variants.two_component import TRUTH
+from tolerances import SIGMAS
 
 FREE = ("D0_ref", "D0_sample", "v0", "f0", "phi0")
 HELD = {name: value for name, value in TRUTH.items() if name not in FREE}
@@ -34,7 +35,7 @@ def test_sectors_of_known_width_recover_the_truth(sectors):
         warnings.simplefilter("error")
         found = fit(sectors)
     assert found.success
-    assert np.all(np.abs(deviations(found)) < 4.0)
+    assert np.all(np.abs(deviations(found)) < SIGMAS)
     assert found.statistics["bin_nodes"][0] == 1
     assert found.statistics["bin_nodes"][1] >= 5
     assert found.statistics["bin_average"].endswith("azimuths × 1 q")

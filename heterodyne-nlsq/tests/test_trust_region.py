@@ -7,6 +7,7 @@ from scipy.optimize import least_squares
 from heterodyne.problem.normal_equations import NormalEquations
 from heterodyne_nlsq.trust_region.bounded_step import bounded_step
 from heterodyne_nlsq.trust_region.minimise import Tolerances, minimise
+from tolerances import SOLVED
 
 WIDE = 1e6
 
@@ -128,7 +129,7 @@ def test_the_step_is_newtons_inside_the_ball_and_reaches_the_sphere_outside():
     gram, gradient, scale = root.T @ root, rng.normal(size=4), np.array([1.0, 2.0, 0.5, 1.0])
     newton = -np.linalg.solve(gram, gradient)
     box = np.full(4, -WIDE), np.full(4, WIDE)
-    np.testing.assert_allclose(bounded_step(gradient, gram, scale, np.inf, *box), newton, rtol=1e-9)
+    np.testing.assert_allclose(bounded_step(gradient, gram, scale, np.inf, *box), newton, rtol=SOLVED)
     length = np.linalg.norm(scale * newton)
     short = bounded_step(gradient, gram, scale, 0.3 * length, *box)
     assert np.linalg.norm(scale * short) == pytest.approx(0.3 * length, rel=2e-3)

@@ -168,8 +168,6 @@ class Model:
         Parameters that are not given take the registry's start value. Raises `ParameterError` for an
         unknown name and `DataError` for times that are not positive and increasing.
         """
-        from heterodyne.model import correlation_matrix
-
         times = np.asarray(t, dtype=float)
         if times.ndim != 1 or not np.all(np.diff(times) > 0) or not np.all(times > 0):
             raise DataError("frame times must be one-dimensional, positive and increasing")
