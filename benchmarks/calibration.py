@@ -27,7 +27,8 @@ from scipy.stats import chisquare
 import heterodyne as het
 from heterodyne.bins.reading import read_bins
 from heterodyne.device.compilation import keep_compiled_code
-from heterodyne.problem.choices import create_problem
+from heterodyne.problem.choices import Choices
+from heterodyne.problem.problem import create_problem
 from heterodyne_cmc.coordinates import create_space, form_of, whitened
 from heterodyne_cmc.density import Code, create_targets, potential
 from heterodyne_cmc.likelihood import scaling_prior
@@ -48,7 +49,9 @@ def drawn_set(seed: int) -> tuple[het.TwoTime, np.ndarray]:
     """A data set whose truth is drawn from the priors, and that truth in the order of `QUANTITIES`."""
     rng = np.random.default_rng(seed)
     template = het.simulate("static", frames=FRAMES, phi=[0.0])
-    problem = create_problem(template, het.create_model("static"), fix={"D_offset": 0.0}, prior=PRIOR)
+    problem = create_problem(
+        template, het.create_model("static"), Choices(fix={"D_offset": 0.0}, prior=PRIOR)
+    )
     d0, alpha = (
         float(draw_prior(problem.parameters[name], template.duration, rng, 1)[0]) for name in problem.varying
     )
@@ -82,7 +85,7 @@ def ranks(sets: int) -> None:
     """Print the p-values of simulation-based calibration."""
     began, (data, truths) = time.perf_counter(), zip(*map(drawn_set, range(sets)), strict=True)
     model = het.create_model("static")
-    problem = create_problem(data[0], model, fix={"D_offset": 0.0}, prior=PRIOR)
+    problem = create_problem(data[0], model, Choices(fix={"D_offset": 0.0}, prior=PRIOR))
     form = form_of(problem)
     centre = np.array([np.exp(8.0), 0.0])
     space = whitened(create_space(problem, centre), form, np.zeros((2, 2)))

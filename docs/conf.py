@@ -24,7 +24,6 @@ html_theme = "furo"
 html_title = "Heterodyne"
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
-autodoc_preserve_defaults = True
 
 
 def parameters() -> Iterator[str]:

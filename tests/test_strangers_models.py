@@ -18,6 +18,7 @@ from heterodyne.bins.reading import read_bins
 from heterodyne.model import Flow, Growth, Mixture, Model, PowerLaw, exchange
 from heterodyne.parameters import ParameterTable
 from heterodyne.problem import create_problem
+from heterodyne.problem.choices import Choices
 from heterodyne.problem.objective import create_objective
 from heterodyne.variants.two_component import MODEL
 from heterodyne_cmc.coordinates import create_space
@@ -116,7 +117,7 @@ def our_numbers() -> list[np.ndarray]:
 
 def seen_by_starts_and_samplers(model: Model, names: dict[str, str]) -> list[np.ndarray]:
     """Start points, the twins of one of them, and the numbers of the sampling coordinates there."""
-    problem = create_problem(DATA, model, fix={names[name]: value for name, value in HELD.items()})
+    problem = create_problem(DATA, model, Choices(fix={names[name]: value for name, value in HELD.items()}))
     objective = create_objective(problem, read_bins(problem.data))
     points = start_points(objective, 8, seed=4)
     space = jax.tree.leaves(create_space(problem, objective.to_values(points[3])))

@@ -29,7 +29,8 @@ def stand(problem, options, progress) -> Fit:
         for part in problem.data
         for q, phi in zip(part.q, part.phi, strict=True)
     )
-    statistics = {"options": options, "varying": list(problem.varying), "seconds": 0.0}
+    choices = {name: str(value) for name, value in vars(problem.choices).items()}
+    statistics = {"options": options, "varying": list(problem.varying), "choices": choices, "seconds": 0.0}
     return Fit("static", "stand", estimates, bins, np.zeros((0, 0)), (), statistics, options["verdict"], "so")
 
 

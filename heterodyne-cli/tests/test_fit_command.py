@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import heterodyne as het
+from heterodyne.problem.choices import SPELLINGS
 
 STAND = ("--optimizer", "stand", "--model", "static")
 
@@ -141,10 +142,10 @@ def test_help_shows_the_options_of_every_optimizer(heterodyne):
         (("--start", "alhpa=1"), "no parameter named 'alhpa'; did you mean 'alpha'?"),
         (("--start", "alpha=9"), "start alpha=9 lies outside its bounds -2:2"),
         (("--start", "alpha"), "command line: start: 'alpha' has no value; write NAME=VALUE"),
-        (("--bounds", "alpha=1"), "command line: bounds.alpha: '1' is not a range LO:HI"),
+        (("--bounds", "alpha=1"), "command line: bounds of 'alpha': '1' is not a range LO:HI"),
         (("--bounds", "alpha=1:0"), "bounds of 'alpha' must be low < high, not 1:0"),
         (("--fix", "alpha=9"), "fixed value alpha=9 lies outside its bounds"),
-        (("--fix", "alpha", "--start", "alpha=0"), "parameter 'alpha' is fixed and has a start value"),
+        (("--fix", "alpha", "--start", "alpha=0"), "parameter 'alpha' stands in fix and in start"),
         (("--fix", "D0", "--fix", "alpha", "--fix", "D_offset"), "nothing is left to fit"),
         (("--tie", "D0=alpha"), "joins different units"),
         (("--tie", "D0"), "command line: tie: 'D0' has no value; write NAME=VALUE"),
@@ -218,6 +219,39 @@ def test_a_warm_start_gives_the_start_values(heterodyne, rejected, run_file):
     assert "no start value for any of D_ref" in rejected(
         "fit", run_file, "--optimizer", "stand", "--model", "equilibrium", "--warm-start", "earlier"
     )
+
+
+CHOSEN = {
+    "fix": "alpha=0.1",
+    "start": "D0=300",
+    "bounds": "alpha=-1:0.5",
+    "tie": "alpha_ref=alpha_sample",
+    "prior": "D0=log-normal:8:1",
+    "contrast": "0.2",
+    "offset": "shared",
+    "skip_lags": "3",
+    "warm_start": "earlier",
+}
+
+
+@pytest.mark.parametrize("choice", SPELLINGS)
+def test_every_choice_has_a_flag_and_a_key_that_reach_the_optimizer(heterodyne, run_file, choice):
+    stand = ("--optimizer", "stand", "--model", "no-flow" if choice == "tie" else "static")
+    value = CHOSEN[choice]
+    heterodyne("fit", run_file, *STAND, "-o", "earlier", "--quiet")
+    without = json.loads(heterodyne("fit", run_file, *stand, "--json").out)
+    by_flag = heterodyne("fit", run_file, *stand, f"--{choice.replace('_', '-')}", value, "--json")
+    Path("fit.yaml").write_text(json.dumps({choice: value}))
+    by_key = heterodyne("fit", run_file, *stand, "--config", "fit.yaml", "--json")
+    reached = [json.loads(done.out)["statistics"]["choices"][choice] for done in (by_flag, by_key)]
+    assert reached[0] == reached[1] != without["statistics"]["choices"][choice]
+
+
+def test_every_choice_is_described_in_the_help(heterodyne):
+    text = "".join(heterodyne("fit", "--help").out.replace("│", " ").split()).lower()
+    for choice, spelling in SPELLINGS.items():
+        assert f"--{choice.replace('_', '-')}{spelling.kind.metavar.lower()}" in text
+        assert "".join(spelling.help.split()).lower() in text
 
 
 def _parameters():

@@ -16,8 +16,9 @@ import heterodyne as het
 from heterodyne.bins.reading import read_bins
 from heterodyne.device.compilation import keep_compiled_code
 from heterodyne.plugins.records import OptimizerRecord
-from heterodyne.problem.choices import create_problem
+from heterodyne.problem.choices import Choices
 from heterodyne.problem.objective import create_objective
+from heterodyne.problem.problem import create_problem
 from heterodyne.result.fit import Fit
 from heterodyne_cmc.plugin import OPTIONS
 from heterodyne_cmc.posterior import Posterior
@@ -34,7 +35,7 @@ def compiled_code():
 
 def at_solution(problem):
     """The problem with the least-squares solution nearest to its start values as start values."""
-    objective = create_objective(problem, read_bins(problem.data, problem.skip_lags))
+    objective = create_objective(problem, read_bins(problem.data, problem.choices.skip_lags))
     x = objective.to_coordinates(problem.column("start"))
     pairs = np.array([bin.moments.pairs for bin in objective.bins])
     for _ in range(20):
@@ -61,7 +62,9 @@ def static_problem():
         data = het.simulate("static", params=STATIC, frames=frames, phi=phi, noise=noise, seed=seed)
         start = {"D0": STATIC["D0"], "alpha": STATIC["alpha"]}
         model = choices.pop("model", None) or het.create_model("static")
-        return at_solution(create_problem(data, model, fix={"D_offset": 0.0}, start=start, **choices))
+        return at_solution(
+            create_problem(data, model, Choices(fix={"D_offset": 0.0}, start=start, **choices))
+        )
 
     return make
 

@@ -104,7 +104,9 @@ def test_an_independent_likelihood_is_not_adjusted(static_problem):
 
 def test_without_a_warm_start_there_is_neither_precision_nor_solution():
     data = het.simulate("static", params={"D0": 3e3}, frames=64, phi=0.0)
-    problem = het.problem.create_problem(data, het.create_model("static"), fix={"D_offset": 0.0})
+    problem = het.problem.create_problem(
+        data, het.create_model("static"), het.problem.Choices(fix={"D_offset": 0.0})
+    )
     found = prepared(problem, calibrated=False, warm=False)
     np.testing.assert_array_equal(found.values, problem.column("start"))
     assert not found.precision.any()

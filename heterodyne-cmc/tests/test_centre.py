@@ -9,8 +9,9 @@ import pytest
 
 import heterodyne as het
 from heterodyne.bins.reading import read_bins
-from heterodyne.problem.choices import create_problem
+from heterodyne.problem.choices import Choices
 from heterodyne.problem.objective import create_objective
+from heterodyne.problem.problem import create_problem
 from heterodyne.problem.spectrum import spectrum
 from heterodyne.solution.covariance import sandwich
 from heterodyne_cmc.calibration import adjustment, calibrate, tilt_of, with_noise_about
@@ -54,7 +55,7 @@ def test_priors_lead_the_centre_along_a_valley_that_the_data_leave_open():
     """Only the mean rate is known: D0 and D_offset from the far end of the bounds come to where the prior is."""
     data = het.simulate("static", params={"D0": 4e3, "alpha": 0.0}, frames=64, phi=[0.0, 60.0], noise=NOISE)
     start = {"D0": 9.4e4, "alpha": 0.0, "D_offset": -9e4}
-    problem = create_problem(data, het.create_model("static"), start=start)
+    problem = create_problem(data, het.create_model("static"), Choices(start=start))
     values, found = mode(problem, calibrated=True)
     assert values[0] + values[2] == pytest.approx(4e3, rel=0.1)
     assert abs(values[2]) < 1.5e3  # 1.5 widths of its prior

@@ -27,8 +27,8 @@ from heterodyne.device.compilation import keep_compiled_code
 from heterodyne.errors import ConfigError
 from heterodyne.parameters import Prior
 from heterodyne.plugins.records import OptimizerRecord
-from heterodyne.problem.choices import create_problem
-from heterodyne.problem.problem import Problem
+from heterodyne.problem.choices import Choices
+from heterodyne.problem.problem import Problem, create_problem
 from heterodyne.result.fit import Fit
 from heterodyne_cmc import nuts
 from heterodyne_cmc.plugin import OPTIONS
@@ -46,7 +46,9 @@ def problem_of(data_seed: int = 0, **choices: Any) -> Problem:
     """D0 and alpha of simulated static data, started at the truth."""
     params = {**TRUTH, "D_offset": 0.0}
     data = het.simulate("static", params=params, frames=64, phi=0.0, noise=0.02, seed=data_seed)
-    return create_problem(data, het.create_model("static"), fix={"D_offset": 0.0}, start=TRUTH, **choices)
+    return create_problem(
+        data, het.create_model("static"), Choices(fix={"D_offset": 0.0}, start=TRUTH, **choices)
+    )
 
 
 def run(

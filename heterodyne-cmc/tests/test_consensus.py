@@ -11,7 +11,8 @@ import heterodyne as het
 from heterodyne.bins.reading import read_bins
 from heterodyne.executors.task import Outcome
 from heterodyne.parameters import Prior
-from heterodyne.problem.choices import create_problem
+from heterodyne.problem.choices import Choices
+from heterodyne.problem.problem import create_problem
 from heterodyne_cmc import calibration as calibration_module
 from heterodyne_cmc import sampling
 from heterodyne_cmc.consensus import combined, refined
@@ -108,9 +109,11 @@ def test_with_the_likelihood_off_shards_together_reproduce_the_prior():
     problem = create_problem(
         data,
         het.create_model("static"),
-        fix={"D_offset": 0.0},
-        start={"D0": 3e3, "alpha": 0.0},
-        prior={"D0": Prior("log-normal", 8.0, 0.3), "alpha": Prior("normal", 0.02, 0.1)},
+        Choices(
+            fix={"D_offset": 0.0},
+            start={"D0": 3e3, "alpha": 0.0},
+            prior={"D0": Prior("log-normal", 8.0, 0.3), "alpha": Prior("normal", 0.02, 0.1)},
+        ),
     )
     bins, form = read_bins(problem.data), form_of(problem)
     space = whitened(create_space(problem, problem.column("start")), form, np.zeros((2, 2)))

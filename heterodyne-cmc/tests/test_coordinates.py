@@ -13,7 +13,8 @@ from scipy.stats import kstest
 import heterodyne as het
 from heterodyne.kernels.curves import curve_values
 from heterodyne.parameters import Parameter, ParameterTable, Prior
-from heterodyne.problem.choices import create_problem
+from heterodyne.problem.choices import Choices
+from heterodyne.problem.problem import create_problem
 from heterodyne_cmc.coordinates import (
     create_space,
     form_of,
@@ -91,7 +92,7 @@ def test_without_bounds_the_coordinate_is_the_value():
 
 def two_component_space():
     data = het.simulate(frames=100)
-    problem = create_problem(data, het.create_model("two-component"), tie={"D0_ref": "D0_sample"})
+    problem = create_problem(data, het.create_model("two-component"), Choices(tie={"D0_ref": "D0_sample"}))
     table = problem.parameters
     for name, value in data.provenance["truth"]["params"].items():
         table = table.updated(name, start=value)
@@ -233,7 +234,7 @@ def test_a_width_per_duration_is_divided_by_it():
 def axis_problem(centre):
     data = het.simulate(frames=8, phi=[0.0, 90.0])
     fix = {name: value for name, value in data.provenance["truth"]["params"].items() if name != "phi0"}
-    problem = create_problem(data, het.create_model("two-component"), fix=fix)
+    problem = create_problem(data, het.create_model("two-component"), Choices(fix=fix))
     return problem, form_of(problem), create_space(problem, np.array([centre]))
 
 

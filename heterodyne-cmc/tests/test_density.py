@@ -13,8 +13,9 @@ from heterodyne.bins.bin import Moments
 from heterodyne.bins.reading import read_bins
 from heterodyne.model import Model
 from heterodyne.problem.averaging import BinOrders, with_orders
-from heterodyne.problem.choices import create_problem
+from heterodyne.problem.choices import Choices
 from heterodyne.problem.objective import create_objective
+from heterodyne.problem.problem import create_problem
 from heterodyne_cmc.coordinates import create_space, form_of, log_prior_density, whitened
 from heterodyne_cmc.density import Code, create_targets, log_density, log_likelihoods, potential
 from heterodyne_cmc.likelihood import scaling_prior
@@ -40,7 +41,7 @@ def problem_of(kind):
     start = {name: truth[name] for name in FREE}
     skip = 2 if kind == "masked" else 0
     model = het.create_model("two-component")
-    problem = create_problem((data, other), model, fix=fix, start=start, skip_lags=skip)
+    problem = create_problem((data, other), model, Choices(fix=fix, start=start, skip_lags=skip))
     bins = read_bins(problem.data, skip)
     return problem, bins if kind == "masked" else tuple(with_orders(one, BinOrders(1, 3)) for one in bins)
 

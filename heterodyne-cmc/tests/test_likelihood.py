@@ -162,7 +162,9 @@ def test_a_prior_of_the_user_takes_the_place_of_the_usual_one():
 def test_a_narrow_prior_holds_the_contrast(static_problem, sampled):
     problem = static_problem(frames=24, noise=0.05)
     free = sampled(problem)
-    given = sampled(replace(problem, scaling_priors={"contrast": Prior("normal", 0.1, 1e-6)}))
+    given = sampled(
+        replace(problem, choices=replace(problem.choices, prior={"contrast": Prior("normal", 0.1, 1e-6)}))
+    )
     assert free.scaling[0].contrast > 0.2
     assert given.scaling[0].contrast == pytest.approx(0.1, abs=1e-4)
 

@@ -14,8 +14,9 @@ from heterodyne.bins.reading import read_bins
 from heterodyne.errors import PluginError
 from heterodyne.kernels.curves import curve_values
 from heterodyne.parameters import REGISTRY
-from heterodyne.problem.choices import create_problem
+from heterodyne.problem.choices import Choices
 from heterodyne.problem.objective import create_objective
+from heterodyne.problem.problem import create_problem
 from heterodyne.variants.two_component import J_SAMPLE
 from heterodyne.writing.fit_npz import arrays
 from heterodyne_cmc import netcdf
@@ -35,7 +36,9 @@ def problem():
     """Two parameters of `no-flow` vary, one is tied, the others are held."""
     data = het.simulate("no-flow", frames=20, phi=[0.0, 90.0])
     held = {"D_offset_ref": 0.0, "D0_sample": 500.0, "D_offset_sample": 3.0, "f0": 0.4, "f1": 0.0, "f3": 0.0}
-    return create_problem(data, het.create_model("no-flow"), fix=held, tie={"alpha_sample": "alpha_ref"})
+    return create_problem(
+        data, het.create_model("no-flow"), Choices(fix=held, tie={"alpha_sample": "alpha_ref"})
+    )
 
 
 @pytest.fixture(scope="module")
@@ -151,7 +154,7 @@ def test_a_second_solution_that_fits_as_well_is_named():
     """On two axes of azimuths reference and sample, and two flows, cannot be told apart."""
     truth = {"D_ref": 2e3, "D_sample": 1e3, "v": 1e3, "x": 0.2, "phi0": 0.0}
     data = het.simulate("equilibrium", params=truth, frames=40, phi=[0.0, 45.0], noise=0.01)
-    problem = create_problem(data, het.create_model("equilibrium"), start=truth)
+    problem = create_problem(data, het.create_model("equilibrium"), Choices(start=truth))
     objective = create_objective(problem, read_bins(problem.data)).weighted(np.full(2, 0.01))
     draws = np.array([truth[name] for name in problem.varying]) * (
         1.0 + 1e-6 * np.random.default_rng(0).normal(size=(2, 50, 5))

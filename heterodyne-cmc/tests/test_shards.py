@@ -209,11 +209,13 @@ def flow_problem(frames=64, phi=(0.0, 30.0, 70.0), vary=("D0_sample", "v0", "phi
     data = het.simulate(frames=frames, phi=phi)
     truth = data.provenance["truth"]["params"]
     fix = {name: value for name, value in truth.items() if name not in vary}
-    return het.problem.create_problem(data, MODEL, fix=fix, start={n: truth[n] for n in vary}, **choices)
+    return het.problem.create_problem(
+        data, MODEL, het.problem.Choices(fix=fix, start={n: truth[n] for n in vary}, **choices)
+    )
 
 
 def divided(problem, kind, count):
-    bins = read_bins(problem.data, problem.skip_lags)
+    bins = read_bins(problem.data, problem.choices.skip_lags)
     return partitioned(problem, bins, kind, count, 0, solution(problem))
 
 

@@ -11,6 +11,8 @@ import pytest
 import heterodyne.fitting.comparison as comparison
 from heterodyne.errors import ConfigError, ParameterError, PluginError
 from heterodyne.fitting.comparison import Comparison, compare, score_of
+from heterodyne.parameters import Prior
+from heterodyne.problem.choices import Choices
 from heterodyne.result.fit import BinScaling, Estimate, Fit
 from heterodyne.simulation.simulate import simulate
 
@@ -97,15 +99,15 @@ def test_a_comparison_is_written_as_json_and_csv_beside_its_fits(tmp_path):
 
 @pytest.fixture
 def calls(monkeypatch):
-    """What `fit` was asked for, model by model; `no-flow` shares its contrast."""
+    """The model and the choices of every fit asked for; `no-flow` shares its contrast."""
     seen = []
 
-    def recorded(data, model, **choices):
+    def recorded(data, model, optimizer, choices, options, progress):
         seen.append((model.name, choices))
-        shared = model.name == "no-flow" or choices.get("contrast") == "shared"
+        shared = model.name == "no-flow" or choices.contrast == "shared"
         return fit_of(model.name, 3, -500.0, 8.0, design="shared (auto)" if shared else "individual (auto)")
 
-    monkeypatch.setattr(comparison, "fit", recorded)
+    monkeypatch.setattr(comparison, "fit_chosen", recorded)
     return seen
 
 
@@ -116,29 +118,32 @@ def test_choices_hold_where_a_model_has_the_parameter(calls):
         fix={"D_offset": 0.0, "f2": 1.0},
         bounds={"v0": (1.0, 10.0)},
         start={"alpha": 0.1},
-        tie={"alpha_sample": "beta"},
+        tie={"alpha_sample": "beta", "f3": "f1"},
+        prior={"contrast": "normal:0.1:0.1", "phi0": "uniform"},
+        warm_start=fit_of("another", 3, 0.0, 0.0),
         skip_lags=2,
     )
-    (_, static), (_, other) = calls
-    assert (static["fix"], static["start"], static["bounds"], static["tie"]) == (
-        {"D_offset": 0.0},
-        {"alpha": 0.1},
-        {},
-        {},
-    )
-    assert (other["fix"], other["bounds"], other["tie"]) == (
-        {"f2": 1.0},
-        {"v0": (1.0, 10.0)},
-        {"alpha_sample": "beta"},
-    )
-    assert static["skip_lags"] == other["skip_lags"] == 2
+    of_scaling = {"contrast": Prior("normal", 0.1, 0.1)}
+    assert calls == [
+        ("static", Choices(fix={"D_offset": 0.0}, start={"alpha": 0.1}, prior=of_scaling, skip_lags=2)),
+        (
+            "static-reference",
+            Choices(
+                fix={"f2": 1.0},
+                bounds={"v0": (1.0, 10.0)},
+                tie={"alpha_sample": "beta", "f3": "f1"},
+                prior={**of_scaling, "phi0": "uniform"},
+                skip_lags=2,
+            ),
+        ),
+    ]
 
 
 def test_a_contrast_shared_by_one_model_is_shared_by_all(calls):
     found = compare(DATA, ["static", "no-flow"])
-    assert [(name, choices.get("contrast")) for name, choices in calls] == [
-        ("static", None),
-        ("no-flow", None),
+    assert [(name, choices.contrast) for name, choices in calls] == [
+        ("static", "auto"),
+        ("no-flow", "auto"),
         ("static", "shared"),
     ]
     assert list(found.fits) == ["static", "no-flow"]

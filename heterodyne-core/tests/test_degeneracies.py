@@ -13,8 +13,9 @@ from heterodyne.data.geometry import azimuth_axes
 from heterodyne.evaluators.pair_sums import PairSums, Sums
 from heterodyne.kernels.curves import curve_slopes, curve_values
 from heterodyne.parameters import REGISTRY
-from heterodyne.problem.choices import create_problem
+from heterodyne.problem.choices import Choices
 from heterodyne.problem.normal_equations import undetermined_scaling
+from heterodyne.problem.problem import create_problem
 from heterodyne.problem.scaling import scaling_design
 from heterodyne.problem.spectrum import independent_covariance, spectrum, with_covariance
 from heterodyne.result.fit import strong_correlations
@@ -31,7 +32,7 @@ T = np.arange(1, 41) * 0.5
 def problem_of(model="two-component", phi=(0.0, 45.0, 90.0), **choices):
     phi = np.asarray(phi)
     data = het.TwoTime(np.ones((len(phi), len(T), len(T))), np.full(len(phi), 0.01), phi, T, 0.5)
-    return create_problem(data, het.create_model(model), **choices)
+    return create_problem(data, het.create_model(model), Choices(**choices))
 
 
 def neighbourhood(jacobian, values=None, width=1e9, **choices):

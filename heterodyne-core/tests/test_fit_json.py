@@ -15,7 +15,7 @@ from heterodyne.catalogue import create_model
 from heterodyne.data.two_time import TwoTime
 from heterodyne.errors import DataError, HeterodyneError, PluginError
 from heterodyne.plugins.outputs import write_outputs
-from heterodyne.problem.choices import create_problem
+from heterodyne.problem.problem import create_problem
 from heterodyne.result.document import SCHEMA, fit_document, fit_text, read_fit
 from heterodyne.result.fit import BinScaling, Estimate, Fit
 

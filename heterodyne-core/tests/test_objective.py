@@ -5,15 +5,16 @@ import pytest
 
 import heterodyne as het
 from heterodyne.bins.reading import read_bins
-from heterodyne.problem.choices import create_problem
+from heterodyne.problem.choices import Choices
 from heterodyne.problem.objective import create_objective
+from heterodyne.problem.problem import create_problem
 from tolerances import SOLVED
 
 
 def objective(model="two-component", **choices):
     data = het.simulate(model=model, frames=80, seed=5)
     truth = data.provenance["truth"]["params"]
-    problem = create_problem(data, het.create_model(model), **choices)
+    problem = create_problem(data, het.create_model(model), Choices(**choices))
     values = np.array([truth[name] * 1.03 for name in problem.varying])
     made = create_objective(problem, read_bins(problem.data))
     return made, made.to_coordinates(values)

@@ -9,8 +9,9 @@ from heterodyne.config.files import read_config
 from heterodyne.config.schema import FitConfig, create_config
 from heterodyne.errors import ConfigError, HeterodyneError, ParameterError
 from heterodyne.parameters import Prior
-from heterodyne.problem.choices import create_problem
+from heterodyne.problem.choices import Choices
 from heterodyne.problem.priors import as_prior
+from heterodyne.problem.problem import create_problem
 
 MODEL = het.create_model("two-component")
 
@@ -64,17 +65,18 @@ def test_what_is_no_prior_is_said_in_one_line(given, message):
 
 
 def test_a_problem_holds_the_priors_and_knows_which_were_given(data):
-    problem = create_problem(data, MODEL, prior={"alpha_ref": "normal:-0.2:0.1", "f2": "normal:0:5"})
+    problem = create_problem(data, MODEL, Choices(prior={"alpha_ref": "normal:-0.2:0.1", "f2": "normal:0:5"}))
     assert problem.parameters["alpha_ref"].prior == Prior("normal", -0.2, 0.1)
-    assert problem.priors == {"alpha_ref", "f2"}
+    assert problem.choices.prior.keys() == {"alpha_ref", "f2"}
     assert "f2" in problem.varying
-    assert create_problem(data, MODEL).priors == frozenset()
 
 
 def test_priors_of_contrast_and_offset_are_kept_apart(data):
-    problem = create_problem(data, MODEL, prior={"contrast": "normal:0.2:0.05", "v0": "normal:1e3:100"})
-    assert problem.scaling_priors == {"contrast": Prior("normal", 0.2, 0.05)}
-    assert problem.priors == {"v0"}
+    problem = create_problem(
+        data, MODEL, Choices(prior={"contrast": "normal:0.2:0.05", "v0": "normal:1e3:100"})
+    )
+    assert problem.choices.scaling_priors == {"contrast": Prior("normal", 0.2, 0.05)}
+    assert problem.parameters["v0"].prior == Prior("normal", 1e3, 100.0)
 
 
 @pytest.mark.parametrize(
@@ -86,21 +88,21 @@ def test_priors_of_contrast_and_offset_are_kept_apart(data):
             "prior of 'contrast': contrast and offset are integrated out with",
         ),
         ({"prior": {"offset": "normal:5:0.1"}}, "has nothing inside the bounds 0.5:1.5"),
-        ({"prior": {"offset": "normal:1:0.1"}, "offset": 1.0}, "offset is held at 1.0 and has a prior"),
+        ({"prior": {"offset": "normal:1:0.1"}, "offset": 1.0}, "offset is held at 1 and has a prior"),
         ({"prior": {"offset": "normal:1:0.1"}, "offset": "1"}, "offset is held at 1 and has a prior"),
         ({"prior": {"v0": "normal:1:0"}}, "prior of 'v0': the width of a prior must be positive"),
-        ({"prior": {"v0": "normal:1:1"}, "fix": ["v0"]}, "'v0' is fixed and has a prior"),
-        ({"prior": {"f0": "uniform"}, "tie": {"f0": "f3"}}, "'f0' is tied and has a prior"),
+        ({"prior": {"v0": "normal:1:1"}, "fix": ["v0"]}, "'v0' stands in fix and in prior"),
+        ({"prior": {"f0": "uniform"}, "tie": {"f0": "f3"}}, "'f0' stands in tie and in prior"),
         ({"prior": {"alpha_ref": "log-normal:0:1"}}, "log-normal needs values above 0, the bounds are -2:2"),
         ({"prior": {"alpha_ref": "normal:5:0.5"}}, "has nothing inside the bounds -2:2"),
         ({"prior": {"alpha_ref": "half-normal:2:1"}}, "has nothing inside the bounds -2:2"),
         ({"prior": {"v0": "log-normal:1000:3"}}, "has nothing inside the bounds 1e-06:1e+06 (in logarithms)"),
-        ({"prior": ["v0"]}, "prior must map parameter names to values"),
+        ({"prior": ["v0"]}, "prior: 'v0' has no value; write NAME=VALUE"),
     ],
 )
 def test_priors_that_cannot_hold_are_rejected(data, choices, message):
     with pytest.raises(ParameterError) as caught:
-        create_problem(data, MODEL, **choices)
+        create_problem(data, MODEL, Choices(**choices))
     assert message in str(caught.value)
 
 
@@ -125,7 +127,11 @@ def test_a_choice_takes_away_what_it_contradicts():
 @pytest.mark.parametrize(
     ("values", "kind", "message"),
     [
-        ({"prior": {"f0": "nrmal:0:1"}}, ConfigError, "here: prior.f0: no family of priors named 'nrmal'"),
+        (
+            {"prior": {"f0": "nrmal:0:1"}},
+            ConfigError,
+            "here: prior of 'f0': no family of priors named 'nrmal'",
+        ),
         ({"prior": "f0"}, ConfigError, "here: prior: 'f0' has no value; write NAME=VALUE"),
     ],
 )

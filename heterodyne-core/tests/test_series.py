@@ -12,7 +12,8 @@ from heterodyne.catalogue import create_model
 from heterodyne.errors import ConfigError, DataError
 from heterodyne.fitting.constancy import constancy
 from heterodyne.fitting.series import Group, Series, grouped, named_alike
-from heterodyne.problem.choices import create_problem
+from heterodyne.problem.choices import Choices
+from heterodyne.problem.problem import create_problem
 from heterodyne.result.fit import Estimate, Fit
 from heterodyne.simulation.simulate import simulate
 from heterodyne.words import significant
@@ -127,7 +128,7 @@ OTHER = {**ONE, "D0_ref": 6e3, "alpha_ref": 0.2, "D0_sample": 2e4, "alpha_sample
 
 
 def two_component(values, deviance=0.0):
-    problem = create_problem(DATA, create_model("two-component"), fix=HELD)
+    problem = create_problem(DATA, create_model("two-component"), Choices(fix=HELD))
     rows = tuple(
         Estimate(
             name,

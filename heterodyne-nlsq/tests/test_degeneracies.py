@@ -10,8 +10,8 @@ import pytest
 import heterodyne as het
 from heterodyne.bins.reading import read_bins
 from heterodyne.parameters import REGISTRY
-from heterodyne.problem.choices import create_problem
 from heterodyne.problem.objective import create_objective
+from heterodyne.problem.problem import create_problem
 from heterodyne.problem.spectrum import spectrum
 from heterodyne.result.document import fit_document, fit_text
 from heterodyne_nlsq.starts.search import screened_cost, search_points

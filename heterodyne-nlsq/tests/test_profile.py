@@ -8,8 +8,9 @@ import pytest
 import heterodyne as het
 from heterodyne.bins.reading import read_bins
 from heterodyne.errors import ParameterError
-from heterodyne.problem.choices import create_problem
+from heterodyne.problem.choices import Choices
 from heterodyne.problem.objective import create_objective
+from heterodyne.problem.problem import create_problem
 from heterodyne.solution.covariance import quantile
 from heterodyne.solution.outcome import create_fit
 from heterodyne.solution.solution import Solution
@@ -151,7 +152,7 @@ def test_an_axis_is_profiled_over_its_end():
 
 
 def test_a_profile_that_meets_a_lower_minimum_moves_the_fit_there(weak_data):
-    problem = create_problem(weak_data, het.create_model("static"), fix={"D_offset": 0.0})
+    problem = create_problem(weak_data, het.create_model("static"), Choices(fix={"D_offset": 0.0}))
     objective = create_objective(problem, read_bins(problem.data))
     best = minimise(objective, np.array([8.0, 0.2]), objective.low, objective.high)
     beside = best.x + np.array([1.0, 0.0])

@@ -5,8 +5,8 @@ import pytest
 
 import heterodyne as het
 from heterodyne.bins.reading import read_bins
-from heterodyne.problem.choices import create_problem
 from heterodyne.problem.objective import create_objective
+from heterodyne.problem.problem import create_problem
 from heterodyne.solution.covariance import quantile
 from heterodyne.solution.robust import speckle_clusters
 from tolerances import REORDERED

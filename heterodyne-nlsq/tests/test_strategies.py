@@ -10,7 +10,7 @@ import pytest
 import heterodyne as het
 from heterodyne.errors import ConfigError, DataError
 from heterodyne.model import Model
-from heterodyne.problem.choices import create_problem
+from heterodyne.problem.problem import create_problem
 from heterodyne_nlsq import reading as choice_module
 from heterodyne_nlsq.reading import choose
 from tolerances import SAME_PLACE, TWO_WAYS

@@ -17,7 +17,7 @@ from heterodyne.errors import DataError, HeterodyneError
 from heterodyne.plugins.manager import discover, manager
 from heterodyne.plugins.outputs import Writer
 from heterodyne.plugins.records import WriterRecord
-from heterodyne.problem.choices import create_problem
+from heterodyne.problem.problem import create_problem
 from heterodyne.result.fit import BinScaling, Estimate, Fit
 from heterodyne.simulation.sector import sector_correlation
 from heterodyne.simulation.simulate import simulate

@@ -1,4 +1,4 @@
-"""Flags of `heterodyne fit` for the options of every installed optimizer."""
+"""Flags of `heterodyne fit` for the choices of a fit, and for the options of every installed optimizer."""
 
 from __future__ import annotations
 
@@ -12,29 +12,37 @@ import typer
 from heterodyne.errors import ConfigError
 from heterodyne.plugins.manager import manager, optimizer_record
 from heterodyne.plugins.records import OptimizerRecord, Option
+from heterodyne.problem.choices import NO_CHOICES, SPELLINGS, Spelling
+from heterodyne_cli.selection import given
+
+MODEL = "Model"
+"""The heading of flags that state what is fitted."""
 
 _PREFIX = "option_"  # keeps an option's name off the names of the command's own parameters
 Owned = tuple[OptimizerRecord, Option]
 
 
-def with_optimizer_flags(command: Callable[..., None]) -> Callable[..., None]:
-    """``command`` with one flag per option name of any optimizer in place of its parameter ``options``.
+def with_flags(command: Callable[..., None]) -> Callable[..., None]:
+    """``command`` with flags in place of its parameters ``choices`` and ``options``.
 
-    The command is called with ``options`` mapping the names of the flags that were given to their values.
+    There is one for every choice of a fit and one per option name of any optimizer. The command is called with
+    two mappings, from the names of the flags that were given to their values.
     """
     hints = get_type_hints(command, include_extras=True)
     own = [
         parameter.replace(annotation=hints[parameter.name])
         for parameter in signature(command).parameters.values()
-        if parameter.name != "options"
+        if parameter.name not in ("choices", "options")
     ]
+    own += [_choice(name, spelling) for name, spelling in SPELLINGS.items()]
     taken = {flag for parameter in own for flag in _flags_of(parameter)}
     every = [*own, *(_parameter(name, owners, taken) for name, owners in _options().items())]
 
     @wraps(command)
-    def extended(**given: Any) -> None:
-        options = {n.removeprefix(_PREFIX): given.pop(n) for n in list(given) if n.startswith(_PREFIX)}
-        command(**given, options={name: value for name, value in options.items() if value not in (None, [])})
+    def extended(**stated: Any) -> None:
+        options = {n.removeprefix(_PREFIX): stated.pop(n) for n in list(stated) if n.startswith(_PREFIX)}
+        choices = {name: stated.pop(name) for name in SPELLINGS}
+        command(**stated, choices=given(**choices), options=given(**options))
 
     extended.__annotations__ = {parameter.name: parameter.annotation for parameter in every}
     vars(extended)["__signature__"] = signature(command).replace(parameters=every, return_annotation=None)
@@ -50,14 +58,28 @@ def check_owner(optimizer: str, options: Iterable[str]) -> None:
             raise ConfigError(f"{name!r} is an option of optimizer {owners}, not of the chosen {optimizer}")
 
 
+def _choice(name: str, spelling: Spelling) -> Parameter:
+    """The flag of one choice; values are read where the configuration reads them."""
+    default = getattr(NO_CHOICES, name)
+    info = typer.Option(
+        _dashed(name),
+        help=_sentence(spelling.help, spelling.kind.is_mapping, "" if default in ({}, None) else default)
+        + ".",
+        metavar=spelling.kind.metavar,
+        rich_help_panel=MODEL,
+    )
+    taken_as = list[str] if spelling.kind.is_mapping else str
+    return Parameter(name, Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[taken_as | None, info])
+
+
 def _options() -> Mapping[str, list[Owned]]:
     """Every option name with the optimizers that take it."""
-    found: dict[str, list[Owned]] = {}
+    owners: dict[str, list[Owned]] = {}
     for _, record, _ in manager().records:
         if isinstance(record, OptimizerRecord):
             for option in record.options:
-                found.setdefault(option.name, []).append((record, option))
-    return found
+                owners.setdefault(option.name, []).append((record, option))
+    return owners
 
 
 def _parameter(name: str, owners: list[Owned], taken: set[str]) -> Parameter:
@@ -69,7 +91,7 @@ def _parameter(name: str, owners: list[Owned], taken: set[str]) -> Parameter:
     choices = dict.fromkeys(choice for option in options for choice in option.choices)
     info = typer.Option(
         f"{flag}/--no-{flag.removeprefix('--')}" if kind is bool and not flag.startswith("--no-") else flag,
-        help="; ".join(dict.fromkeys(_sentence(option) for option in options)) + ".",
+        help="; ".join(dict.fromkeys(_sentence(o.help, o.many, o.default) for o in options)) + ".",
         metavar="|".join(choices) or ("NAME" if many else None),
         rich_help_panel=f"Options of {', '.join(record.name for record, _ in owners)}",
     )
@@ -79,9 +101,9 @@ def _parameter(name: str, owners: list[Owned], taken: set[str]) -> Parameter:
     )
 
 
-def _sentence(option: Option) -> str:
-    ending = "; repeatable" if option.many else f" (default {option.default})" if option.default != "" else ""
-    return f"{option.help[:1].upper()}{option.help[1:]}{ending}"
+def _sentence(help: str, many: bool, default: Any) -> str:
+    ending = "; repeatable" if many else f" (default {default})" if default != "" else ""
+    return f"{help[:1].upper()}{help[1:]}{ending}"
 
 
 def _flags_of(parameter: Parameter) -> set[str]:

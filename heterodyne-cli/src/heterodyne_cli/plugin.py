@@ -6,13 +6,13 @@ import typer
 
 from heterodyne.plugins import hookimpl
 from heterodyne_cli.commands import config, convert, demo, fit, inspect, models, optimizers, plugins, simulate
-from heterodyne_cli.flags import with_optimizer_flags
+from heterodyne_cli.flags import with_flags
 
 
 @hookimpl
 def heterodyne_commands(app: typer.Typer) -> None:
     """Commands of `heterodyne`, one per module."""
-    app.command("fit")(with_optimizer_flags(fit.fit))
+    app.command("fit")(with_flags(fit.fit))
     app.command("simulate")(simulate.simulate)
     app.command("inspect")(inspect.inspect)
     app.command("convert")(convert.convert)

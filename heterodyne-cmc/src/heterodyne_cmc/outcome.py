@@ -50,7 +50,9 @@ def create_fit(
         verdict=_FAILED if failed else CONVERGED,
         message="; ".join([*failed, *said]),
         identifiability={"learnt": known, "prior_only": unknown, "findings": _findings(objective, posterior)},
-        provenance={"scaling": {"contrast": str(problem.contrast), "offset": str(problem.offset)}},
+        provenance={
+            "scaling": {"contrast": str(problem.choices.contrast), "offset": str(problem.choices.offset)}
+        },
         problem=problem,
         curves=posterior_bands(problem, posterior),
         posterior=posterior,

@@ -13,9 +13,10 @@ from heterodyne.errors import ConfigError, PluginError
 from heterodyne.fitting.fit import Optimizer
 from heterodyne.plugins.manager import optimizer_record
 from heterodyne.problem.averaging import BinOrders, sufficient_orders, with_orders
+from heterodyne.problem.kinds import AUTO
 from heterodyne.problem.objective import Objective, create_objective
 from heterodyne.problem.problem import Problem
-from heterodyne.problem.scaling import AUTO, held_at
+from heterodyne.problem.scaling import without_auto
 from heterodyne.problem.spectrum import spectrum
 from heterodyne.solution.residuals import examine_residuals
 from heterodyne_cmc.calibration import Calibration, unknown
@@ -120,29 +121,27 @@ def with_own_scaling(problem: Problem) -> Problem:
 
     Raises `ConfigError` for other designs: what is integrated out is a pair per bin.
     """
+    choices = problem.choices
     for which in ("contrast", "offset"):
-        choice = getattr(problem, which)
-        if choice not in (AUTO, "individual") and held_at(choice) is None:
-            raise ConfigError(f"cmc samples with a {which} per bin or a given number, not with {choice!r}")
-    return replace(
-        problem,
-        contrast=_own(problem.contrast),
-        offset=_own(problem.offset),
-    )
-
-
-def _own(choice: str | float) -> str | float:
-    return "individual" if choice == AUTO else choice
+        design = getattr(choices, which)
+        if isinstance(design, str) and design not in (AUTO, "individual"):
+            raise ConfigError(f"cmc samples with a {which} per bin or a given number, not with {design!r}")
+    contrast, offset = without_auto(choices.contrast, choices.offset)
+    return replace(problem, choices=replace(choices, contrast=contrast, offset=offset))
 
 
 def held_scaling(problem: Problem) -> tuple[float | None, float | None]:
     """Contrast and offset where they are given numbers."""
-    return held_at(problem.contrast), held_at(problem.offset)
+    return _held(problem.choices.contrast), _held(problem.choices.offset)
+
+
+def _held(design: str | float) -> float | None:
+    return None if isinstance(design, str) else design
 
 
 def prior_of_scaling(problem: Problem, noise: np.ndarray) -> ScalingPrior:
     """The prior of contrast, offset and noise of bins with these least-squares noises, (bins,)."""
-    return scaling_prior(noise, held_scaling(problem), problem.scaling_priors)
+    return scaling_prior(noise, held_scaling(problem), problem.choices.scaling_priors)
 
 
 def _least_squares(problem: Problem, progress: Callable[[str], None]) -> np.ndarray:
@@ -153,6 +152,8 @@ def _least_squares(problem: Problem, progress: Callable[[str], None]) -> np.ndar
             f"sampling begins at the solution of least squares: {error}; or give all start values with "
             "no_warm_start and likelihood independent"
         ) from None
-    data_alone = replace(problem, priors=frozenset(), scaling_priors={})  # which least squares would refuse
-    found = record.resolve(Optimizer)(data_alone, record.complete({"errors": "independent"}), progress)
-    return np.array([found.values[name] for name in problem.varying])
+    data_alone = replace(
+        problem, choices=replace(problem.choices, prior={})
+    )  # which least squares would refuse
+    fit = record.resolve(Optimizer)(data_alone, record.complete({"errors": "independent"}), progress)
+    return np.array([fit.values[name] for name in problem.varying])

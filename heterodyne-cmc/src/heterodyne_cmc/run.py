@@ -53,7 +53,8 @@ def _fingerprint(problem: Problem, bins: tuple[Bin, ...], options: Mapping[str, 
     described = {name: value for name, value in options.items() if name not in _NOT_SAMPLED}
     table = {"model": problem.model.name, "ties": dict(problem.ties), "options": described}
     table["parameters"] = [str(row) for row in problem.parameters.values()]
-    table["scaling"] = [str(problem.contrast), str(problem.offset), str(dict(problem.scaling_priors))]
+    choices = problem.choices
+    table["scaling"] = [str(choices.contrast), str(choices.offset), str(choices.scaling_priors)]
     return fingerprint_of(table, [array for bin in bins for array in _arrays(bin)])
 
 

@@ -48,7 +48,7 @@ def fit(problem: Problem, options: Mapping[str, Any], progress: Progress) -> Fit
     """The posterior of a problem."""
     began, problem = perf_counter(), with_own_scaling(problem)
     _check(options)
-    bins = read_bins(problem.data, problem.skip_lags)
+    bins = read_bins(problem.data, problem.choices.skip_lags)
     kept = options["checkpoint"]
     with nullcontext(kept) if kept else tempfile.TemporaryDirectory(prefix="heterodyne-") as folder:
         run = create_run(problem, bins, options, Path(folder), progress)

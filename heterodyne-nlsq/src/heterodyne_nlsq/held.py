@@ -46,14 +46,11 @@ class LostSpace(NamedTuple):
 
 def check_priors(problem: Problem, held: bool) -> None:
     """Raise `ConfigError` where the user gave priors that nothing would use."""
-    unused = {*problem.scaling_priors, *(() if held else problem.priors)}
+    of_scaling = problem.choices.scaling_priors
+    unused = of_scaling if held else problem.choices.prior
     if unused:
         names = ", ".join(sorted(unused))
-        other = (
-            ""
-            if problem.scaling_priors
-            else (", or hold what the data leave open at them with --hold-at-prior")
-        )
+        other = "" if of_scaling else ", or hold what the data leave open at them with --hold-at-prior"
         raise ConfigError(
             f"least squares has no use for priors (given for {names}): sample with --optimizer cmc{other}"
         )

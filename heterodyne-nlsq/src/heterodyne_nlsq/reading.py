@@ -56,8 +56,8 @@ def choose(problem: Problem, strategy: str, memory: float) -> Choice:
 def read(problem: Problem, choice: Choice) -> tuple[Bin, ...]:
     """Every bin of the problem, in memory or read tile by tile as chosen."""
     if not choice.streamed:
-        return read_bins(problem.data, problem.skip_lags)
-    return stream_bins(problem.data, problem.skip_lags, choice.memory)
+        return read_bins(problem.data, problem.choices.skip_lags)
+    return stream_bins(problem.data, problem.choices.skip_lags, choice.memory)
 
 
 def _direct_bytes(problem: Problem) -> float:

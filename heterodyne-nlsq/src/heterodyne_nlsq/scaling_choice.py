@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 import numpy as np
 
+from heterodyne.problem.kinds import AUTO
 from heterodyne.problem.objective import Objective
-from heterodyne.problem.scaling import AUTO, settled
+from heterodyne.problem.scaling import without_auto
 from heterodyne.solution.solution import Solution, at_solution
 from heterodyne.solution.standard_errors import scaling_errors
 
@@ -22,10 +23,10 @@ def shared_where_unknown(
     It does where some bin's contrast is not known to 20 %, or has no error because it lies on a bound or
     is undetermined. Where every q has one bin there is nothing to share.
     """
-    problem = objective.problem
-    if problem.contrast != AUTO:
+    choices = objective.problem.choices
+    if choices.contrast != AUTO:
         return None
-    shared = objective.scaled(*settled(problem.contrast, problem.offset, "shared"))
+    shared = objective.scaled(*without_auto(choices.contrast, choices.offset, "shared"))
     if shared.contrast.matrix.shape == objective.contrast.matrix.shape:
         return None
     here = at_solution(objective, solution)

@@ -17,7 +17,7 @@ import typer
 
 from heterodyne.errors import ConfigError
 from heterodyne_cli.checkpoint import OPTION, RESUME, default_checkpoint, kept_until_done
-from heterodyne_cli.flags import check_owner
+from heterodyne_cli.flags import MODEL, check_owner
 from heterodyne_cli.output import progress
 from heterodyne_cli.selection import Age, Dt, Frames, Loader, Phi, Q, given, load_with
 
@@ -27,13 +27,9 @@ if TYPE_CHECKING:
     from heterodyne.fitting.series import Series
     from heterodyne.result.fit import Fit
 
-_MODEL, _OUTPUT = "Model", "Output"
+_OUTPUT = "Output"
 
 _NOT_CONVERGED = 3
-
-_CHOICES = (
-    *("optimizer", "fix", "start", "bounds", "tie", "prior", "contrast", "offset", "skip_lags", "warm_start"),
-)
 
 Files = Annotated[list[str] | None, typer.Argument(metavar="DATA", help="Files, fitted jointly.")]
 
@@ -43,7 +39,7 @@ ConfigFile = Annotated[
 
 ModelName = Annotated[
     str | None,
-    typer.Option(metavar="NAME", help="Model variant (default two-component).", rich_help_panel=_MODEL),
+    typer.Option(metavar="NAME", help="Model variant (default two-component).", rich_help_panel=MODEL),
 ]
 
 Compare = Annotated[
@@ -51,7 +47,7 @@ Compare = Annotated[
     typer.Option(
         metavar="NAME,...",
         help="Fit several model variants to the same data and say which one the data prefer.",
-        rich_help_panel=_MODEL,
+        rich_help_panel=MODEL,
     ),
 ]
 
@@ -60,70 +56,13 @@ By = Annotated[
     typer.Option(
         metavar="q|phi",
         help="One fit per q or azimuth, parameters against it, and whether they are constant.",
-        rich_help_panel=_MODEL,
-    ),
-]
-
-WarmStart = Annotated[
-    Path | None,
-    typer.Option(
-        metavar="FIT",
-        help="Folder or fit.json of an earlier fit, of any model: start at its estimates; only what it "
-        "does not have is searched.",
-        rich_help_panel=_MODEL,
+        rich_help_panel=MODEL,
     ),
 ]
 
 OptimizerName = Annotated[
     str | None,
-    typer.Option(metavar="NAME", help="Optimizer (default nlsq).", rich_help_panel=_MODEL),
-]
-
-Fix = Annotated[
-    list[str] | None,
-    typer.Option(metavar="NAME[=V]", help="Hold a parameter. Repeatable.", rich_help_panel=_MODEL),
-]
-
-Start = Annotated[
-    list[str] | None,
-    typer.Option(metavar="NAME=V", help="Start value; none is needed. Repeatable.", rich_help_panel=_MODEL),
-]
-
-Bounds = Annotated[
-    list[str] | None,
-    typer.Option(metavar="NAME=LO:HI", help="Bounds of a parameter. Repeatable.", rich_help_panel=_MODEL),
-]
-
-Tie = Annotated[
-    list[str] | None,
-    typer.Option(metavar="A=B", help="Keep parameter A equal to B. Repeatable.", rich_help_panel=_MODEL),
-]
-
-PriorOf = Annotated[
-    list[str] | None,
-    typer.Option(
-        metavar="NAME=FAMILY:LOCATION:WIDTH",
-        help="Prior of a parameter, for a sampler: normal, truncated-normal, log-normal, half-normal, or "
-        "NAME=uniform. Repeatable.",
-        rich_help_panel=_MODEL,
-    ),
-]
-
-Design = Annotated[
-    str | None,
-    typer.Option(
-        metavar="auto|individual|shared|fourier:M|VALUE",
-        help="One per bin, one per q, harmonics of phi per q, or held at a value; auto (default) takes one "
-        "per bin where every contrast is known to 20 %, else one per q.",
-        rich_help_panel=_MODEL,
-    ),
-]
-
-SkipLags = Annotated[
-    int | None,
-    typer.Option(
-        metavar="M", help="Leave out the M lags next to the diagonal (default 0).", rich_help_panel=_MODEL
-    ),
+    typer.Option(metavar="NAME", help="Optimizer (default nlsq).", rich_help_panel=MODEL),
 ]
 
 Write = Annotated[
@@ -166,20 +105,12 @@ def fit(
     compare: Compare = None,
     by: By = None,
     optimizer: OptimizerName = None,
-    fix: Fix = None,
-    start: Start = None,
-    bounds: Bounds = None,
-    tie: Tie = None,
-    prior: PriorOf = None,
-    contrast: Design = None,
-    offset: Design = None,
-    skip_lags: SkipLags = None,
-    warm_start: WarmStart = None,
     write: Write = None,
     output: Output = None,
     json: Json = False,
     quiet: Quiet = False,
     *,
+    choices: Mapping[str, Any],
     options: Mapping[str, Any],
 ) -> None:
     """Fit a model to two-time correlation matrices; no start values are needed.
@@ -188,13 +119,9 @@ def fit(
 
     Exit status: 0 converged, 1 input rejected, 2 wrong command line, 3 not converged.
     """
-    chosen = given(data=data, q=q, phi=phi, frames=frames, dt=dt, age=age, loader=loader)
-    chosen |= given(
-        model=model, optimizer=optimizer, fix=fix, start=start, bounds=bounds, tie=tie, prior=prior
-    )
-    chosen |= given(compare=compare, by=by, warm_start=None if warm_start is None else str(warm_start))
-    chosen |= given(contrast=contrast, offset=offset, skip_lags=skip_lags, write=write, output=output)
-    settings = _settings(config, {**chosen, "options": dict(options)})
+    stated = given(data=data, q=q, phi=phi, frames=frames, dt=dt, age=age, loader=loader)
+    stated |= given(model=model, compare=compare, by=by, optimizer=optimizer, write=write, output=output)
+    settings = _settings(config, {**stated, **choices, "options": dict(options)})
     checkpoint = default_checkpoint(settings)
     with kept_until_done(checkpoint):
         with progress(quiet) as say:
@@ -214,26 +141,26 @@ def _fitted(
 
     config = effective(settings)
     data = [load_with(path, settings) for path in settings.data]
-    choices = {name: getattr(settings, name) for name in _CHOICES}
-    choices |= {"options": config["options"], "progress": say}
+    stated = {**vars(settings.choices), "optimizer": settings.optimizer, "options": config["options"]}
+    stated["progress"] = say
     if checkpoint is not None:  # not in the provenance: whoever repeats the fit has a folder of their own
-        choices["options"] = {**config["options"], OPTION: str(checkpoint)}
+        stated["options"] = {**config["options"], OPTION: str(checkpoint)}
         config = {**config, "options": {**config["options"], RESUME: False}}
     origin = {"config": config, "command": shlex.join(("heterodyne", *arguments))}
 
-    def noted(one: Fit) -> Fit:
-        return replace(one, provenance={**one.provenance, **origin})
+    def noted(fit: Fit) -> Fit:
+        return replace(fit, provenance={**fit.provenance, **origin})
 
     if settings.compare:
-        compared = het.compare(data, settings.compare, **choices)
-        return replace(compared, fits={name: noted(one) for name, one in compared.fits.items()})
+        compared = het.compare(data, settings.compare, **stated)
+        return replace(compared, fits={name: noted(fit) for name, fit in compared.fits.items()})
     if settings.by is not None:
-        series = het.fit_by(data, settings.by, model=settings.model, **choices)
-        return replace(series, groups=tuple(replace(one, fit=noted(one.fit)) for one in series.groups))
-    return noted(het.fit(data, settings.model, **choices))
+        series = het.fit_by(data, settings.by, model=settings.model, **stated)
+        return replace(series, groups=tuple(replace(group, fit=noted(group.fit)) for group in series.groups))
+    return noted(het.fit(data, settings.model, **stated))
 
 
-def _settings(file: Path | None, chosen: Mapping[str, Any]) -> FitConfig:
+def _settings(file: Path | None, stated: Mapping[str, Any]) -> FitConfig:
     """File and command line joined, every name in them checked, and the folder that is to be written."""
     from heterodyne.atomic import check_folder
     from heterodyne.config.files import read_config
@@ -241,8 +168,8 @@ def _settings(file: Path | None, chosen: Mapping[str, Any]) -> FitConfig:
     from heterodyne.plugins.outputs import Writer, default_outputs, find_writers
 
     base = FitConfig() if file is None else read_config(file)
-    settings = base.overridden(create_config(chosen, "command line"))
-    check_owner(settings.optimizer, chosen["options"])
+    settings = base.overridden(create_config(stated, "command line"))
+    check_owner(settings.optimizer, stated["options"])
     check_names(settings)
     if not settings.data:
         raise ConfigError(

@@ -56,7 +56,7 @@ def simulate(
 
 def _numbers(flag: str, texts: list[str]) -> dict[str, float]:
     """The numbers of ``NAME=V`` by name; raises `ConfigError` naming the flag."""
-    from heterodyne.config.schema import as_assignments, as_number
+    from heterodyne.problem.spellings import as_assignments, as_number
 
     try:
         return {name: as_number(text) for name, text in as_assignments(texts).items()}

@@ -6,9 +6,9 @@ A value may be written as in YAML or as on the command line: ``[40, 50]`` or ``4
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, Literal, get_args
+from collections.abc import Mapping
+from functools import partial
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
@@ -19,41 +19,16 @@ from pydantic import (
     ValidationError,
     WithJsonSchema,
 )
+from pydantic import create_model as create_schema
 
 from heterodyne.catalogue import create_model
-from heterodyne.errors import ConfigError, ParameterError, unknown
-from heterodyne.parameters import SCALING, Family, unknown_parameter
+from heterodyne.errors import ConfigError, HeterodyneError, unknown
 from heterodyne.plugins.manager import manager, optimizer_record
 from heterodyne.plugins.outputs import default_outputs, find_writers
 from heterodyne.plugins.records import OptimizerRecord, Record
-from heterodyne.problem.priors import as_prior
-
-
-def as_number(value: Any) -> float:
-    """A finite number, from a number or from text."""
-    try:
-        number = math.nan if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError):
-        number = math.nan
-    if not math.isfinite(number):
-        raise ValueError(f"{value!r} is not a number")
-    return number
-
-
-def as_whole(value: Any) -> int:
-    """A whole number, 0 or more, from a number or from text."""
-    number = as_number(value)
-    if number % 1 or number < 0:
-        raise ValueError(f"{value!r} is not a whole number, 0 or more")
-    return int(number)
-
-
-def as_range(value: Any) -> tuple[float, float]:
-    """Two numbers, from ``LO:HI`` or a pair."""
-    ends = value.split(":") if isinstance(value, str) else value
-    if not isinstance(ends, list | tuple) or len(ends) != 2:
-        raise ValueError(f"{value!r} is not a range LO:HI")
-    return as_number(ends[0]), as_number(ends[1])
+from heterodyne.problem.choices import NO_CHOICES, SPELLINGS, Choices, Spelling
+from heterodyne.problem.kinds import RANGE
+from heterodyne.problem.spellings import as_list, as_number, as_range
 
 
 def as_number_or_range(value: Any) -> float | tuple[float, float]:
@@ -70,79 +45,18 @@ def as_frames(value: Any) -> tuple[int, int]:
     return int(first), int(last)
 
 
-def as_list(value: Any) -> Any:
-    """A list, also from one item alone."""
-    return list(value) if isinstance(value, list | tuple) else [value]
-
-
 def as_names(value: Any) -> list[str]:
     """Names, also from ``a,b``."""
     return [name.strip() for item in as_list(value) for name in str(item).split(",")]
 
 
-def as_mapping(value: Any) -> dict[str, Any]:
-    """A mapping, also from ``NAME=VALUE`` or a list of them; a name alone has the value None."""
-    if isinstance(value, Mapping):
-        return dict(value)
-    pairs: dict[str, Any] = {}
-    for item in as_list(value):
-        name, equals, text = str(item).partition("=")
-        if name in pairs:
-            raise ValueError(f"{name!r} is given twice")
-        pairs[name.strip()] = text.strip() if equals else None
-    return pairs
-
-
-def as_assignments(value: Any) -> dict[str, Any]:
-    """A mapping in which every name has a value, also from ``NAME=VALUE`` or a list of them."""
-    pairs = as_mapping(value)
-    for name, text in pairs.items():
-        if text is None:
-            raise ValueError(f"{name!r} has no value; write NAME=VALUE")
-    return pairs
-
-
-def _number_or_none(value: Any) -> float | None:
-    return None if value is None else as_number(value)
-
-
-def _design(value: Any) -> str | float:
-    return value if isinstance(value, str) else as_number(value)
-
-
 _NUMBER = {"type": "number"}
-
-_TEXT = {"type": "string"}
-
-_RANGE = {"anyOf": [{"type": "array", "items": _NUMBER, "minItems": 2, "maxItems": 2}, _TEXT]}
-
-_PRIOR = {
-    "type": "object",
-    "properties": {
-        "family": {"enum": list(get_args(Family))},
-        "location": _NUMBER,
-        "width": {"type": "number", "exclusiveMinimum": 0},
-        "per_duration": {"type": "boolean"},
-    },
-    "required": ["family"],
-    "additionalProperties": False,
-}
 
 Number = Annotated[float, PlainValidator(as_number), WithJsonSchema(_NUMBER)]
 
-Wanted = Annotated[Any, PlainValidator(as_number_or_range), WithJsonSchema({"anyOf": [_NUMBER, _RANGE]})]
+Wanted = Annotated[Any, PlainValidator(as_number_or_range), WithJsonSchema({"anyOf": [_NUMBER, RANGE]})]
 
-Whole = Annotated[int, PlainValidator(as_whole), WithJsonSchema({"type": "integer", "minimum": 0})]
-
-Span = Annotated[Any, PlainValidator(as_range), WithJsonSchema(_RANGE)]
-
-Frames = Annotated[Any, PlainValidator(as_frames), WithJsonSchema(_RANGE)]
-
-Held = Annotated[Any, PlainValidator(_number_or_none), WithJsonSchema({"anyOf": [_NUMBER, {"type": "null"}]})]
-
-Design = Annotated[Any, PlainValidator(_design), WithJsonSchema({"anyOf": [_NUMBER, _TEXT]})]
-
-PriorOf = Annotated[Any, PlainValidator(as_prior), WithJsonSchema({"anyOf": [_PRIOR, _TEXT]})]
+Frames = Annotated[Any, PlainValidator(as_frames), WithJsonSchema(RANGE)]
 
 Name = Annotated[str, Field(min_length=1)]
 
@@ -150,21 +64,11 @@ Items = BeforeValidator(as_list)
 
 Names = BeforeValidator(as_names)
 
-Pairs = BeforeValidator(as_assignments)
-
 _EXCLUSIVE = {"compare": ("model", "by"), "model": ("compare",), "by": ("compare",)}
 
-_CONTRADICTED = {  # what an override says about a parameter takes away what it contradicts
-    "fix": ("start", "tie", "prior"),
-    "start": ("fix", "tie"),
-    "bounds": ("fix", "tie"),
-    "tie": ("fix", "start", "bounds", "prior"),
-    "prior": ("fix", "tie"),
-}
 
-
-class FitConfig(BaseModel):
-    """What a fit accepts; keys that do not exist are errors."""
+class _Fitted(BaseModel):
+    """Which data are fitted by what."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -190,28 +94,23 @@ class FitConfig(BaseModel):
         default=None, description="q or phi: one fit per q or azimuth, and tests of constancy"
     )
     optimizer: str = Field(default="nlsq", description="optimizer; see `heterodyne optimizers`")
-    fix: Annotated[dict[str, Held], BeforeValidator(as_mapping)] = Field(
-        default={}, description="parameters held at a value, or at the start value where none is given"
-    )
-    start: Annotated[dict[str, Number], Pairs] = Field(default={}, description="start values of parameters")
-    bounds: Annotated[dict[str, Span], Pairs] = Field(default={}, description="bounds LO:HI of parameters")
-    tie: Annotated[dict[str, str], Pairs] = Field(default={}, description="parameters equal to another one")
-    prior: Annotated[dict[str, PriorOf], Pairs] = Field(
-        default={},
-        description="priors FAMILY:LOCATION:WIDTH of parameters, contrast or offset, for a sampler",
-    )
-    contrast: Design = Field(
-        default="auto",
-        description="auto, individual, shared, fourier:M or a number; auto is decided by the fit",
-    )
-    offset: Design = Field(
-        default="auto",
-        description="auto, individual, shared, fourier:M or a number; auto follows the contrast",
-    )
-    skip_lags: Whole = Field(default=0, description="lags next to the diagonal to leave out, in frames")
-    warm_start: Name | None = Field(
-        default=None, description="folder or fit.json of an earlier fit, whose estimates are the start values"
-    )
+
+
+def _key(choice: str, spelling: Spelling) -> Any:
+    """Type and default of the key for a choice."""
+    read = PlainValidator(partial(spelling.kind.read, choice))
+    default = Field(default=getattr(NO_CHOICES, choice), description=spelling.help)
+    return Annotated[Any, read, WithJsonSchema(dict(spelling.kind.schema))], default
+
+
+_KEYS: dict[str, Any] = {choice: _key(choice, spelling) for choice, spelling in SPELLINGS.items()}
+
+_Chosen = create_schema("_Chosen", __base__=_Fitted, **_KEYS)
+
+
+class FitConfig(_Chosen):
+    """What a fit accepts; keys that do not exist are errors."""
+
     options: dict[str, Any] = Field(default={}, description="options of the optimizer")
     write: Annotated[tuple[str, ...], Names] | None = Field(
         default=None,
@@ -221,6 +120,11 @@ class FitConfig(BaseModel):
     output: Name | None = Field(
         default=None, description="folder for the results; without it nothing is written"
     )
+
+    @property
+    def choices(self) -> Choices:
+        """What is chosen about the fit; raises `ParameterError` for contradictions."""
+        return Choices(**{choice: getattr(self, choice) for choice in SPELLINGS})
 
     def overridden(self, by: FitConfig) -> FitConfig:
         """This configuration with what ``by`` sets in its place.
@@ -234,8 +138,8 @@ class FitConfig(BaseModel):
             mine.pop("options", None)
         for key in filter(new.get, _EXCLUSIVE):
             mine = {name: value for name, value in mine.items() if name not in _EXCLUSIVE[key]}
-        for key, others in _CONTRADICTED.items():
-            for other in others:
+        for key, spelling in SPELLINGS.items():
+            for other in spelling.against:
                 kept = {n: v for n, v in mine.get(other, {}).items() if n not in new.get(key, {})}
                 mine |= {other: kept} if other in mine else {}
         merged = {key: {**mine.get(key, {}), **new[key]} for key in new if isinstance(new[key], dict)}
@@ -262,23 +166,19 @@ def check_names(config: FitConfig) -> None:
     for other in _EXCLUSIVE["compare"]:
         if config.compare and config.model_dump(exclude_unset=True).get(other):
             raise ConfigError(f"compare names the models to fit to all data: leave {other} out")
-    tables = [create_model(name).parameters for name in config.compare or (config.model,)]
-    known = {name for table in tables for name in table}
-    for name in _parameter_names(config):
-        if name not in known:
-            raise ParameterError(unknown_parameter(name, known))
+    models = [create_model(name) for name in config.compare or (config.model,)]
+    config.choices.check_names(name for model in models for name in model.parameters)
 
 
 def _check_outputs(config: FitConfig) -> None:
     """Raise for an output that does not exist, and for one that only fits by another optimizer have."""
-    for record in find_writers(config.write or ()):
-        owners = [
-            name for name, one in manager().listing("optimizer").items() if record.name in _outputs_of(one)
-        ]
+    optimizers = manager().listing("optimizer").items()
+    for writer in find_writers(config.write or ()):
+        owners = [name for name, record in optimizers if writer.name in _outputs_of(record)]
         if owners and config.optimizer not in owners:
             listing = ", ".join(owners)
             raise ConfigError(
-                f"output {record.name!r} is written of fits by {listing}, not by {config.optimizer}: add "
+                f"output {writer.name!r} is written of fits by {listing}, not by {config.optimizer}: add "
                 f"--optimizer {owners[0]}, or leave it out"
             )
 
@@ -292,22 +192,17 @@ def effective(config: FitConfig) -> dict[str, Any]:
     options = optimizer_record(config.optimizer).complete(config.options)
     named = default_outputs(config.optimizer) if config.write is None else config.write
     write = [] if config.output is None else list(named)
-    found = {**config.model_dump(mode="json"), "options": options, "write": write}
+    values = {**config.model_dump(mode="json"), "options": options, "write": write}
     if config.compare:
-        del found["model"]
-    return found
-
-
-def _parameter_names(config: FitConfig) -> Iterable[str]:
-    for mapping in (config.fix, config.start, config.bounds, config.tie):
-        yield from mapping
-    yield from config.tie.values()
-    yield from (name for name in config.prior if name not in SCALING)
+        del values["model"]
+    return values
 
 
 def _first(error: ValidationError) -> str:
-    """The first thing wrong: key path and reason."""
-    found = error.errors()[0]
-    path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in found["loc"])
-    cause = found.get("ctx", {}).get("error")
-    return f"{path.removeprefix('.')}: {cause or found['msg']}"
+    """The first thing wrong: key path and reason; what is wrong with a choice names it itself."""
+    wrong = error.errors()[0]
+    cause = wrong.get("ctx", {}).get("error")
+    if isinstance(cause, HeterodyneError):
+        return str(cause)
+    path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in wrong["loc"])
+    return f"{path.removeprefix('.')}: {cause or wrong['msg']}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import combinations
+from textwrap import fill
 from typing import Any
 
 from heterodyne.catalogue import create_model
@@ -42,7 +43,8 @@ def template(model: str, optimizer: str) -> str:
             continue
         chosen = {"model": model, "optimizer": optimizer}.get(name)
         example = config_text({name: chosen or examples.get(name, _plain(field.default))})
-        blocks.append(f"# {field.description}\n{example if chosen else _commented(example)}")
+        described = fill(field.description or "", 110, initial_indent="# ", subsequent_indent="# ")
+        blocks.append(f"{described}\n{example if chosen else _commented(example)}")
         if name == "model":
             blocks.append("\n".join(_parameters(model, table)))
     return "\n".join(block.rstrip("\n") + "\n" for block in blocks)
@@ -58,15 +60,15 @@ def json_schema() -> dict[str, Any]:
 
 
 def _parameter_examples(table: ParameterTable) -> dict[str, Any]:
-    """Entries that this model takes: its first parameter, and the first two of one unit."""
-    first = next(iter(table.values()))
+    """Entries that this model takes, all at once: of its first and last parameter, and the first two of one unit."""
+    first, *_, last = table.values()
     tied = next(((b.name, a.name) for a, b in combinations(table.values(), 2) if a.unit == b.unit), None)
     return {
         "fix": {first.name: first.start},
-        "start": {first.name: first.start},
-        "bounds": {first.name: f"{first.low:g}:{first.high:g}"},
+        "start": {last.name: last.start},
+        "bounds": {last.name: f"{last.low:g}:{last.high:g}"},
         "tie": {tied[0]: tied[1]} if tied else {},
-        "prior": {first.name: f"log-normal:{first.prior.location:g}:1"},
+        "prior": {last.name: f"normal:{last.start:g}:{0.1 * (last.high - last.low):g}"},
     }
 
 

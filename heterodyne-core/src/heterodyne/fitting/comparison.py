@@ -23,21 +23,19 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 from heterodyne.atomic import as_path, replacing
 from heterodyne.catalogue import create_model
 from heterodyne.data.two_time import TwoTime
-from heterodyne.errors import ConfigError, ParameterError, PluginError
-from heterodyne.fitting.fit import fit, labelled
-from heterodyne.fitting.warm_start import earlier_fit
+from heterodyne.errors import ConfigError, PluginError
+from heterodyne.fitting.fit import create_choices, fit_chosen, labelled
 from heterodyne.model import Model
-from heterodyne.parameters import unknown_parameter
 from heterodyne.plugins.outputs import OUTPUTS, write_outputs
-from heterodyne.problem.choices import Bounds, Fixed, names_or_mapping
-from heterodyne.problem.scaling import AUTO
+from heterodyne.problem.choices import ChoiceKeywords, Choices, spells_choices
+from heterodyne.problem.kinds import AUTO
 from heterodyne.result.document import plain
 from heterodyne.result.fit import Fit
 from heterodyne.words import table
@@ -165,57 +163,49 @@ class Comparison:
         return left_out + without
 
 
+@spells_choices
 def compare(
     data: TwoTime | Sequence[TwoTime],
     models: Sequence[str | Model] = ("static", "no-flow", "static-reference", "two-component"),
+    optimizer: str = "nlsq",
     *,
-    fix: Fixed = (),
-    start: Mapping[str, float] | None = None,
-    bounds: Bounds | None = None,
-    tie: Mapping[str, str] | None = None,
-    prior: Mapping[str, Any] | None = None,
-    warm_start: Fit | str | Path | None = None,
+    options: Mapping[str, Any] | None = None,
     progress: Callable[[str], None] | None = None,
-    **choices: Any,
+    **choices: Unpack[ChoiceKeywords],
 ) -> Comparison:
     """The fits of several models to the same data, with criteria of which to prefer.
 
-    ``fix``, ``start``, ``bounds``, ``tie``, ``prior`` and ``warm_start`` hold where a model has the parameter;
-    ``choices`` are the other arguments of `heterodyne.fit`. Where ``auto`` shares the contrast for one model,
-    it is shared for all. Raises `ConfigError` for fewer than two models or one named twice,
-    `ParameterError` for a name that no model has, `PluginError` for an optimizer without a likelihood, and
-    what `fit` raises.
+    What is chosen about a parameter holds where a model has it, as does a warm start. Where ``auto`` shares the
+    contrast for one model, it is shared for all. Raises `ConfigError` for fewer than two models or one named
+    twice, `ParameterError` for a name that no model has, `PluginError` for an optimizer without a likelihood,
+    and what `heterodyne.fit` raises.
     """
-    chosen = _models(models)
-    fixed, given = names_or_mapping(fix), (start or {}, bounds or {}, prior or {}, tie or {})
-    _check_names(chosen, [*fixed, *(name for one in given for name in one), *(tie or {}).values()])
-    earlier = None if warm_start is None else earlier_fit(warm_start)
-    own = {
-        name: {**_applied(model, fixed, *given), "warm_start": _useful(model, earlier)}
-        for name, model in chosen.items()
-    }
+    compared = _models(models)
+    chosen = create_choices(choices)
+    chosen.check_names(name for model in compared.values() for name in model.parameters)
+    own = {name: chosen.for_model(model.parameters) for name, model in compared.items()}
 
-    def fitted(name: str, **more: Any) -> Fit:
-        return fit(data, chosen[name], progress=labelled(progress, name), **{**choices, **own[name], **more})
+    def fitted(name: str, choices: Choices) -> Fit:
+        return fit_chosen(data, compared[name], optimizer, choices, options, labelled(progress, name))
 
-    fits = {name: fitted(name) for name in chosen}
-    for name in _to_share(fits, choices):
-        fits[name] = fitted(name, contrast="shared", warm_start=fits[name])
-    return Comparison(fits, tuple(score_of(name, one) for name, one in fits.items()))
+    fits = {name: fitted(name, own[name]) for name in compared}
+    for name in _to_share(fits, chosen):
+        fits[name] = fitted(name, replace(own[name], contrast="shared", warm_start=fits[name]))
+    return Comparison(fits, tuple(score_of(name, fit) for name, fit in fits.items()))
 
 
-def score_of(name: str, one: Fit) -> Score:
+def score_of(name: str, fit: Fit) -> Score:
     """The score of a fit; raises `PluginError` where its optimizer gives no likelihood."""
-    known = one.statistics
+    known = fit.statistics
     if "deviance" not in known:
-        raise PluginError(f"optimizer {one.optimizer!r} gives no likelihood to compare models by; use nlsq")
-    varied = [row for row in one.estimates if row.vary]
+        raise PluginError(f"optimizer {fit.optimizer!r} gives no likelihood to compare models by; use nlsq")
+    varied = [row for row in fit.estimates if row.vary]
     at_bounds = sum(row.status in ("at low", "at high") for row in varied)
-    k = known["n_variables"] + at_bounds + len(one.scaling)
+    k = known["n_variables"] + at_bounds + len(fit.scaling)
     deviance, effective = known["deviance"], known.get("effective_parameters", math.nan)
     return Score(
         model=name,
-        verdict=one.verdict,
+        verdict=fit.verdict,
         cost=0.5 * deviance,
         ssr=known["ssr"],
         parameters=len(varied),
@@ -234,50 +224,19 @@ def _number(value: float, decimals: int) -> str:
 def _models(models: Sequence[str | Model]) -> dict[str, Model]:
     if isinstance(models, str) or not isinstance(models, Sequence):
         raise ConfigError(f"models to compare are given as a list of names, not as {models!r}")
-    made = [one if isinstance(one, Model) else create_model(one) for one in models]
-    names = [one.name for one in made]
+    compared = [model if isinstance(model, Model) else create_model(model) for model in models]
+    names = [model.name for model in compared]
     for name in names:
         if names.count(name) > 1:
             raise ConfigError(f"model {name!r} is to be compared with itself: name it once")
-    if len(made) < 2:
+    if len(names) < 2:
         raise ConfigError(f"a comparison needs two models or more, not {', '.join(names) or 'none'}")
-    return dict(zip(names, made, strict=True))
+    return dict(zip(names, compared, strict=True))
 
 
-def _check_names(models: Mapping[str, Model], names: Iterable[str]) -> None:
-    known = {name for model in models.values() for name in model.parameters}
-    for name in names:
-        if name not in known:
-            raise ParameterError(unknown_parameter(name, known))
-
-
-def _applied(
-    model: Model,
-    fixed: Mapping[str, float | None],
-    start: Mapping,
-    bounds: Mapping,
-    prior: Mapping,
-    tie: Mapping,
-) -> dict[str, Any]:
-    """The choices that a model's parameters can follow."""
-    table = model.parameters
-    held = {
-        word: {name: value for name, value in choice.items() if name in table}
-        for word, choice in (("fix", fixed), ("start", start), ("bounds", bounds), ("prior", prior))
-    }
-    return {**held, "tie": {one: two for one, two in tie.items() if one in table and two in table}}
-
-
-def _useful(model: Model, earlier: Fit | None) -> Fit | None:
-    """The warm start of a model, None where the earlier result has none of its parameters."""
-    if earlier is None or not any(row.name in model.parameters for row in earlier.estimates):
-        return None
-    return earlier
-
-
-def _to_share(fits: Mapping[str, Fit], choices: Mapping[str, Any]) -> list[str]:
+def _to_share(fits: Mapping[str, Fit], choices: Choices) -> list[str]:
     """The models whose contrast ``auto`` left to the bins though it shared that of another model."""
-    if choices.get("contrast", AUTO) != AUTO:
+    if choices.contrast != AUTO:
         return []
-    shared = {name for name, one in fits.items() if "shared" in str(one.provenance["scaling"]["contrast"])}
+    shared = {name for name, fit in fits.items() if "shared" in str(fit.provenance["scaling"]["contrast"])}
     return [name for name in fits if name not in shared] if shared else []

@@ -7,21 +7,20 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from importlib import metadata
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from inspect import signature
+from typing import Any, Protocol, Unpack, runtime_checkable
 
 from heterodyne.catalogue import create_model
 from heterodyne.data.two_time import TwoTime
 from heterodyne.device.compilation import keep_compiled_code
-from heterodyne.errors import PluginError
-from heterodyne.fitting.warm_start import earlier_fit, start_values
+from heterodyne.errors import ConfigError, PluginError, unknown
 from heterodyne.model import Model
 from heterodyne.plugins.manager import optimizer_record
-from heterodyne.problem.choices import Bounds, Fixed, create_problem
+from heterodyne.problem.choices import SPELLINGS, ChoiceKeywords, Choices, spells_choices
+from heterodyne.problem.problem import Problem, create_problem
+from heterodyne.problem.warm_start import WarmStart
+from heterodyne.result.document import read_fit
 from heterodyne.result.fit import Fit
-
-if TYPE_CHECKING:
-    from heterodyne.problem.problem import Problem
 
 
 @runtime_checkable
@@ -33,62 +32,63 @@ class Optimizer(Protocol):
     ) -> Fit: ...
 
 
+@spells_choices
 def fit(
     data: TwoTime | Sequence[TwoTime],
     model: str | Model = "two-component",
     optimizer: str = "nlsq",
     *,
-    fix: Fixed = (),
-    start: Mapping[str, float] | None = None,
-    bounds: Bounds | None = None,
-    tie: Mapping[str, str] | None = None,
-    prior: Mapping[str, Any] | None = None,
-    contrast: str | float = "auto",
-    offset: str | float = "auto",
-    skip_lags: int = 0,
-    warm_start: Fit | str | Path | None = None,
     options: Mapping[str, Any] | None = None,
     progress: Callable[[str], None] | None = None,
+    **choices: Unpack[ChoiceKeywords],
 ) -> Fit:
     """The fit of ``model`` to all bins of ``data`` jointly.
 
-    ``fix`` maps parameters to values (None: the start value) or lists them; ``start``, ``bounds`` and
-    ``tie`` map parameters; ``prior`` maps parameters to priors such as ``"normal:0:0.3"``, which a sampler
-    takes in place of the model's; ``contrast`` and ``offset`` are ``auto``, ``individual``, ``shared``,
-    ``fourier:M`` or a number; the ``skip_lags`` lags next to the diagonal are left out; ``options`` are the
-    optimizer's. No start value is needed. ``warm_start`` is an earlier result, or the place where one was
-    written, of this or of another model: its estimates are the start values of the parameters that it has
-    too, except where ``start`` gives one. A fit in which every varying parameter has a start value begins
-    there alone. Raises `HeterodyneError` subclasses for what cannot be fitted; a fit that does not converge
-    is returned with its verdict.
+    ``options`` are the optimizer's. No start value is needed; a fit in which every varying parameter has one
+    begins there alone, and one that ``start`` gives goes before that of ``warm_start``. Raises
+    `HeterodyneError` subclasses for what cannot be fitted; a fit that does not converge is returned with its
+    verdict.
     """
+    return fit_chosen(data, model, optimizer, create_choices(choices), options, progress)
+
+
+def create_choices(keywords: Mapping[str, Any]) -> Choices:
+    """The choices that these keywords make, with the result that a warm start names read.
+
+    Raises `ConfigError` for a keyword that does not exist, and what `Choices` and `read_fit` raise.
+    """
+    for name in keywords:
+        if name not in SPELLINGS:
+            raise ConfigError(unknown("argument of a fit", name, signature(fit).parameters))
+    choices = Choices(**keywords)
+    if not isinstance(choices.warm_start, str):
+        return choices
+    earlier = read_fit(choices.warm_start)
+    return replace(choices, warm_start=WarmStart(choices.warm_start, earlier.model, earlier.values))
+
+
+def fit_chosen(
+    data: TwoTime | Sequence[TwoTime],
+    model: str | Model,
+    optimizer: str,
+    choices: Choices,
+    options: Mapping[str, Any] | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> Fit:
+    """The fit under choices that are made, with where it comes from; raises what `fit` raises."""
     record = optimizer_record(optimizer)
     settings = record.complete({} if options is None else options)
-    chosen = model if isinstance(model, Model) else create_model(model)
-    warm = None if warm_start is None else start_values(chosen.parameters, earlier_fit(warm_start))
-    problem = create_problem(
-        data,
-        chosen,
-        fix=fix,
-        start=start,
-        bounds=bounds,
-        tie=tie,
-        prior=prior,
-        contrast=contrast,
-        offset=offset,
-        skip_lags=skip_lags,
-        warm=warm,
-    )
+    problem = create_problem(data, model if isinstance(model, Model) else create_model(model), choices)
     keep_compiled_code()
     result = record.resolve(Optimizer)(problem, settings, progress or _silent)
     if not isinstance(result, Fit):
         raise PluginError(f"optimizer {record.name!r} returned {type(result).__name__}, not a Fit")
     provenance = {
-        "data": [_origin(one) for one in problem.data],
+        "data": [_origin(part) for part in problem.data],
         "options": settings,
-        "scaling": {"contrast": str(contrast), "offset": str(offset)},
-        "skip_lags": skip_lags,
-        "warm_start": None if warm_start is None else str(warm_start),
+        "scaling": {"contrast": str(choices.contrast), "offset": str(choices.offset)},
+        "skip_lags": choices.skip_lags,
+        "warm_start": None if choices.warm_start is None else str(choices.warm_start),
         "versions": versions(),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
     }
@@ -112,9 +112,9 @@ def _silent(line: str) -> None:
 
 def versions() -> dict[str, str]:
     """Versions of Python, NumPy, JAX and the installed heterodyne distributions."""
-    found = {"python": platform.python_version()}
+    numbers = {"python": platform.python_version()}
     for distribution in metadata.distributions():
         name = distribution.name
         if name in ("jax", "numpy") or name.startswith("heterodyne-"):
-            found[name] = distribution.version
-    return dict(sorted(found.items()))
+            numbers[name] = distribution.version
+    return dict(sorted(numbers.items()))

@@ -6,8 +6,9 @@ import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 
@@ -16,9 +17,11 @@ from heterodyne.data.geometry import axis_of, ring_of
 from heterodyne.data.two_time import TwoTime
 from heterodyne.errors import ConfigError, DataError
 from heterodyne.fitting.constancy import SIGNIFICANT, Constancy, constancy
-from heterodyne.fitting.fit import fit, labelled
+from heterodyne.fitting.fit import create_choices, fit_chosen, labelled
+from heterodyne.model import Model
 from heterodyne.plugins.outputs import OUTPUTS, write_outputs
 from heterodyne.problem.checks import data_sets
+from heterodyne.problem.choices import ChoiceKeywords, spells_choices
 from heterodyne.result.document import plain
 from heterodyne.result.fit import Estimate, Fit
 from heterodyne.solution.other_solutions import twins
@@ -102,30 +105,38 @@ class Series:
         return written + write_outputs(self, home, OUTPUTS if write is None else write, "series")
 
 
+@spells_choices
 def fit_by(
     data: TwoTime | Sequence[TwoTime],
     by: str,
+    model: str | Model = "two-component",
+    optimizer: str = "nlsq",
     *,
+    options: Mapping[str, Any] | None = None,
     progress: Callable[[str], None] | None = None,
-    **choices: Any,
+    **choices: Unpack[ChoiceKeywords],
 ) -> Series:
     """One fit per q (bins within 5 %) or per azimuth (modulo 180°, half a bin), and tests of constancy.
 
-    ``by`` is ``q`` or ``phi``; ``choices`` are the other arguments of `heterodyne.fit`. Where reference and
-    sample can be exchanged without a difference that the data tell, every group names them as the one
-    before it. Raises `ConfigError` for another ``by``, `DataError` for bins without an azimuth, and what
-    `fit` raises.
+    ``by`` is ``q`` or ``phi``. Where reference and sample can be exchanged without a difference that the data
+    tell, every group names them as the one before it. Raises `ConfigError` for another ``by``, `DataError` for
+    bins without an azimuth, and what `heterodyne.fit` raises.
     """
-    sets = data_sets(data)
+    sets, chosen = data_sets(data), create_choices(choices)
+
+    def fitted(part: list[TwoTime], name: str, **more: Any) -> Fit:
+        said = labelled(progress, name)
+        return fit_chosen(part, model, optimizer, replace(chosen, **more), options, said)
+
     groups: list[Group] = []
     for value, name, members in grouped(sets, by):
-        part = [one.bins(chosen) for one, chosen in zip(sets, members, strict=True) if chosen]
-        alone = _fit_of(part, choices, name, progress)
-        found = alone()
+        part = [data.bins(indices) for data, indices in zip(sets, members, strict=True) if indices]
+        alone = partial(fitted, part, name)
+        group_fit = alone()
         if groups:
-            found = named_alike(found, groups[-1].fit, alone)
-        found = replace(found, provenance={**found.provenance, "group": {"by": by, "value": value}})
-        groups.append(Group(value, name, sum(map(len, members)), found))
+            group_fit = named_alike(group_fit, groups[-1].fit, alone)
+        provenance = {**group_fit.provenance, "group": {"by": by, "value": value}}
+        groups.append(Group(value, name, sum(map(len, members)), replace(group_fit, provenance=provenance)))
     names = [row.name for row in groups[0].fit.estimates if row.vary]
     return Series(by, tuple(groups), {name: _tested(name, groups) for name in names})
 
@@ -170,14 +181,6 @@ def named_alike(found: Fit, neighbour: Fit, again: Callable[..., Fit]) -> Fit:
     other = again(start=inside)
     worse = other.statistics["deviance"] - found.statistics["deviance"]
     return other if other.success and worse <= _TELLING else found
-
-
-def _fit_of(
-    part: list[TwoTime], choices: Mapping[str, Any], name: str, progress: Callable[[str], None] | None
-) -> Callable[..., Fit]:
-    """A function that fits these data, with more choices in place of the given ones."""
-    say = labelled(progress, name)
-    return lambda **more: fit(part, progress=say, **{**choices, **more})
 
 
 def _tested(name: str, groups: Sequence[Group]) -> Constancy:

@@ -1,175 +1,198 @@
-"""What a user chooses for a fit: held, started, bounded and tied parameters, priors, scaling designs."""
+"""What a user chooses about a fit besides data, model and optimizer: `Choices`, one field for each.
+
+The arguments of `heterodyne.fit`, the keys of a configuration, the flags of the command line and the
+documentation of all three are made from these fields. This module loads no numerics.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from types import MappingProxyType
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, fields, replace
+from inspect import Parameter, cleandoc, signature
+from pathlib import Path
+from typing import Any, TypedDict, TypeVar, get_args
 
-from heterodyne.data.two_time import TwoTime
 from heterodyne.errors import ParameterError
-from heterodyne.model import Model
-from heterodyne.parameters import SCALING, ParameterTable
-from heterodyne.problem.checks import check_count, check_data, check_lags, data_sets, given_number
-from heterodyne.problem.priors import scaling_priors, with_priors
-from heterodyne.problem.problem import Problem
-
-Fixed = Mapping[str, float | None] | Iterable[str]
-
-Bounds = Mapping[str, tuple[float, float]]
+from heterodyne.parameters import SCALING, Family, ParameterTable, Prior, unknown_parameter
+from heterodyne.problem import kinds
+from heterodyne.problem.priors import check_scaling_prior
+from heterodyne.problem.warm_start import EarlierFit, WarmStart
+from heterodyne.words import listed
 
 
-def create_problem(
-    data: TwoTime | Sequence[TwoTime],
-    model: Model,
-    *,
-    fix: Fixed = (),
-    start: Mapping[str, float] | None = None,
-    bounds: Bounds | None = None,
-    tie: Mapping[str, str] | None = None,
-    prior: Mapping[str, Any] | None = None,
-    contrast: str | float = "auto",
-    offset: str | float = "auto",
-    skip_lags: int = 0,
-    warm: Mapping[str, float] | None = None,
-) -> Problem:
-    """The problem these choices state.
+@dataclass(frozen=True)
+class Spelling:
+    """How a choice is written and described.
 
-    ``fix`` maps names to values (None: the start value) or lists names; ``start``, ``bounds`` and ``tie``
-    map names, as does ``prior``, to a `heterodyne.parameters.Prior` or what `heterodyne.problem.priors.as_prior`
-    takes; of contrast and offset it has to be normal. A start, bounds or a prior for a parameter that does
-    not vary by default (f2) frees it; a parameter that another is tied to stays within the bounds of both.
-    ``warm`` are start values of some parameters that count where ``start`` gives none, moved into ``bounds``.
-    Raises `ParameterError` for unknown names, values outside bounds and contradictions, `DataError` for
-    bins that the model cannot serve, `ConfigError` for more skipped lags than the data have.
+    What is said of a parameter in one choice contradicts what is said of it in those named in ``against``.
     """
-    sets = data_sets(data)
-    check_data(sets, model)
-    check_lags(skip_lags, sets)
-    named = (("start", start), ("bounds", bounds), ("tie", tie), ("prior", prior))
-    start, bounds, ties, priors = (_mapping(*given) for given in named)
-    of_scaling = {name: priors.pop(name) for name in SCALING if name in priors}
-    table = model.parameters
-    for name, value in (warm or {}).items():
-        table = table.updated(name, start=value)
-    table = _chosen(table, names_or_mapping(fix), start, bounds, ties, priors)
-    problem = Problem(
-        model,
-        sets,
-        table,
-        MappingProxyType(ties),
-        frozenset((*start, *(warm or {}))),
-        contrast,
-        offset,
-        skip_lags,
-        frozenset(priors),
-        MappingProxyType(scaling_priors(of_scaling, {"contrast": contrast, "offset": offset})),
+
+    kind: kinds.Kind
+    help: str
+    against: tuple[str, ...] = ()
+
+
+def _spelled(kind: kinds.Kind, help: str, against: tuple[str, ...] = ()) -> dict[str, Spelling]:
+    return {"spelling": Spelling(kind, help, against)}
+
+
+@dataclass(frozen=True)
+class Choices:
+    """The choices of one fit: read and checked when made, whichever way they are written.
+
+    Raises `ParameterError` for what is said of parameters and means nothing or contradicts itself, `ConfigError`
+    for other values that a choice cannot have. Whether a model has the parameters, `create_problem` sees.
+    """
+
+    fix: Mapping[str, float | None] = field(
+        default_factory=dict,
+        metadata=_spelled(
+            kinds.HELD,
+            "parameters held at a value, or at the start value where none is given",
+            ("start", "tie", "prior"),
+        ),
     )
-    if not problem.varying:
-        raise ParameterError(f"every parameter of {model.name!r} is fixed or tied: nothing is left to fit")
-    check_count(problem)
-    return problem
+    start: Mapping[str, float] = field(
+        default_factory=dict,
+        metadata=_spelled(kinds.NUMBERS, "start values of parameters; none is needed", ("fix", "tie")),
+    )
+    bounds: Mapping[str, tuple[float, float]] = field(
+        default_factory=dict,
+        metadata=_spelled(kinds.RANGES, "bounds LO:HI of parameters", ("fix", "tie")),
+    )
+    tie: Mapping[str, str] = field(
+        default_factory=dict,
+        metadata=_spelled(
+            kinds.NAMES,
+            "parameters kept equal to another one",
+            ("fix", "start", "bounds", "prior"),
+        ),
+    )
+    prior: Mapping[str, Prior] = field(
+        default_factory=dict,
+        metadata=_spelled(
+            kinds.PRIORS,
+            "priors FAMILY:LOCATION:WIDTH of parameters, contrast or offset, for a sampler: "
+            f"{listed(get_args(Family))} (uniform stands alone)",
+            ("fix", "tie"),
+        ),
+    )
+    contrast: str | float = field(
+        default=kinds.AUTO,
+        metadata=_spelled(
+            kinds.DESIGN,
+            "one per bin (individual), one per q (shared), harmonics of phi per q (fourier:M), or a number at "
+            "which it is held; auto takes one per bin where every contrast is known to 20 %, else one per q",
+        ),
+    )
+    offset: str | float = field(
+        default=kinds.AUTO,
+        metadata=_spelled(
+            kinds.DESIGN,
+            "individual, shared, fourier:M or a number, as for the contrast, which auto follows",
+        ),
+    )
+    skip_lags: int = field(
+        default=0,
+        metadata=_spelled(kinds.WHOLE, "lags next to the diagonal to leave out, in frames"),
+    )
+    warm_start: WarmStart | str | None = field(
+        default=None,
+        metadata=_spelled(
+            kinds.EARLIER,
+            "an earlier fit of any model, by its folder or fit.json: its estimates are the start values, and "
+            "only what it does not have is searched",
+        ),
+    )
+
+    def __post_init__(self) -> None:
+        for choice, spelling in SPELLINGS.items():
+            object.__setattr__(self, choice, spelling.kind.read(choice, getattr(self, choice)))
+        for choice, spelling in SPELLINGS.items():
+            for other in spelling.against:
+                self._check_against(choice, other)
+        for name, prior in self.scaling_priors.items():
+            check_scaling_prior(SCALING[name], prior, getattr(self, name))
+
+    def _check_against(self, choice: str, other: str) -> None:
+        is_mutual = choice in SPELLINGS[other].against
+        for name in getattr(self, choice) if is_mutual else ():
+            if name in getattr(self, other):
+                raise ParameterError(
+                    f"parameter {name!r} stands in {choice} and in {other}: give one of the two"
+                )
+
+    @property
+    def scaling_priors(self) -> dict[str, Prior]:
+        """The priors of contrast and offset, normal ones, each the same for all bins."""
+        return {name: prior for name, prior in self.prior.items() if name in SCALING}
+
+    def check_names(self, known: Iterable[str]) -> None:
+        """Raise `ParameterError` for the first parameter chosen about that is not ``known``."""
+        known = tuple(known)
+        for name in self._names():
+            if name not in known:
+                raise ParameterError(unknown_parameter(name, known))
+
+    def _names(self) -> Iterator[str]:
+        for choice in MAPPINGS:
+            yield from (name for name in getattr(self, choice) if choice != "prior" or name not in SCALING)
+        yield from self.tie.values()
+
+    def for_model(self, table: ParameterTable) -> Choices:
+        """What of these choices holds for a model with these parameters.
+
+        Left out are entries and ties of other parameters, and a warm start that has none of these.
+        """
+        known = {*table, *SCALING}
+        own = {c: {n: v for n, v in getattr(self, c).items() if n in known} for c in MAPPINGS}
+        own["tie"] = {name: source for name, source in own["tie"].items() if source in table}
+        earlier = self.warm_start
+        has_none = isinstance(earlier, WarmStart) and earlier.values.keys().isdisjoint(table)
+        return replace(self, **own, warm_start=None if has_none else earlier)
 
 
-def _chosen(
-    table: ParameterTable,
-    fixed: Mapping[str, float | None],
-    start: Mapping[str, Any],
-    bounds: Mapping[str, Any],
-    ties: Mapping[str, str],
-    priors: Mapping[str, Any],
-) -> ParameterTable:
-    """The table with these choices written into it."""
-    _check_conflicts(fixed, start, bounds, ties, priors)
-    for name, limits in bounds.items():
-        table = _bounded(table, name, *_limits(name, limits))
-    table = with_priors(table, priors)
-    for name, value in start.items():
-        table = _started(table, name, given_number(f"start of {name!r}", value))
-    for name, value in fixed.items():
-        table = _fixed(table, name, value)
-    for name, source in ties.items():
-        table = _tied(table, name, source, ties, source in start)
-    return table
+SPELLINGS: Mapping[str, Spelling] = {choice.name: choice.metadata["spelling"] for choice in fields(Choices)}
+"""Every choice by name, and how it is spelled."""
+
+MAPPINGS = tuple(choice for choice, spelling in SPELLINGS.items() if spelling.kind.is_mapping)
+"""The choices that are made parameter by parameter."""
+
+NO_CHOICES = Choices()
 
 
-def names_or_mapping(fix: object) -> dict[str, float | None]:
-    """Values by name, None where only a name is given; raises `ParameterError` for anything else."""
-    if isinstance(fix, Mapping):
-        return dict(fix)
-    names = (fix,) if isinstance(fix, str) else fix
-    if not isinstance(names, Iterable):
-        raise ParameterError(f"fix must list names or map them to values, not be {fix!r}")
-    return dict.fromkeys(names)
+class ChoiceKeywords(TypedDict, total=False):
+    """The choices as keywords, in the spellings that suit Python."""
+
+    fix: Mapping[str, float | None] | Iterable[str] | None
+    start: Mapping[str, float] | None
+    bounds: Mapping[str, tuple[float, float]] | None
+    tie: Mapping[str, str] | None
+    prior: Mapping[str, Prior | str | Mapping[str, Any]] | None
+    contrast: str | float
+    offset: str | float
+    skip_lags: int
+    warm_start: EarlierFit | str | Path | None
 
 
-def _mapping(word: str, given: object) -> dict[str, Any]:
-    if given is not None and not isinstance(given, Mapping):
-        raise ParameterError(f"{word} must map parameter names to values, not be {given!r}")
-    return dict(given or {})
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 
-def _limits(name: str, given: object) -> tuple[float, float]:
-    if not isinstance(given, list | tuple) or len(given) != 2:
-        raise ParameterError(f"bounds of {name!r} must be two numbers (low, high), not {given!r}")
-    low, high = (given_number(f"a bound of {name!r}", end) for end in given)
-    return low, high
-
-
-def _check_conflicts(fixed: Mapping, start: Mapping, bounds: Mapping, ties: Mapping, priors: Mapping) -> None:
-    for name in fixed:
-        for other, word in ((start, "a start value"), (ties, "a tie"), (priors, "a prior")):
-            if name in other:
-                raise ParameterError(f"parameter {name!r} is fixed and has {word}: give one of the two")
-    for name in ties:
-        for other, word in ((start, "a start value"), (bounds, "bounds"), (priors, "a prior")):
-            if name in other:
-                raise ParameterError(f"parameter {name!r} is tied and has {word}: give one of the two")
-
-
-def _bounded(table: ParameterTable, name: str, low: float, high: float) -> ParameterTable:
-    row = table[name]
-    if not low < high:
-        raise ParameterError(f"bounds of {name!r} must be low < high, not {low:g}:{high:g}")
-    if low < row.low or high > row.high:
-        raise ParameterError(
-            f"bounds {low:g}:{high:g} of {name!r} leave the range of the model, {row.low:g}:{row.high:g}"
+def spells_choices(function: Function) -> Function:
+    """``function``, whose ``**choices`` are `ChoiceKeywords`, with each in its signature and docstring."""
+    keywords = [
+        Parameter(
+            choice,
+            Parameter.KEYWORD_ONLY,
+            default=getattr(NO_CHOICES, choice),
+            annotation=kind.__forward_arg__,
         )
-    start = min(max(row.start, low), high)
-    return table.updated(name, low=low, high=high, start=start, vary=True)
-
-
-def _started(table: ParameterTable, name: str, value: float) -> ParameterTable:
-    row = table[name]
-    if not row.low <= value <= row.high:
-        raise ParameterError(f"start {name}={value:g} lies outside its bounds {row.low:g}:{row.high:g}")
-    return table.updated(name, start=value, vary=True)
-
-
-def _fixed(table: ParameterTable, name: str, value: float | None) -> ParameterTable:
-    row = table[name]
-    held = row.start if value is None else given_number(f"fixed value of {name!r}", value)
-    if not row.accepts(held):
-        raise ParameterError(f"fixed value {name}={held:g} lies outside its bounds {row.low:g}:{row.high:g}")
-    return table.updated(name, start=held, vary=False)
-
-
-def _tied(
-    table: ParameterTable, name: str, source: str, ties: Mapping[str, str], started: bool
-) -> ParameterTable:
-    """The table with ``source`` kept where ``name``, which equals it, may be too."""
-    row, target = table[name], table[source]
-    if name == source or source in ties:
-        raise ParameterError(f"tie {name}={source} does not end at a parameter of its own")
-    if row.unit != target.unit:
-        raise ParameterError(f"tie {name}={source} joins different units, {row.unit} and {target.unit}")
-    low, high = max(row.low, target.low), min(row.high, target.high)
-    held = started or not target.vary
-    if not low < high or (held and not row.accepts(target.start)):
-        where = f"{target.start:g}" if held else f"within {target.low:g}:{target.high:g}"
-        raise ParameterError(
-            f"tie {name}={source}: {source} is {where}, outside the bounds {row.low:g}:{row.high:g} of {name}"
-        )
-    if not target.vary:
-        return table
-    return table.updated(source, low=low, high=high, start=min(max(target.start, low), high))
+        for choice, kind in ChoiceKeywords.__annotations__.items()
+    ]
+    own = signature(function)
+    others = [part for part in own.parameters.values() if part.kind is not Parameter.VAR_KEYWORD]
+    first = [part for part in others if part.kind is not Parameter.KEYWORD_ONLY]
+    vars(function)["__signature__"] = own.replace(parameters=[*first, *keywords, *others[len(first) :]])
+    described = "\n".join(f"- ``{choice}``: {spelling.help}" for choice, spelling in SPELLINGS.items())
+    function.__doc__ = f"{cleandoc(function.__doc__ or '')}\n\nThe choices:\n\n{described}\n"
+    return function

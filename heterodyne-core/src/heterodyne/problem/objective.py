@@ -14,7 +14,7 @@ from heterodyne.evaluators.pair_sums import PairSums
 from heterodyne.evaluators.sums import pair_sums
 from heterodyne.problem.normal_equations import NormalEquations, SolvedScaling, normal_equations
 from heterodyne.problem.problem import Problem
-from heterodyne.problem.scaling import ScalingDesign, scaling_design, settled
+from heterodyne.problem.scaling import ScalingDesign, scaling_design, without_auto
 
 _ROUNDING = 1e-14  # of sums of squares, relative to those of the data
 
@@ -118,7 +118,7 @@ class Objective:
 
 def create_objective(problem: Problem, bins: tuple[Bin, ...]) -> Objective:
     """The objective of a problem, every bin with the same weight; a design that is ``auto`` is individual."""
-    contrast, offset = settled(problem.contrast, problem.offset)
+    contrast, offset = without_auto(problem.choices.contrast, problem.choices.offset)
     designs = _designs(bins, contrast=contrast, offset=offset)
     return Objective(problem, bins, **designs, sigma=np.ones(len(bins)))
 

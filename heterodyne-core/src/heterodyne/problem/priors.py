@@ -1,15 +1,13 @@
-"""A user's priors: from text or mappings, checked, and written into a parameter table."""
+"""A user's priors: from text or mappings, and whether they can hold."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
 from dataclasses import fields
-from typing import Any
 
 from heterodyne.errors import ParameterError, unknown
-from heterodyne.parameters import NO_NUMBERS, SCALING, Parameter, ParameterTable, Prior
-from heterodyne.problem.scaling import held_at
+from heterodyne.parameters import NO_NUMBERS, Parameter, Prior
 
 FORM = "FAMILY:LOCATION:WIDTH"
 """How a prior is written as text; ``uniform`` stands alone."""
@@ -52,44 +50,21 @@ def _from_text(text: str) -> Prior:
     return Prior(family, location, width)  # type: ignore[arg-type]  # the record checks it
 
 
-def with_priors(table: ParameterTable, given: Mapping[str, Any]) -> ParameterTable:
-    """The table with these priors by parameter; a parameter that does not vary by default is freed.
+def check_scaling_prior(row: Parameter, prior: Prior, choice: str | float) -> None:
+    """Raise `ParameterError` for a prior of contrast or offset that cannot be integrated out.
 
-    Raises `ParameterError` naming the parameter for a name that is none, a prior that is none, and one that
-    cannot hold inside the bounds.
+    That is one that is not normal, has nothing inside the bounds, or stands beside a ``choice`` that is a number.
     """
-    for name, value in given.items():
-        table = table.updated(name, prior=_prior_of(table[name], value), vary=True)
-    return table
+    if prior.family != "normal" or prior.per_duration:
+        raise ParameterError(
+            f"prior of {row.name!r}: contrast and offset are integrated out with normal priors, normal:LOCATION:WIDTH"
+        )
+    check_prior(row, prior)
+    if not isinstance(choice, str):
+        raise ParameterError(f"{row.name} is held at {choice:g} and has a prior: give one of the two")
 
 
-def scaling_priors(given: Mapping[str, Any], held: Mapping[str, str | float]) -> dict[str, Prior]:
-    """The priors of contrast and offset, normal ones, each the same for all bins.
-
-    ``held`` are contrast and offset as they are chosen. Raises `ParameterError` for another family, and for one
-    that is held at a number.
-    """
-    found = {name: _prior_of(SCALING[name], value) for name, value in given.items()}
-    for name, prior in found.items():
-        if prior.family != "normal" or prior.per_duration:
-            raise ParameterError(
-                f"prior of {name!r}: contrast and offset are integrated out with normal priors, normal:LOCATION:WIDTH"
-            )
-        if held_at(held[name]) is not None:
-            raise ParameterError(f"{name} is held at {held[name]} and has a prior: give one of the two")
-    return found
-
-
-def _prior_of(row: Parameter, value: object) -> Prior:
-    try:
-        prior = as_prior(value)
-    except ParameterError as error:
-        raise ParameterError(f"prior of {row.name!r}: {error}") from None
-    _check_range(row, prior)
-    return prior
-
-
-def _check_range(row: Parameter, prior: Prior) -> None:
+def check_prior(row: Parameter, prior: Prior) -> None:
     """Raise `ParameterError` where values inside the bounds have next to no density, or no logarithm."""
     where = f"prior of {row.name!r}"
     if prior.family == "uniform":

@@ -1,40 +1,40 @@
-"""`Problem`: a model, the data, which parameters vary within which bounds, and the scaling designs."""
+"""`Problem`: a model, the data, and which parameters vary within which bounds under a user's choices."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from types import MappingProxyType
+from dataclasses import dataclass
 
 import numpy as np
 
 from heterodyne.data.two_time import TwoTime
+from heterodyne.errors import ConfigError, ParameterError
 from heterodyne.model import Model
-from heterodyne.parameters import ParameterTable, Prior
+from heterodyne.parameters import ParameterTable
+from heterodyne.problem.checks import check_count, check_data, check_lags, data_sets
+from heterodyne.problem.choices import NO_CHOICES, Choices
+from heterodyne.problem.table import chosen_parameters
+from heterodyne.problem.warm_start import WarmStart
 
 
 @dataclass(frozen=True, eq=False)
 class Problem:
     """What an optimizer is given.
 
-    ``parameters`` is the model's table with the user's starts, bounds and fixed values written into it;
-    ``ties`` maps a parameter to the one it equals; ``started`` names the parameters whose start the user
-    or an earlier result gave; ``contrast`` and ``offset`` are scaling designs by name
-    (`heterodyne.problem.scaling`). ``skip_lags`` is the number of lags next to the diagonal, in frames, that every
-    bin leaves out. ``priors`` names the parameters whose prior the user gave;
-    ``scaling_priors`` are those given of contrast and offset.
+    ``parameters`` is the model's table with the starts, bounds, priors and fixed values of the ``choices``
+    written into it; ``started`` names the parameters whose start the user or an earlier result gave.
     """
 
     model: Model
     data: tuple[TwoTime, ...]
     parameters: ParameterTable
-    ties: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    choices: Choices = NO_CHOICES
     started: frozenset[str] = frozenset()
-    contrast: str | float = "auto"
-    offset: str | float = "auto"
-    skip_lags: int = 0
-    priors: frozenset[str] = frozenset()
-    scaling_priors: Mapping[str, Prior] = field(default_factory=lambda: MappingProxyType({}))
+
+    @property
+    def ties(self) -> Mapping[str, str]:
+        """The parameters that equal another one, and which."""
+        return self.choices.tie
 
     @property
     def varying(self) -> tuple[str, ...]:
@@ -65,3 +65,30 @@ class Problem:
             if source in column:
                 matrix[row, column[source]] = 1.0
         return matrix
+
+
+def create_problem(data: TwoTime | Sequence[TwoTime], model: Model, choices: Choices = NO_CHOICES) -> Problem:
+    """The problem of fitting ``model`` to ``data`` under these choices.
+
+    A start, bounds or a prior for a parameter that does not vary by default (f2) frees it; a parameter that
+    another is tied to stays within the bounds of both; estimates of a warm start count where there is no other
+    start, moved into the bounds. Raises `ParameterError` for names that the model does not have and values that
+    leave its bounds, `DataError` for bins that the model cannot serve, `ConfigError` for scaling designs that
+    the bins cannot tell, more skipped lags than the data have, and a warm start that is still to be read.
+    """
+    sets = data_sets(data)
+    check_data(sets, model)
+    check_lags(choices.skip_lags, sets)
+    earlier = _earlier_starts(model, choices.warm_start)
+    table = chosen_parameters(model.parameters, choices, earlier)
+    problem = Problem(model, sets, table, choices, frozenset((*choices.start, *earlier)))
+    if not problem.varying:
+        raise ParameterError(f"every parameter of {model.name!r} is fixed or tied: nothing is left to fit")
+    check_count(sets, choices, len(problem.varying))
+    return problem
+
+
+def _earlier_starts(model: Model, warm_start: WarmStart | str | None) -> dict[str, float]:
+    if isinstance(warm_start, str):
+        raise ConfigError(f"the warm start {warm_start} is still to be read: give heterodyne.read_fit of it")
+    return {} if warm_start is None else warm_start.starts(model.parameters)

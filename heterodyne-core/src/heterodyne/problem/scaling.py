@@ -3,7 +3,7 @@
     contrast_b = Σ_m A_bm w_m + fixed_b
 
 `individual` has one weight per bin, `shared` one per q, `fourier:M` the harmonics
-1, cos mφ, sin mφ (m ≤ M) per q, and a number fixes every bin. `auto` is settled by a fit: `individual` where
+1, cos mφ, sin mφ (m ≤ M) per q, and a number fixes every bin. `auto` is decided by a fit: `individual` where
 every bin's contrast is known to 20 %, else `shared`.
 """
 
@@ -16,8 +16,7 @@ import numpy as np
 from heterodyne.data.geometry import ring_of
 from heterodyne.errors import ConfigError
 from heterodyne.parameters import SCALING
-
-AUTO = "auto"
+from heterodyne.problem.kinds import AUTO
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +34,7 @@ class ScalingDesign:
         return self.matrix @ weights + self.fixed
 
 
-def settled(
+def without_auto(
     contrast: str | float, offset: str | float, decision: str = "individual"
 ) -> tuple[str | float, str | float]:
     """The choices for contrast and offset with ``auto`` replaced: the contrast's by ``decision``.
@@ -49,39 +48,22 @@ def settled(
     return contrast, offset
 
 
-def scaling_design(which: str, choice: str | float, q: np.ndarray, phi: np.ndarray) -> ScalingDesign:
-    """The design of ``which`` (contrast or offset) for these bins.
+def scaling_design(which: str, design: str | float, q: np.ndarray, phi: np.ndarray) -> ScalingDesign:
+    """The design of ``which`` (contrast or offset) for these bins, as `heterodyne.problem.choices` reads it.
 
-    Raises `ConfigError` for a choice that is no design and no number inside the registry's bounds.
+    Raises `ConfigError` for harmonics that the azimuths of the bins cannot tell.
     """
-    row = SCALING[which]
-    value = held_at(choice)
-    if value is not None:
-        if not row.low <= value <= row.high:
-            raise ConfigError(f"{which} {value:g} lies outside {row.low:g}:{row.high:g}")
-        return ScalingDesign(f"{value:g}", np.zeros((len(q), 0)), np.full(len(q), value), row.low, row.high)
-    matrix = _matrix(which, str(choice), q, phi)
-    return ScalingDesign(str(choice), matrix, np.zeros(len(q)), row.low, row.high)
+    low, high = SCALING[which].low, SCALING[which].high
+    if isinstance(design, str):
+        return ScalingDesign(design, _matrix(which, design, q, phi), np.zeros(len(q)), low, high)
+    return ScalingDesign(f"{design:g}", np.zeros((len(q), 0)), np.full(len(q), design), low, high)
 
 
-def held_at(choice: str | float) -> float | None:
-    """The number at which a choice holds contrast or offset, None for the name of a design."""
-    try:
-        return float(choice)
-    except ValueError:
-        return None
-
-
-def _matrix(which: str, choice: str, q: np.ndarray, phi: np.ndarray) -> np.ndarray:
-    if choice == "individual":
+def _matrix(which: str, design: str, q: np.ndarray, phi: np.ndarray) -> np.ndarray:
+    if design == "individual":
         return np.eye(len(q))
     rings = (ring_of(q)[:, None] == np.arange(ring_of(q).max() + 1)).astype(float)
-    if choice == "shared":
-        return rings
-    kind, _, order = choice.partition(":")
-    if kind == "fourier" and order.isdigit():
-        return _fourier(which, int(order), rings, phi)
-    raise ConfigError(f"{which} must be auto, individual, shared, fourier:M or a number, not {choice!r}")
+    return rings if design == "shared" else _fourier(which, int(design.partition(":")[2]), rings, phi)
 
 
 def _fourier(which: str, order: int, rings: np.ndarray, phi: np.ndarray) -> np.ndarray:

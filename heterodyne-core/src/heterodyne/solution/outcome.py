@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from heterodyne.problem.averaging import orders_of
+from heterodyne.problem.kinds import AUTO
 from heterodyne.problem.normal_equations import NormalEquations, SolvedScaling
 from heterodyne.problem.objective import Objective
-from heterodyne.problem.scaling import AUTO
 from heterodyne.result.fit import BinScaling, Estimate, Fit
 from heterodyne.solution.bands import curve_bands
 from heterodyne.solution.covariance import quantile
@@ -87,8 +87,8 @@ def _structure(here: AtSolution, u: np.ndarray, found: list[Residuals]) -> tuple
 
 def _designs(objective: Objective) -> dict[str, str]:
     """The scaling designs by name, and whether the fit chose them."""
-    problem = objective.problem
-    chosen = {"contrast": problem.contrast, "offset": problem.offset}
+    choices = objective.problem.choices
+    chosen = {"contrast": choices.contrast, "offset": choices.offset}
     return {
         which: f"{getattr(objective, which).name}{' (auto)' if choice == AUTO else ''}"
         for which, choice in chosen.items()
