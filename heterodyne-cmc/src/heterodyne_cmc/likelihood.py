@@ -8,12 +8,12 @@ A = XᵀX + Λ0,   ŵ = A⁻¹ (XᵀD + Λ0 m0),   X = [S, 1].
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
 from jax import Array
 
+from heterodyne.frozen import FrozenMapping
 from heterodyne.kernels._jax import AnyArray, jax, jnp
 from heterodyne.parameters import Prior
 
@@ -75,7 +75,7 @@ class Conditional(NamedTuple):
 def scaling_prior(
     noise: np.ndarray,
     held: tuple[float | None, float | None] = (None, None),
-    given: Mapping[str, Prior] = MappingProxyType({}),
+    given: Mapping[str, Prior] = FrozenMapping(),
 ) -> ScalingPrior:
     """The prior for bins of these least-squares noises per element, (bins,).
 

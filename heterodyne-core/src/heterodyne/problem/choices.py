@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from types import MappingProxyType
 from typing import Any
 
 from heterodyne.data.two_time import TwoTime
 from heterodyne.errors import ParameterError
+from heterodyne.frozen import FrozenMapping
 from heterodyne.model import Model
 from heterodyne.parameters import SCALING, ParameterTable
 from heterodyne.problem.checks import check_count, check_data, check_lags, data_sets, given_number
@@ -57,13 +57,13 @@ def create_problem(
         model,
         sets,
         table,
-        MappingProxyType(ties),
+        FrozenMapping(ties),
         frozenset((*start, *(warm or {}))),
         contrast,
         offset,
         skip_lags,
         frozenset(priors),
-        MappingProxyType(scaling_priors(of_scaling, {"contrast": contrast, "offset": offset})),
+        FrozenMapping(scaling_priors(of_scaling, {"contrast": contrast, "offset": offset})),
     )
     if not problem.varying:
         raise ParameterError(f"every parameter of {model.name!r} is fixed or tied: nothing is left to fit")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
+from heterodyne.catalogue import create_model, is_installed
 from heterodyne.data.two_time import TwoTime
+from heterodyne.frozen import FrozenMapping
 from heterodyne.model import Model
 from heterodyne.parameters import ParameterTable, Prior
 
@@ -28,13 +30,22 @@ class Problem:
     model: Model
     data: tuple[TwoTime, ...]
     parameters: ParameterTable
-    ties: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    ties: Mapping[str, str] = field(default_factory=FrozenMapping)
     started: frozenset[str] = frozenset()
     contrast: str | float = "auto"
     offset: str | float = "auto"
     skip_lags: int = 0
     priors: frozenset[str] = frozenset()
-    scaling_priors: Mapping[str, Prior] = field(default_factory=lambda: MappingProxyType({}))
+    scaling_priors: Mapping[str, Prior] = field(default_factory=FrozenMapping)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # an installed model by its name: its functions may be ones that do not pickle, and code is compiled per model
+        model = self.model.name if is_installed(self.model) else self.model
+        return {**vars(self), "model": model}
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        model = state["model"]
+        vars(self).update(state, model=create_model(model) if isinstance(model, str) else model)
 
     @property
     def varying(self) -> tuple[str, ...]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -20,10 +19,11 @@ from heterodyne.catalogue import create_model
 from heterodyne.data.two_time import TwoTime, check_times
 from heterodyne.data.validation import number, numbers
 from heterodyne.errors import DataError, ParameterError
+from heterodyne.frozen import FrozenMapping
 from heterodyne.model import Model
 from heterodyne.simulation.sector import sector_correlation
 
-TRUTH: Mapping[str, float] = MappingProxyType(
+TRUTH: Mapping[str, float] = FrozenMapping(
     {
         "D0_ref": 2e4,
         "alpha_ref": -0.3,
