@@ -211,6 +211,7 @@ def _fitted(
     """What a configuration states; the provenance of fits holds the configuration and the command."""
     import heterodyne as het
     from heterodyne.config.schema import effective
+    from heterodyne.result.provenance import Provenance
 
     config = effective(settings)
     data = [load_with(path, settings) for path in settings.data]
@@ -219,17 +220,17 @@ def _fitted(
     if checkpoint is not None:  # not in the provenance: whoever repeats the fit has a folder of their own
         choices["options"] = {**config["options"], OPTION: str(checkpoint)}
         config = {**config, "options": {**config["options"], RESUME: False}}
-    origin = {"config": config, "command": shlex.join(("heterodyne", *arguments))}
+    origin = Provenance(config=config, command=shlex.join(("heterodyne", *arguments)))
 
-    def noted(one: Fit) -> Fit:
-        return replace(one, provenance={**one.provenance, **origin})
+    def noted(fit: Fit) -> Fit:
+        return replace(fit, provenance=fit.provenance | origin)
 
     if settings.compare:
         compared = het.compare(data, settings.compare, **choices)
-        return replace(compared, fits={name: noted(one) for name, one in compared.fits.items()})
+        return replace(compared, fits={name: noted(fit) for name, fit in compared.fits.items()})
     if settings.by is not None:
         series = het.fit_by(data, settings.by, model=settings.model, **choices)
-        return replace(series, groups=tuple(replace(one, fit=noted(one.fit)) for one in series.groups))
+        return replace(series, groups=tuple(replace(group, fit=noted(group.fit)) for group in series.groups))
     return noted(het.fit(data, settings.model, **choices))
 
 

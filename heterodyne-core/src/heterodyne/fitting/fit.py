@@ -19,6 +19,7 @@ from heterodyne.model import Model
 from heterodyne.plugins.manager import optimizer_record
 from heterodyne.problem.choices import Bounds, Fixed, create_problem
 from heterodyne.result.fit import Fit
+from heterodyne.result.provenance import Provenance
 
 if TYPE_CHECKING:
     from heterodyne.problem.problem import Problem
@@ -83,16 +84,16 @@ def fit(
     result = record.resolve(Optimizer)(problem, settings, progress or _silent)
     if not isinstance(result, Fit):
         raise PluginError(f"optimizer {record.name!r} returned {type(result).__name__}, not a Fit")
-    provenance = {
-        "data": [_origin(one) for one in problem.data],
-        "options": settings,
-        "scaling": {"contrast": str(contrast), "offset": str(offset)},
-        "skip_lags": skip_lags,
-        "warm_start": None if warm_start is None else str(warm_start),
-        "versions": versions(),
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
-    return replace(result, provenance={**provenance, **result.provenance})
+    provenance = Provenance(
+        data=tuple(map(_origin, problem.data)),
+        options=settings,
+        scaling={"contrast": str(contrast), "offset": str(offset)},
+        skip_lags=skip_lags,
+        warm_start=None if warm_start is None else str(warm_start),
+        versions=versions(),
+        date=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+    return replace(result, provenance=provenance | result.provenance)
 
 
 def labelled(progress: Callable[[str], None] | None, label: str) -> Callable[[str], None] | None:

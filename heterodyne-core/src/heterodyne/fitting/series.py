@@ -21,6 +21,7 @@ from heterodyne.plugins.outputs import OUTPUTS, write_outputs
 from heterodyne.problem.checks import data_sets
 from heterodyne.result.document import plain
 from heterodyne.result.fit import Estimate, Fit
+from heterodyne.result.provenance import Provenance
 from heterodyne.solution.other_solutions import exchanged
 from heterodyne.words import significant, table
 from heterodyne.writing.csv import write_csv
@@ -121,11 +122,12 @@ def fit_by(
     for value, name, members in grouped(sets, by):
         part = [one.bins(chosen) for one, chosen in zip(sets, members, strict=True) if chosen]
         alone = _fit_of(part, choices, name, progress)
-        found = alone()
+        result = alone()
         if groups:
-            found = named_alike(found, groups[-1].fit, alone)
-        found = replace(found, provenance={**found.provenance, "group": {"by": by, "value": value}})
-        groups.append(Group(value, name, sum(map(len, members)), found))
+            result = named_alike(result, groups[-1].fit, alone)
+        origin = Provenance(group={"by": by, "value": value})
+        result = replace(result, provenance=result.provenance | origin)
+        groups.append(Group(value, name, sum(map(len, members)), result))
     names = [row.name for row in groups[0].fit.estimates if row.vary]
     return Series(by, tuple(groups), {name: _tested(name, groups) for name in names})
 
@@ -155,15 +157,15 @@ def named_alike(found: Fit, neighbour: Fit, again: Callable[..., Fit]) -> Fit:
     estimates, and its result is taken if it is not worse than noise explains. An optimizer that states no
     deviance is left alone.
     """
-    problem = found.problem
-    if problem is None or "deviance" not in found.statistics or not (found.success and neighbour.success):
+    problem, deviance = found.problem, found.statistics.deviance
+    if problem is None or deviance is None or not (found.success and neighbour.success):
         return found
     swapped, rows = exchanged(problem, found.values), problem.parameters
     if swapped is None or _distance(swapped, neighbour) >= _distance(found.values, neighbour):
         return found
     inside = {name: min(max(swapped[name], rows[name].low), rows[name].high) for name in problem.varying}
     other = again(start=inside)
-    worse = other.statistics["deviance"] - found.statistics["deviance"]
+    worse = math.inf if other.statistics.deviance is None else other.statistics.deviance - deviance
     return other if other.success and worse <= _TELLING else found
 
 

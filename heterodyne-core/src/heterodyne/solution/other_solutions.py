@@ -18,7 +18,7 @@ from heterodyne.data.geometry import azimuth_axes
 from heterodyne.kernels._jax import jax, jnp
 from heterodyne.model import Components, Model
 from heterodyne.problem.problem import Problem
-from heterodyne.solution.neighbourhood import Finding
+from heterodyne.result.identifiability import Finding
 from heterodyne.words import first_listed
 
 Cost = Callable[[Mapping[str, float]], float]
