@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
-import numpy as np
 import pytest
 
 from heterodyne.plugins import hookimpl
 from heterodyne.plugins.records import OptimizerRecord, Option
-from heterodyne.result.fit import BinScaling, Estimate, Fit
+from heterodyne.result.fit import Fit
+from heterodyne.result.statistics import Statistics
+from heterodyne.testing.results import estimates_of, fit_by_hand, scaling_of
 from program import Done
 
 _COMMON = Option("seed", int, 0, "seed")
@@ -20,18 +21,18 @@ _COMMON = Option("seed", int, 0, "seed")
 def stand(problem, options, progress) -> Fit:
     """An optimizer that stays at the start; option ``verdict`` is what it says of itself."""
     progress("standing")
-    estimates = tuple(
-        Estimate(n, r.start, np.nan, np.nan, r.unit, r.low, r.high, r.start, r.vary, "undetermined")
-        for n, r in problem.parameters.items()
-    )
-    bins = tuple(
-        BinScaling(q, phi, 0.1, 1.0, np.nan, np.nan, 0.02, 3)
-        for part in problem.data
-        for q, phi in zip(part.q, part.phi, strict=True)
-    )
     choices = {name: str(value) for name, value in vars(problem.choices).items()}
-    statistics = {"options": options, "varying": list(problem.varying), "choices": choices, "seconds": 0.0}
-    return Fit("static", "stand", estimates, bins, np.zeros((0, 0)), (), statistics, options["verdict"], "so")
+    return fit_by_hand(
+        estimates_of(problem),
+        model="static",
+        optimizer="stand",
+        scaling=scaling_of(problem.data, contrast=0.1, offset=1.0, noise=0.02),
+        statistics=Statistics(
+            seconds=0.0, extra={"options": options, "varying": problem.varying, "choices": choices}
+        ),
+        verdict=options["verdict"],
+        message="so",
+    )
 
 
 @hookimpl

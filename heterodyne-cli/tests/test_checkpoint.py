@@ -15,6 +15,7 @@ from heterodyne.errors import ConfigError
 from heterodyne.plugins import hookimpl
 from heterodyne.plugins.records import OptimizerRecord, Option, WriterRecord
 from heterodyne.result.fit import Fit
+from heterodyne.result.statistics import Statistics
 
 KEEP = ("--optimizer", "keep", "--model", "static", "--quiet")
 
@@ -29,8 +30,8 @@ def keep(problem, options, progress) -> Fit:
     if options["interrupted"]:
         raise KeyboardInterrupt
     done = sys.modules["standing_plugin"].stand(problem, {"verdict": "converged"}, progress)
-    about = {**done.statistics, "checkpoint": str(folder), "options": options}
-    return replace(done, optimizer="keep", statistics=about, problem=problem)
+    figures = Statistics(extra={"checkpoint": str(folder), "options": options})
+    return replace(done, optimizer="keep", statistics=done.statistics | figures, problem=problem)
 
 
 def write(fit: Fit, folder: Path) -> list[Path]:

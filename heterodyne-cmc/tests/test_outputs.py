@@ -17,6 +17,7 @@ from heterodyne.parameters import REGISTRY
 from heterodyne.problem.choices import Choices
 from heterodyne.problem.objective import create_objective
 from heterodyne.problem.problem import create_problem
+from heterodyne.result.statistics import Statistics
 from heterodyne.variants.two_component import J_SAMPLE
 from heterodyne.writing.fit_npz import arrays
 from heterodyne_cmc import netcdf
@@ -122,7 +123,7 @@ def test_arviz_reads_the_posterior_with_all_groups_and_units(fit, tmp_path):
     assert json.loads(drawn.attrs["statistics"])["likelihood"] == "calibrated"
     summary = arviz.summary(tree, var_names=["D0", "alpha"])
     assert float(summary["r_hat"].iloc[0]) == pytest.approx(
-        fit.statistics["diagnostics"][0]["rhat"]["D0"], abs=0.01
+        fit.statistics.diagnostics[0].rhat["D0"], abs=0.01
     )
 
 
@@ -162,18 +163,9 @@ def test_a_second_solution_that_fits_as_well_is_named():
     per_bin = np.full((2, 50, 2), 0.2)
     statistics = {name: np.ones((2, 50)) for name in ("diverging", "num_steps", "energy")}
     posterior = Posterior(problem.varying, draws, per_bin, per_bin, per_bin, per_bin, statistics)
-    summary = {
-        "likelihood": "independent",
-        "chains": 2,
-        "draws": 50,
-        "warmup": 50,
-        "shards": 1,
-        "seconds": 1.0,
-    }
-    found = create_fit(objective, posterior, [], summary, 0)
-    words = [row["words"] for row in found.identifiability["findings"]]
-    assert any(line.startswith("reference and sample can be exchanged") for line in words)
-    assert json.loads(json.dumps(found.identifiability))["findings"][0]["values"]["x"] == pytest.approx(0.8)
+    findings = create_fit(objective, posterior, [], Statistics(), 0).identifiability.findings
+    assert any(finding.words.startswith("reference and sample can be exchanged") for finding in findings)
+    assert findings[0].values["x"] == pytest.approx(0.8)
 
 
 def test_shards_whose_draws_are_hardly_accepted_fail_with_that_line_first():

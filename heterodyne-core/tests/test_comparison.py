@@ -5,7 +5,6 @@ import json
 import math
 from dataclasses import replace
 
-import numpy as np
 import pytest
 
 import heterodyne.fitting.comparison as comparison
@@ -13,28 +12,33 @@ from heterodyne.errors import ConfigError, ParameterError, PluginError
 from heterodyne.fitting.comparison import Comparison, compare, score_of
 from heterodyne.parameters import Prior
 from heterodyne.problem.choices import Choices
-from heterodyne.result.fit import BinScaling, Estimate, Fit
+from heterodyne.result.fit import BinScaling
+from heterodyne.result.provenance import Provenance
+from heterodyne.result.statistics import Statistics
 from heterodyne.simulation.simulate import simulate
+from heterodyne.testing.results import estimate, fit_by_hand
 
 DATA = simulate("static", frames=10)
 
 
 def fit_of(model, parameters, deviance, effective, verdict="converged", design="individual (auto)"):
     """A fit of so many parameters, the last of which lies on a bound, to two bins of 100 pairs."""
-    rows = tuple(
-        Estimate(f"p{k}", 1.0, 0.1, 0.1, "1", 0.0, 1.0, 0.5, True, "determined") for k in range(parameters)
+    rows = [estimate(f"p{k}", 1.0, 0.1) for k in range(parameters - 1)]
+    statistics = Statistics(
+        deviance=deviance,
+        effective_parameters=effective,
+        n_variables=parameters - 1 + 4,
+        n_pairs=200,
+        ssr=1.0,
     )
-    rows = (*rows[:-1], replace(rows[-1], status="at low"))
-    bins = tuple(BinScaling(0.01, phi, 0.1, 1.0, 0.01, 0.01, 0.02, 100) for phi in (0.0, 90.0))
-    statistics = {
-        "deviance": deviance,
-        "effective_parameters": effective,
-        "n_variables": parameters - 1 + 4,
-        "n_pairs": 200,
-        "ssr": 1.0,
-    }
-    origin = {"scaling": {"contrast": design, "offset": design}}
-    return Fit(model, "by hand", rows, bins, np.zeros((0, 0)), (), statistics, verdict, provenance=origin)
+    return fit_by_hand(
+        [*rows, estimate("last", 1.0, 0.1, status="at low")],
+        model=model,
+        scaling=tuple(BinScaling(0.01, phi, 0.1, 1.0, 0.01, 0.01, 0.02, 100) for phi in (0.0, 90.0)),
+        statistics=statistics,
+        verdict=verdict,
+        provenance=Provenance(scaling={"contrast": design, "offset": design}),
+    )
 
 
 def compared(*fits):

@@ -18,6 +18,11 @@ from heterodyne.plugins.outputs import write_outputs
 from heterodyne.problem.problem import create_problem
 from heterodyne.result.document import SCHEMA, fit_document, fit_text, read_fit
 from heterodyne.result.fit import BinScaling, Estimate, Fit
+from heterodyne.result.identifiability import Finding, Held, Identifiability
+from heterodyne.result.provenance import Provenance
+from heterodyne.result.statistics import Diagnosis, Statistics
+
+FINDING = Finding("other solution", "D0 = 3", ("D0",), values={"D0": 3.0})
 
 T = np.arange(1, 6) * 0.5
 
@@ -41,11 +46,24 @@ def fit() -> Fit:
         ),
         covariance=np.array([[156.25]]),
         covariance_names=("D0",),
-        statistics={"ssr": 0.5, "noise": [0.02, nan], "n_pairs": np.int64(20), "seconds": np.float64(1.5)},
+        statistics=Statistics(
+            ssr=0.5,
+            noise=(0.02, nan),
+            n_pairs=20,
+            diagnostics=(Diagnosis({"D0": 1.0}, {"D0": 400.0}, {"D0": 380.0}, 0.9, 0, 0, 7.5, 100),),
+            extra={"walkers": 50},
+        ),
         verdict="max iterations",
         message="stopped early",
-        identifiability={"rank": 1, "eigenvalues": np.array([1.0, 1e-12]), "undetermined": ("alpha",)},
-        provenance={"data": [{"file": "run.h5", "selection": None}]},
+        identifiability=Identifiability(
+            names=("D0", "alpha"),
+            rank=1,
+            eigenvalues=(1.0, 1e-12),
+            correlated=(("D0", "alpha", -0.97),),
+            findings=(Finding("merged", "alpha alone", ("alpha",), True), FINDING),
+            held=Held(parameters={"alpha": {"from": 0.1, "to": 0.0}}, cost_change=1e-9, words="held"),
+        ),
+        provenance=Provenance(data=({"file": "run.h5", "frames": (1, 5)},), warm_start=None),
         problem=create_problem(data, create_model("static")),
     )
 
@@ -60,10 +78,15 @@ def test_a_fit_read_back_is_the_fit_that_was_written(fit: Fit, tmp_path: Path):
     np.testing.assert_array_equal(found.covariance, fit.covariance)
     for name in ("model", "optimizer", "covariance_names", "verdict", "message", "undetermined", "success"):
         assert getattr(found, name) == getattr(fit, name)
-    assert found.statistics["n_pairs"] == 20
-    assert math.isnan(found.statistics["noise"][1])
-    assert found.identifiability == {"rank": 1, "eigenvalues": [1.0, 1e-12], "undetermined": ["alpha"]}
-    assert found.provenance == {"data": [{"file": "run.h5", "selection": None}]}
+    np.testing.assert_equal(dict(found.statistics), dict(fit.statistics))
+    assert (found.statistics.extra, found.statistics.diagnostics) == (
+        {"walkers": 50},
+        fit.statistics.diagnostics,
+    )
+    assert found.identifiability == fit.identifiability
+    assert found.identifiability.findings == fit.identifiability.findings
+    assert found.provenance == fit.provenance
+    assert found.provenance.warm_start is None
     assert found.report() == fit.report()
     assert fit_text(found) == fit_text(fit)
 
@@ -100,6 +123,15 @@ def test_the_document_is_strict_json_of_the_published_schema(fit: Fit, tmp_path:
     assert document["bins"][0]["phi"] is None
     assert set(document["bins"][1]) == set(asdict(fit.scaling[0]))
     assert document["covariance"] == {"names": ["D0"], "matrix": [[156.25]]}
+    assert list(document["statistics"]) == ["ssr", "noise", "n_pairs", "diagnostics", "walkers"]
+    assert document["statistics"]["noise"] == [0.02, None]
+    assert document["identifiability"]["findings"][1] == {
+        "kind": "other solution",
+        "words": "D0 = 3",
+        "parameters": ["D0"],
+        "undetermined": False,
+        "values": {"D0": 3.0},
+    }
 
 
 def test_a_fit_without_determined_parameters_is_read_back(fit: Fit, tmp_path: Path):

@@ -14,8 +14,9 @@ from heterodyne.fitting.constancy import constancy
 from heterodyne.fitting.series import Group, Series, grouped, named_alike
 from heterodyne.problem.choices import Choices
 from heterodyne.problem.problem import create_problem
-from heterodyne.result.fit import Estimate, Fit
+from heterodyne.result.statistics import Statistics
 from heterodyne.simulation.simulate import simulate
+from heterodyne.testing.results import estimate, estimates_of, fit_by_hand
 from heterodyne.words import significant
 
 
@@ -55,9 +56,8 @@ def test_what_cannot_be_grouped_is_said():
 
 
 def group(value, name, one, error, verdict="converged"):
-    status = "determined" if error > 0 else "undetermined"
-    row = Estimate("v0", one, error, error, "Å/s", 0.0, 1e6, 1.0, True, status)
-    return Group(value, name, 3, Fit("m", "by hand", (row,), (), np.eye(1), ("v0",), {}, verdict))
+    row = estimate("v0", one, error, unit="Å/s", low=0.0, high=1e6)
+    return Group(value, name, 3, fit_by_hand([row], verdict=verdict))
 
 
 @pytest.fixture
@@ -129,24 +129,8 @@ OTHER = {**ONE, "D0_ref": 6e3, "alpha_ref": 0.2, "D0_sample": 2e4, "alpha_sample
 
 def two_component(values, deviance=0.0):
     problem = create_problem(DATA, create_model("two-component"), Choices(fix=HELD))
-    rows = tuple(
-        Estimate(
-            name,
-            values.get(name, row.start),
-            0.01 * abs(values.get(name, 1.0)),
-            0.1,
-            row.unit,
-            row.low,
-            row.high,
-            row.start,
-            name in problem.varying,
-            "determined",
-        )
-        for name, row in problem.parameters.items()
-    )
-    statistics = {"deviance": deviance}
-    none = np.zeros((0, 0))
-    return Fit("two-component", "by hand", rows, (), none, (), statistics, "converged", problem=problem)
+    rows = [replace(row, error=0.01 * abs(row.value)) for row in estimates_of(problem, values)]
+    return fit_by_hand(rows, statistics=Statistics(deviance=deviance), problem=problem)
 
 
 @pytest.mark.parametrize(("deviance", "taken"), [(0.0, True), (3.0, True), (5.0, False)])
@@ -165,5 +149,5 @@ def test_reference_and_sample_are_named_as_in_the_neighbour_where_the_data_do_no
 def test_names_that_agree_are_left_alone():
     alike = two_component({**ONE, "D0_ref": 1.8e4})
     assert named_alike(alike, two_component(ONE), again=None) is alike
-    silent = replace(two_component(OTHER), statistics={})
+    silent = replace(two_component(OTHER), statistics=Statistics())
     assert named_alike(silent, two_component(ONE), again=None) is silent

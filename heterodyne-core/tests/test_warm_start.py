@@ -1,6 +1,5 @@
 """Start values from an earlier result: which are taken, and what the user says instead."""
 
-import numpy as np
 import pytest
 
 from heterodyne.catalogue import create_model
@@ -8,20 +7,15 @@ from heterodyne.errors import ConfigError, DataError, ParameterError
 from heterodyne.fitting.fit import create_choices
 from heterodyne.problem.choices import Choices
 from heterodyne.problem.problem import create_problem
-from heterodyne.result.fit import Estimate, Fit
 from heterodyne.simulation.simulate import simulate
+from heterodyne.testing.results import estimate, fit_by_hand
 
 DATA = simulate(frames=20)
 MODEL = create_model("two-component")
 
 
 def earlier(model="two-component", **values):
-    table = create_model(model).parameters
-    rows = tuple(
-        Estimate(name, value, 1.0, 1.0, "", table[name].low, table[name].high, 0.0, True, "determined")
-        for name, value in values.items()
-    )
-    return Fit(model, "by hand", rows, (), np.zeros((0, 0)), (), {}, "converged")
+    return fit_by_hand([estimate(name, value) for name, value in values.items()], model=model)
 
 
 ALL = {name: min(row.start + 0.1, row.high) for name, row in MODEL.parameters.items()}

@@ -39,7 +39,7 @@ def fitted(data, free=(), fix=None, **choices):
 
 
 def findings(fit, kind):
-    return [row for row in fit.identifiability["findings"] if row["kind"] == kind]
+    return [finding for finding in fit.identifiability.findings if finding.kind == kind]
 
 
 def says(fit, words):
@@ -69,10 +69,10 @@ def ordinary():
 
 def test_of_a_determined_fit_nothing_is_said_but_the_axis(ordinary):
     assert ordinary.success
-    assert [row["kind"] for row in ordinary.identifiability["findings"]] == ["axis"]
+    assert [finding.kind for finding in ordinary.identifiability.findings] == ["axis"]
     assert ordinary.undetermined == ()
     assert ordinary.identifiability["rank"] == 9
-    assert ordinary.identifiability["at_bounds"] == []
+    assert ordinary.identifiability["at_bounds"] == ()
     assert "9 of 9 directions are determined" in ordinary.report()
 
 
@@ -145,10 +145,10 @@ def test_reference_and_sample_of_a_constant_fraction_can_be_exchanged():
     fit = fitted(simulated(f0=0.3, f1=0.0), fix={"f1": 0.0})
     (found,) = findings(fit, "other solution")
     assert says(fit, "reference and sample can be exchanged")
-    assert found["values"]["D0_ref"] == fit.values["D0_sample"]
-    assert found["values"]["f0"] == pytest.approx(1.0 - fit.values["f0"])
+    assert found.values["D0_ref"] == fit.values["D0_sample"]
+    assert found.values["f0"] == pytest.approx(1.0 - fit.values["f0"])
     again = het.fit(
-        simulated(f0=0.3, f1=0.0), fix={**HELD, "f1": 0.0}, start={**fitted_start(fit), **found["values"]}
+        simulated(f0=0.3, f1=0.0), fix={**HELD, "f1": 0.0}, start={**fitted_start(fit), **found.values}
     )
     assert again.statistics["ssr"] == pytest.approx(fit.statistics["ssr"], rel=REORDERED)
     held = fitted(simulated(f0=0.3, f1=0.0), fix={"f1": 0.0, "D0_ref": TRUTH["D0_ref"]})
@@ -163,7 +163,7 @@ def test_the_components_of_equilibrium_can_always_be_exchanged():
     data = het.simulate(model="equilibrium", params={"D_ref": 200.0, "D_sample": 900.0, "x": 0.3}, frames=60)
     fit = het.fit(data, model="equilibrium", start=data.provenance["truth"]["params"])
     (found,) = findings(fit, "other solution")
-    assert found["values"]["x"] == pytest.approx(1.0 - fit.values["x"])
+    assert found.values["x"] == pytest.approx(1.0 - fit.values["x"])
 
 
 def test_phi0_is_an_axis_and_no_wall_stands_at_90_degrees():
@@ -199,7 +199,7 @@ def test_one_axis_leaves_v0_and_phi0_only_as_a_product(phi):
     (found,) = findings(fit, "merged")
     assert says(fit, "v0 and phi0 only as v0·cos(phi - phi0) = ")
     assert says(fit, "all azimuths lying on one axis (20°)")
-    assert float(found["words"].split(" = ")[1].split()[0]) == pytest.approx(along, rel=0.03)
+    assert float(found.words.split(" = ")[1].split()[0]) == pytest.approx(along, rel=0.03)
     assert_undetermined(fit, "v0", "phi0")
     assert np.isfinite(fit.errors["beta"])
 
@@ -232,13 +232,13 @@ def test_two_axes_have_a_second_flow_in_closed_form(phi, flow, other):
     fit = fitted(data)
     (found,) = findings(fit, "other solution")
     assert says(fit, "all azimuths lie on two axes")
-    second = {**fit.values, **found["values"]}
+    second = {**fit.values, **found.values}
     assert second["v0"] == pytest.approx(other[0], rel=0.02)
     assert second["phi0"] == pytest.approx(other[1], abs=0.5)
-    for name, value in found["values"].items():
+    for name, value in found.values.items():
         assert says(fit, f"{name} = {value:.5g}")
         assert says(fit, f"{name} = {fit.values[name]:.5g}")
-    again = het.fit(data, fix=HELD, start={**fitted_start(fit), **found["values"]})
+    again = het.fit(data, fix=HELD, start={**fitted_start(fit), **found.values})
     assert again.values["phi0"] == pytest.approx(second["phi0"], rel=1e-4)
     assert again.statistics["ssr"] == pytest.approx(fit.statistics["ssr"], rel=SOLVED)
 
@@ -276,7 +276,7 @@ def test_a_constant_correlation_merges_contrast_and_offset():
         data, model="static", fix=at_rest, bounds={"D_offset": (-1.0, -0.5)}, start={"D_offset": -0.7}
     )
     assert says(fit, "contrast and offset only as offset + contrast·S, S being constant over the data of")
-    assert "(S = 1)" in findings(fit, "scaling")[0]["words"]
+    assert "(S = 1)" in findings(fit, "scaling")[0].words
     assert all(np.isnan(row.contrast_error) and np.isnan(row.offset_error) for row in fit.scaling)
     assert fit_document(fit)["bins"][0]["contrast_error"] is None
 

@@ -18,9 +18,11 @@ from heterodyne.plugins.manager import discover, manager
 from heterodyne.plugins.outputs import Writer
 from heterodyne.plugins.records import WriterRecord
 from heterodyne.problem.problem import create_problem
-from heterodyne.result.fit import BinScaling, Estimate, Fit
+from heterodyne.result.fit import Fit
+from heterodyne.result.statistics import Statistics
 from heterodyne.simulation.sector import sector_correlation
 from heterodyne.simulation.simulate import simulate
+from heterodyne.testing.results import estimates_of, fit_by_hand, scaling_of
 from heterodyne.variants.two_component import TRUTH
 from heterodyne_viz import figures
 from heterodyne_viz.fit_comparison import comparisons, figure, write
@@ -32,18 +34,8 @@ CONTRAST, OFFSET, NOISE, FRAMES, DT = 0.15, 1.0, 0.02, 40, 0.1
 def fit_of(*sets: TwoTime, noise: float = NOISE) -> Fit:
     """A fit that ended exactly at the truth, as an optimizer would return it."""
     problem = create_problem(sets, create_model("two-component"))
-    estimates = tuple(
-        Estimate(name, TRUTH[name], np.nan, np.nan, row.unit, row.low, row.high, row.start, row.vary, "")
-        for name, row in problem.parameters.items()
-    )
-    scaling = tuple(
-        BinScaling(q, phi, CONTRAST, OFFSET, 0.0, 0.0, noise, data.n_frames * (data.n_frames - 1) // 2)
-        for data in sets
-        for q, phi in zip(data.q, data.phi, strict=True)
-    )
-    return Fit(
-        "two-component", "by hand", estimates, scaling, np.empty((0, 0)), (), {}, "converged", problem=problem
-    )
+    scaling = scaling_of(sets, CONTRAST, OFFSET, noise)
+    return fit_by_hand(estimates_of(problem, TRUTH), model="two-component", scaling=scaling, problem=problem)
 
 
 def modelled(data: TwoTime, bin: int) -> np.ndarray:
@@ -125,7 +117,7 @@ def test_the_model_is_averaged_over_the_bin_as_in_the_fit():
     data = experiment(phi=(60.0,), dphi=10.0)
     fit = fit_of(data)
     (point,) = comparisons(fit)
-    (averaged,) = comparisons(replace(fit, statistics={"bin_nodes": [1, 10]}))
+    (averaged,) = comparisons(replace(fit, statistics=Statistics(bin_nodes=(1, 10))))
     s = sector_correlation(create_model("two-component"), TRUTH, data.t, 0.01, 60.0, dphi=10.0)
     expected = blank_diagonal(OFFSET + CONTRAST * s)
     np.testing.assert_allclose(averaged.model, expected, rtol=0, atol=1e-5)

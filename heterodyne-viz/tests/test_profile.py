@@ -7,8 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from heterodyne.result.fit import Estimate, Fit
+from heterodyne.result.fit import Fit
 from heterodyne.result.profile import Interval, Profile
+from heterodyne.testing.results import estimate, fit_by_hand
 from heterodyne_viz.profile import figure, write
 
 VALUES = np.array([8.0, 9.0, 10.0, 11.0, 12.0, 13.0])
@@ -28,9 +29,7 @@ def fit_with(high=12.5) -> Fit:
     profile = Profile(
         "v0", "Å/s", 10.0, low=0.0, high=20.0, scale=2.0, own_scale=True, intervals=intervals, **table
     )
-    row = Estimate("v0", 10.0, 1.0, 0.7, "Å/s", 0.0, 20.0, 1.0, True, "determined")
-    none = np.zeros((0, 0))
-    return Fit("m", "by hand", (row,), (), none, (), {}, "converged", profiles={"v0": profile})
+    return fit_by_hand([estimate("v0", 10.0, 1.0, unit="Å/s")], profiles={"v0": profile})
 
 
 def test_the_curve_is_the_scaled_profile_and_the_parabola_the_standard_error():

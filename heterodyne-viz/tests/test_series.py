@@ -8,7 +8,7 @@ import numpy as np
 
 from heterodyne.fitting.constancy import constancy
 from heterodyne.fitting.series import Group, Series
-from heterodyne.result.fit import Estimate, Fit
+from heterodyne.testing.results import estimate, fit_by_hand
 from heterodyne_viz.series import figure, write
 
 PLACES = (0.01, 0.02, 0.03)
@@ -22,19 +22,7 @@ def series(count: int = 4) -> Series:
             q,
             f"q_{q}",
             3,
-            Fit(
-                "m",
-                "by hand",
-                tuple(
-                    Estimate(name, 10.0 * q, error, error, "s", 0.0, 1.0, 0.5, True, "determined")
-                    for name in names
-                ),
-                (),
-                np.zeros((0, 0)),
-                (),
-                {},
-                "converged",
-            ),
+            fit_by_hand([estimate(name, 10.0 * q, error, unit="s") for name in names]),
         )
         for q, error in zip(PLACES, ERRORS, strict=True)
     )

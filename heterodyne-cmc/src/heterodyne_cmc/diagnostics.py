@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
+from heterodyne.result.statistics import Diagnosis
 from heterodyne_cmc.nuts import Draws
 
 _TAIL = (0.05, 0.95)
@@ -27,27 +28,6 @@ class Gates:
     bfmi: float = 0.3
     divergences: float = 1e-3
     saturated: float = 0.0
-
-
-@dataclass(frozen=True)
-class Diagnosis:
-    """Diagnostics of one sampler's chains: R-hat and ESS per parameter, the rest over all of them.
-
-    ``divergences`` and ``saturated`` are counts of draws, ``steps`` the mean number of leapfrog steps.
-    """
-
-    rhat: Mapping[str, float]
-    ess_bulk: Mapping[str, float]
-    ess_tail: Mapping[str, float]
-    bfmi: float
-    divergences: int
-    saturated: int
-    steps: float
-    draws: int
-
-    def document(self) -> dict[str, Any]:
-        """The diagnosis as plain numbers."""
-        return asdict(self)
 
 
 def diagnose(names: Sequence[str], values: np.ndarray, draws: Draws, max_tree_depth: int) -> Diagnosis:

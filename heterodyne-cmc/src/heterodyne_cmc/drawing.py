@@ -15,8 +15,9 @@ from heterodyne.device.cores import available_cores
 from heterodyne.errors import HeterodyneError
 from heterodyne.executors.task import Event, Executor, Task
 from heterodyne.plugins.manager import resolve
+from heterodyne.result.statistics import Diagnosis
 from heterodyne_cmc.checkpoint import read_arrays, write_target
-from heterodyne_cmc.diagnostics import Diagnosis, diagnose
+from heterodyne_cmc.diagnostics import diagnose
 from heterodyne_cmc.nuts import STATISTICS, Draws, Settings, sample
 from heterodyne_cmc.posterior import physical_values
 from heterodyne_cmc.run import Progress, Run

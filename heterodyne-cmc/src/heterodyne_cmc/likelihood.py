@@ -8,7 +8,6 @@ A = XᵀX + Λ0,   ŵ = A⁻¹ (XᵀD + Λ0 m0),   X = [S, 1].
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +15,7 @@ from jax import Array
 
 from heterodyne.bins.bin import Moments
 from heterodyne.evaluators.pair_sums import Sums
+from heterodyne.frozen import FrozenMapping
 from heterodyne.kernels._jax import AnyArray, jax, jnp
 from heterodyne.parameters import Prior
 
@@ -60,7 +60,7 @@ class Conditional(NamedTuple):
 def scaling_prior(
     noise: np.ndarray,
     held: tuple[float | None, float | None] = (None, None),
-    given: Mapping[str, Prior] = MappingProxyType({}),
+    given: Mapping[str, Prior] = FrozenMapping(),
 ) -> ScalingPrior:
     """The prior for bins of these least-squares noises per element, (bins,).
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
@@ -11,6 +10,10 @@ from heterodyne.parameters import SCALING
 from heterodyne.problem.objective import Objective
 from heterodyne.problem.problem import Problem
 from heterodyne.result.fit import CONVERGED, BinScaling, Estimate, Fit
+from heterodyne.result.identifiability import Finding, Identifiability
+from heterodyne.result.provenance import Provenance
+from heterodyne.result.statistics import Statistics
+from heterodyne.solution.deviance import deviance
 from heterodyne.solution.other_solutions import aliased_fringes, other_solutions
 from heterodyne_cmc.bands import LEVELS, posterior_bands
 from heterodyne_cmc.posterior import Posterior, learnt, prior_directions
@@ -24,10 +27,10 @@ def create_fit(
     objective: Objective,
     posterior: Posterior,
     failed: list[str],
-    statistics: Mapping[str, Any],
+    sampling: Statistics,
     seed: int,
 ) -> Fit:
-    """The result of sampling; ``failed`` are the gates that it did not pass."""
+    """The result of sampling; ``failed`` are the gates that it did not pass, ``sampling`` is how it was done."""
     problem, known = objective.problem, learnt(objective.problem, posterior, seed)
     unknown = prior_directions(problem, posterior, seed)
     scaling = _bins(objective, posterior)
@@ -39,27 +42,28 @@ def create_fit(
         scaling=scaling,
         covariance=np.cov(posterior.flat.T).reshape(len(posterior.names), -1),
         covariance_names=posterior.names,
-        statistics={
-            **_at_median(objective, posterior),
-            "noise": [row.noise for row in scaling],
-            **_outside(posterior),
-            **statistics,
-            "levels": list(LEVELS),
-            "quantiles": posterior.quantiles(LEVELS),
-        },
+        statistics=(
+            _at_median(objective, posterior)
+            | Statistics(noise=tuple(row.noise for row in scaling))
+            | _outside(posterior)
+            | sampling
+            | Statistics(levels=LEVELS, quantiles=posterior.quantiles(LEVELS))
+        ),
         verdict=_FAILED if failed else CONVERGED,
         message="; ".join([*failed, *said]),
-        identifiability={"learnt": known, "prior_only": unknown, "findings": _findings(objective, posterior)},
-        provenance={
-            "scaling": {"contrast": str(problem.choices.contrast), "offset": str(problem.choices.offset)}
-        },
+        identifiability=Identifiability(
+            learnt=known, prior_only=tuple(unknown), findings=_findings(objective, posterior)
+        ),
+        provenance=Provenance(
+            scaling={"contrast": str(problem.choices.contrast), "offset": str(problem.choices.offset)}
+        ),
         problem=problem,
         curves=posterior_bands(problem, posterior),
         posterior=posterior,
     )
 
 
-def _findings(objective: Objective, posterior: Posterior) -> list[dict[str, Any]]:
+def _findings(objective: Objective, posterior: Posterior) -> tuple[Finding, ...]:
     """Other solutions that fit as well as the medians, which chains that start at one of them never reach."""
     problem = objective.problem
     values = problem.expand(np.median(posterior.flat, axis=0))
@@ -68,8 +72,7 @@ def _findings(objective: Objective, posterior: Posterior) -> list[dict[str, Any]
         x = objective.to_coordinates(np.array([other[name] for name in problem.varying]))
         return objective(np.clip(x, objective.low, objective.high)).cost
 
-    found = (*other_solutions(problem, values, cost), *aliased_fringes(problem, values))
-    return [one.document() for one in found]
+    return (*other_solutions(problem, values, cost), *aliased_fringes(problem, values))
 
 
 def _estimates(problem: Problem, posterior: Posterior, known: Mapping[str, float]) -> tuple[Estimate, ...]:
@@ -106,28 +109,28 @@ def _bins(objective: Objective, posterior: Posterior) -> tuple[BinScaling, ...]:
     return tuple(rows)
 
 
-def _outside(posterior: Posterior) -> dict[str, float]:
+def _outside(posterior: Posterior) -> Statistics:
     """The shares of draws of contrast and offset outside their bounds, which do not act on them."""
-    shares = {}
-    for name, row in SCALING.items():
-        draws = getattr(posterior, name)
-        shares[f"{name}_outside"] = float(np.mean((draws < row.low) | (draws > row.high)))
-    return shares
+
+    def share(name: str) -> float:
+        draws, row = getattr(posterior, name), SCALING[name]
+        return float(np.mean((draws < row.low) | (draws > row.high)))
+
+    return Statistics(contrast_outside=share("contrast"), offset_outside=share("offset"))
 
 
-def _at_median(objective: Objective, posterior: Posterior) -> dict[str, Any]:
+def _at_median(objective: Objective, posterior: Posterior) -> Statistics:
     """Least-squares figures at the medians."""
     x = objective.to_coordinates(np.median(posterior.flat, axis=0))
     equations, scaling = objective.solve(np.clip(x, objective.low, objective.high))
     variables = len(x) + scaling.design.shape[1]
     square = float(np.sum(scaling.ssr / objective.sigma**2))
-    pairs = np.array([bin.moments.pairs for bin in objective.bins])
-    return {
-        "n_pairs": equations.n_pairs,
-        "n_variables": variables,
-        "ssr": float(scaling.ssr.sum()),
-        "ssr_per_bin": [float(value) for value in scaling.ssr],
-        "cost": equations.cost,
-        "deviance": float(np.sum(pairs * (1.0 + np.log(2.0 * np.pi * scaling.ssr / pairs)))),
-        "reduced_chi2": square / max(equations.n_pairs - variables, 1),
-    }
+    return Statistics(
+        n_pairs=equations.n_pairs,
+        n_variables=variables,
+        ssr=float(scaling.ssr.sum()),
+        ssr_per_bin=tuple(map(float, scaling.ssr)),
+        cost=equations.cost,
+        deviance=deviance(objective, scaling.ssr),
+        reduced_chi2=square / max(equations.n_pairs - variables, 1),
+    )

@@ -40,10 +40,10 @@ class Posterior:
         """The parameters' values, (chains · draws, p)."""
         return self.values.reshape(-1, len(self.names))
 
-    def quantiles(self, levels: tuple[float, ...]) -> dict[str, list[float]]:
+    def quantiles(self, levels: tuple[float, ...]) -> dict[str, tuple[float, ...]]:
         """Quantiles of every parameter."""
         return {
-            name: [float(v) for v in np.quantile(column, levels)]
+            name: tuple(map(float, np.quantile(column, levels)))
             for name, column in zip(self.names, self.flat.T, strict=True)
         }
 

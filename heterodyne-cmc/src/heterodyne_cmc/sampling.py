@@ -19,9 +19,10 @@ from heterodyne.kernels._jax import jax
 from heterodyne.problem.objective import create_objective
 from heterodyne.problem.problem import Problem
 from heterodyne.result.fit import Fit
+from heterodyne.result.statistics import Diagnosis, Statistics
 from heterodyne_cmc.consensus import combined, refined
 from heterodyne_cmc.density import Target, create_targets, log_density
-from heterodyne_cmc.diagnostics import Diagnosis, Gates, chain_diagnostics, chain_failures, failures
+from heterodyne_cmc.diagnostics import Gates, chain_diagnostics, chain_failures, failures
 from heterodyne_cmc.drawing import execute, sampled_shards
 from heterodyne_cmc.nuts import Draws, Settings
 from heterodyne_cmc.outcome import create_fit
@@ -84,50 +85,55 @@ def _finished(
     bins: tuple[Bin, ...],
     settings: Settings,
     draws: list[Draws],
-    found: list[Diagnosis],
+    diagnoses: list[Diagnosis],
     began: float,
 ) -> Fit:
     """The result of the draws of all shards."""
     bins = averaged_bins(bins, run.prepared.orders)
     gates = gates_of(run.options)
     failed = [
-        f"shard {k + 1}: {line}" if len(found) > 1 else line
-        for k, one in enumerate(found)
-        for line in failures(one, gates)
+        f"shard {k + 1}: {line}" if len(diagnoses) > 1 else line
+        for k, diagnosis in enumerate(diagnoses)
+        for line in failures(diagnosis, gates)
     ]
     if len(draws) == 1:
-        joint, statistics, more = _joint(run, 0, draws[0].u), draws[0].statistics, {}
+        joint, statistics, acceptance = _joint(run, 0, draws[0].u), draws[0].statistics, None
     else:
-        joint, more = _combined(run, bins, settings, [_joint(run, k, one.u) for k, one in enumerate(draws)])
+        shards = [_joint(run, k, shard.u) for k, shard in enumerate(draws)]
+        joint, acceptance = _combined(run, bins, settings, shards)
         statistics = {}
     posterior = create_posterior(run.problem, run.code, run.targets[0].space, joint, statistics)
-    if "acceptance" in more:
-        failed = _refinement_failures(posterior.names, posterior.values, more["acceptance"], gates) + failed
+    summary = _summary(run, settings, diagnoses)
+    if acceptance is not None:
+        failed = _refinement_failures(posterior.names, posterior.values, acceptance, gates) + failed
+        summary |= Statistics(acceptance=acceptance)
     objective = create_objective(run.problem, bins).weighted(run.prepared.noise)
-    summary = {**_summary(run, settings, found), **more, "seconds": perf_counter() - began}
+    summary |= Statistics(seconds=perf_counter() - began)
     return create_fit(objective, posterior, failed, summary, settings.seed)
 
 
-def _summary(run: Run, settings: Settings, found: list[Diagnosis]) -> dict[str, Any]:
+def _summary(run: Run, settings: Settings, shards: list[Diagnosis]) -> Statistics:
     """How it was sampled, and the worst of every diagnostic over the shards."""
-    return {
-        "likelihood": run.options["likelihood"],
-        "bandwidth": int(run.prepared.calibration.bandwidth),
-        "shards": len(found),
-        **{
-            name: getattr(settings, name)
-            for name in ("threads", "chains", "warmup", "draws", "target_accept")
-        },
-        "max_rhat": max(max(one.rhat.values()) for one in found),
-        "min_ess_bulk": min(min(one.ess_bulk.values()) for one in found),
-        "min_ess_tail": min(min(one.ess_tail.values()) for one in found),
-        "min_bfmi": min(one.bfmi for one in found),
-        "divergences": sum(one.divergences for one in found),
-        "leapfrog_steps": float(np.mean([one.steps for one in found])),
-        "iterations": settings.chains * (settings.warmup + settings.draws) * len(found),
-        "bin_nodes": [int(order) for order in run.prepared.orders],
-        "diagnostics": [one.document() for one in found],
-    }
+    order_q, order_phi = map(int, run.prepared.orders)
+    return Statistics(
+        likelihood=run.options["likelihood"],
+        bandwidth=int(run.prepared.calibration.bandwidth),
+        shards=len(shards),
+        threads=settings.threads,
+        chains=settings.chains,
+        warmup=settings.warmup,
+        draws=settings.draws,
+        target_accept=settings.target_accept,
+        max_rhat=max(max(shard.rhat.values()) for shard in shards),
+        min_ess_bulk=min(min(shard.ess_bulk.values()) for shard in shards),
+        min_ess_tail=min(min(shard.ess_tail.values()) for shard in shards),
+        min_bfmi=min(shard.bfmi for shard in shards),
+        divergences=sum(shard.divergences for shard in shards),
+        leapfrog_steps=float(np.mean([shard.steps for shard in shards])),
+        iterations=settings.chains * (settings.warmup + settings.draws) * len(shards),
+        bin_nodes=(order_q, order_phi),
+        diagnostics=tuple(shards),
+    )
 
 
 def _joint(run: Run, shard: int, u: np.ndarray) -> JointDraws:
@@ -149,8 +155,9 @@ def _with_scaling(run: Run, target: Target, share: np.ndarray, u: np.ndarray, nu
 
 def _combined(
     run: Run, bins: tuple[Bin, ...], settings: Settings, shards: list[JointDraws]
-) -> tuple[JointDraws, dict[str, Any]]:
-    """The draws of all data from those of the shards, and how many proposals made around them were accepted."""
+) -> tuple[JointDraws, float | None]:
+    """The draws of all data from those of the shards, and the share of the proposals made around them that was
+    accepted, None where none were made."""
     p = len(run.problem.varying)
     columns = [joint_columns(p, len(bins), target.shard.bins) for target in run.targets]
     psi = combined([one.joined() for one in shards], columns)
@@ -160,12 +167,12 @@ def _combined(
         run.code, first.space, everything, scaling, np.asarray(first.adjustment), first.tilt
     )
     if not run.options["refine"]:
-        return from_joined(run.code, whole, psi), {}
+        return from_joined(run.code, whole, psi), None
     density = jax.jit(lambda target, u: jax.lax.map(partial(log_density, run.code, target), u))
-    found = refined(lambda u: np.asarray(density(whole, u)), psi[:, :p], settings.chains, settings.seed)
+    chains = refined(lambda u: np.asarray(density(whole, u)), psi[:, :p], settings.chains, settings.seed)
     number = len(shards)  # a seed that no shard has
-    joint = _with_scaling(run, whole, np.ones(len(bins)), found.u, number)
-    return joint, {"acceptance": found.acceptance}
+    joint = _with_scaling(run, whole, np.ones(len(bins)), chains.u, number)
+    return joint, chains.acceptance
 
 
 def _refinement_failures(

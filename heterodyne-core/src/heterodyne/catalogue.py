@@ -39,3 +39,8 @@ def create_model(name: str) -> Model:
     from heterodyne.model import Model  # which imports JAX: listings do not
 
     return resolve("model", name, Model)
+
+
+def is_installed(model: Model) -> bool:
+    """Whether `create_model` gives this very model by its name."""
+    return model.name in models() and create_model(model.name) is model

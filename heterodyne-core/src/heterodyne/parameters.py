@@ -10,10 +10,10 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from numbers import Real
-from types import MappingProxyType
 from typing import Any, Literal, Self, get_args
 
 from heterodyne.errors import ParameterError, unknown
+from heterodyne.frozen import FrozenMapping
 
 Family = Literal["normal", "truncated-normal", "uniform", "log-normal", "half-normal"]
 NO_NUMBERS = "a uniform prior takes no numbers: its range is that of the bounds"
@@ -96,7 +96,7 @@ class ParameterTable(Mapping[str, Parameter]):
         if len(table) != len(rows):
             raise ParameterError("a parameter table names one parameter twice")
         self = super().__new__(cls)
-        object.__setattr__(self, "_rows", MappingProxyType(table))
+        object.__setattr__(self, "_rows", FrozenMapping(table))
         return self
 
     def __setattr__(self, name: str, value: object) -> None:

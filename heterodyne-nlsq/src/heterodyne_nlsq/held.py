@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from heterodyne.problem.normal_equations import NormalEquations
 from heterodyne.problem.objective import Objective
 from heterodyne.problem.problem import Problem
 from heterodyne.problem.spectrum import Spectrum, spectrum
+from heterodyne.result.identifiability import Held
 from heterodyne.solution.solution import AtSolution, Solution
 from heterodyne_nlsq.trust_region.minimise import Tolerances, minimise
 
@@ -62,14 +63,14 @@ def hold_undetermined(
     here: AtSolution,
     tolerances: Tolerances,
     progress: Callable[[str], None],
-) -> tuple[Solution, dict[str, Any]]:
+) -> tuple[Solution, Held]:
     """The solution next to the prior means among those that fit as well, and a record of what was held.
 
     ``here`` holds the spectrum that tells what is lost. Where nothing is, the solution is returned as it is.
     """
     count, free = int(here.found.lost.sum()), here.free
     if not count:
-        return solution, {"parameters": {}, "words": "nothing was held: no direction is lost"}
+        return solution, Held(parameters={}, words="nothing was held: no direction is lost")
     progress(f"holding {count} undetermined directions at the prior")
     centre, width = prior_coordinates(objective)
     # a cost in other units than half of χ² must meet ties of its own size
@@ -164,7 +165,7 @@ def _refitted(
     )
 
 
-def _record(objective: Objective, before: Solution, after: Solution, members: np.ndarray) -> dict[str, Any]:
+def _record(objective: Objective, before: Solution, after: Solution, members: np.ndarray) -> Held:
     """What was held and where, by how much the cost changed, and both in words."""
     old, new = objective.to_values(before.x), objective.to_values(after.x)
     names = objective.problem.varying
@@ -173,4 +174,4 @@ def _record(objective: Objective, before: Solution, after: Solution, members: np
     change = (after.equations.cost - before.equations.cost) / cost if cost else 0.0
     shown = ", ".join(f"{name} {ends['from']:.5g} -> {ends['to']:.5g}" for name, ends in moved.items())
     words = f"held at the prior along undetermined directions: {shown} (cost {change:+.1g} of itself)"
-    return {"parameters": moved, "cost_change": change, "words": words}
+    return Held(parameters=moved, cost_change=change, words=words)

@@ -13,6 +13,8 @@ import numpy as np
 from heterodyne.problem.objective import Objective, create_objective
 from heterodyne.problem.problem import Problem
 from heterodyne.result.fit import Fit
+from heterodyne.result.identifiability import Identifiability
+from heterodyne.result.statistics import Statistics
 from heterodyne.solution.outcome import create_fit
 from heterodyne.solution.solution import Solution, residual_noise
 from heterodyne.solution.standard_errors import judged
@@ -38,11 +40,12 @@ def fit(problem: Problem, options: Mapping[str, Any], progress: Callable[[str], 
     progress(f"{choice.name}: {choice.reason}")
     objective = create_objective(problem, read(problem, choice))
     tolerances = Tolerances(*(options[name] for name in ("ftol", "xtol", "gtol", "max_iterations")))
-    record: dict[str, Any] = {"strategy": choice.name, "strategy_reason": choice.reason}
+    record = Statistics(strategy=choice.name, strategy_reason=choice.reason)
     points = search_points(objective, options, tolerances, progress)
     if choice.name == "sequential":
         best = min(points, key=lambda point: screened_cost(objective, point))
-        start, record["sequential"] = bin_by_bin(objective, best, tolerances, progress)
+        start, alone = bin_by_bin(objective, best, tolerances, progress)
+        record |= Statistics(sequential=alone)
         points = start[None]
     solution = best_of(objective, points, options, tolerances, progress)
     added = ""
@@ -66,16 +69,16 @@ def fit(problem: Problem, options: Mapping[str, Any], progress: Callable[[str], 
     robust = options["errors"] == "robust"
 
     def conclude(at: Solution) -> Fit:
-        at, held = replace(at, x=objective.folded(at.x)), {}
+        at, holding = replace(at, x=objective.folded(at.x)), Identifiability()
         if options["hold_at_prior"]:
             here = judged(objective, at, robust)
-            at, held["held"] = hold_undetermined(objective, at, here, tolerances, progress)
-            at = replace(at, x=objective.folded(at.x))
+            at, held = hold_undetermined(objective, at, here, tolerances, progress)
+            at, holding = replace(at, x=objective.folded(at.x)), Identifiability(held=held)
         result = create_fit(objective, at, perf_counter() - began, robust, doubts)
-        return replace(result, identifiability={**result.identifiability, **held})
+        return replace(result, identifiability=result.identifiability | holding)
 
     result = fit_with_profiles(objective, solution, conclude, options["profile"], tolerances, progress)
-    return replace(result, statistics={**result.statistics, **record})
+    return replace(result, statistics=result.statistics | record)
 
 
 def _again(objective: Objective, solution: Solution, tolerances: Tolerances) -> Solution:

@@ -138,12 +138,12 @@ def thresholds_of(variances: Mapping[str, float], fit: Fit, name: str) -> Thresh
     profile gives back the robust errors.
     """
     normal = tuple(("independent", level, float(ndtri(0.5 * (1.0 + level)) ** 2)) for level in _LEVELS)
-    if fit.statistics["errors"] != "robust":
+    dof = fit.statistics.dof
+    if dof is None:  # of errors that take elements for independent
         return Thresholds(1.0, True, normal)
     known = {one: error for one, error in fit.errors.items() if np.isfinite(error) and variances[one] > 0}
     ratios = {one: error**2 / variances[one] for one, error in known.items()}
     scale = ratios.get(name, max(ratios.values(), default=1.0))
-    dof = fit.statistics["dof"]
     robust = tuple(("robust", level, float(scale * quantile(dof, level) ** 2)) for level in _LEVELS)
     return Thresholds(scale, name in ratios, (*robust, *normal))
 

@@ -161,7 +161,7 @@ def _comparison(
     usable = weights > 0
     d = bin.d[: data.n_frames, : data.n_frames]
     c2 = bin.moments.reference + np.divide(d, weights, out=np.zeros_like(d), where=usable)
-    s = averaged_matrix(model, values, data.t, nodes_of(fit.statistics.get("bin_nodes", (1, 1)), data, index))
+    s = averaged_matrix(model, values, data.t, nodes_of(fit.statistics.bin_nodes or (1, 1), data, index))
     fitted = scaling.offset + scaling.contrast * s
     measured, modelled = (block_average(matrix, usable, slot // width) for matrix in (c2, fitted))
     first = float(data.t[0]) - 0.5 * data.dt

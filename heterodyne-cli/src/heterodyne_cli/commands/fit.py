@@ -138,6 +138,7 @@ def _fitted(
     """What a configuration states; the provenance of fits holds the configuration and the command."""
     import heterodyne as het
     from heterodyne.config.schema import effective
+    from heterodyne.result.provenance import Provenance
 
     config = effective(settings)
     data = [load_with(path, settings) for path in settings.data]
@@ -146,10 +147,10 @@ def _fitted(
     if checkpoint is not None:  # not in the provenance: whoever repeats the fit has a folder of their own
         stated["options"] = {**config["options"], OPTION: str(checkpoint)}
         config = {**config, "options": {**config["options"], RESUME: False}}
-    origin = {"config": config, "command": shlex.join(("heterodyne", *arguments))}
+    origin = Provenance(config=config, command=shlex.join(("heterodyne", *arguments)))
 
     def noted(fit: Fit) -> Fit:
-        return replace(fit, provenance={**fit.provenance, **origin})
+        return replace(fit, provenance=fit.provenance | origin)
 
     if settings.compare:
         compared = het.compare(data, settings.compare, **stated)

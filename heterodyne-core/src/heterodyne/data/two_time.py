@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from heterodyne.data.matrices import Matrices, _Chosen
 from heterodyne.data.triangle import symmetric
 from heterodyne.data.validation import number, numbers, pair_list, weights
 from heterodyne.errors import DataError
+from heterodyne.frozen import FrozenMapping
 
 
 def check_times(t: np.ndarray) -> None:
@@ -64,7 +64,7 @@ class TwoTime:
         set_(self, "bad_pairs", pair_list(self.bad_pairs, len(self.q), len(self.t)))
         if self.weight is not None:
             set_(self, "weight", weights(self.weight, len(self.q), len(self.t)))
-        set_(self, "provenance", MappingProxyType(dict(self.provenance)))
+        set_(self, "provenance", FrozenMapping(self.provenance))
         set_(self, "c2", _in_memory(self.c2))
         self._check()
 

@@ -45,6 +45,8 @@ SCHEMA = "heterodyne/comparison/1"
 
 CRITERIA = ("clic", "aic", "bic")
 
+_NEEDED = ("deviance", "n_variables", "n_pairs", "ssr")
+
 _SUPPORT = 10.0  # up to this difference, for independent elements, the simpler model is not ruled out
 
 
@@ -194,26 +196,29 @@ def compare(
     return Comparison(fits, tuple(score_of(name, fit) for name, fit in fits.items()))
 
 
-def score_of(name: str, fit: Fit) -> Score:
+def score_of(name: str, result: Fit) -> Score:
     """The score of a fit; raises `PluginError` where its optimizer gives no likelihood."""
-    known = fit.statistics
-    if "deviance" not in known:
-        raise PluginError(f"optimizer {fit.optimizer!r} gives no likelihood to compare models by; use nlsq")
-    varied = [row for row in fit.estimates if row.vary]
+    if missing := [figure for figure in _NEEDED if figure not in result.statistics]:
+        reason = f"its statistics have no {', '.join(missing)}"
+        raise PluginError(
+            f"optimizer {result.optimizer!r} gives no likelihood to compare models by ({reason}); use nlsq"
+        )
+    deviance, variables, pairs, ssr = (result.statistics[figure] for figure in _NEEDED)
+    effective = result.statistics.get("effective_parameters", math.nan)
+    varied = [row for row in result.estimates if row.vary]
     at_bounds = sum(row.status in ("at low", "at high") for row in varied)
-    k = known["n_variables"] + at_bounds + len(fit.scaling)
-    deviance, effective = known["deviance"], known.get("effective_parameters", math.nan)
+    k = variables + at_bounds + len(result.scaling)
     return Score(
         model=name,
-        verdict=fit.verdict,
+        verdict=result.verdict,
         cost=0.5 * deviance,
-        ssr=known["ssr"],
+        ssr=ssr,
         parameters=len(varied),
-        fitted=known["n_variables"],
+        fitted=variables,
         effective=effective,
         clic=deviance + 2.0 * effective,
         aic=deviance + 2.0 * k,
-        bic=deviance + k * math.log(known["n_pairs"]),
+        bic=deviance + k * math.log(pairs),
     )
 
 

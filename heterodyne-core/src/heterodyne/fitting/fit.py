@@ -21,6 +21,7 @@ from heterodyne.problem.problem import Problem, create_problem
 from heterodyne.problem.warm_start import WarmStart
 from heterodyne.result.document import read_fit
 from heterodyne.result.fit import Fit
+from heterodyne.result.provenance import Provenance
 
 
 @runtime_checkable
@@ -83,16 +84,16 @@ def fit_chosen(
     result = record.resolve(Optimizer)(problem, settings, progress or _silent)
     if not isinstance(result, Fit):
         raise PluginError(f"optimizer {record.name!r} returned {type(result).__name__}, not a Fit")
-    provenance = {
-        "data": [_origin(part) for part in problem.data],
-        "options": settings,
-        "scaling": {"contrast": str(choices.contrast), "offset": str(choices.offset)},
-        "skip_lags": choices.skip_lags,
-        "warm_start": None if choices.warm_start is None else str(choices.warm_start),
-        "versions": versions(),
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
-    return replace(result, provenance={**provenance, **result.provenance})
+    provenance = Provenance(
+        data=tuple(map(_origin, problem.data)),
+        options=settings,
+        scaling={"contrast": str(choices.contrast), "offset": str(choices.offset)},
+        skip_lags=choices.skip_lags,
+        warm_start=None if choices.warm_start is None else str(choices.warm_start),
+        versions=versions(),
+        date=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+    return replace(result, provenance=provenance | result.provenance)
 
 
 def labelled(progress: Callable[[str], None] | None, label: str) -> Callable[[str], None] | None:

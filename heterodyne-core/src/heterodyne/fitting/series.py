@@ -24,6 +24,7 @@ from heterodyne.problem.checks import data_sets
 from heterodyne.problem.choices import ChoiceKeywords, spells_choices
 from heterodyne.result.document import plain
 from heterodyne.result.fit import Estimate, Fit
+from heterodyne.result.provenance import Provenance
 from heterodyne.solution.other_solutions import twins
 from heterodyne.words import significant, table
 from heterodyne.writing.csv import write_csv
@@ -132,11 +133,12 @@ def fit_by(
     for value, name, members in grouped(sets, by):
         part = [data.bins(indices) for data, indices in zip(sets, members, strict=True) if indices]
         alone = partial(fitted, part, name)
-        group_fit = alone()
+        result = alone()
         if groups:
-            group_fit = named_alike(group_fit, groups[-1].fit, alone)
-        provenance = {**group_fit.provenance, "group": {"by": by, "value": value}}
-        groups.append(Group(value, name, sum(map(len, members)), replace(group_fit, provenance=provenance)))
+            result = named_alike(result, groups[-1].fit, alone)
+        origin = Provenance(group={"by": by, "value": value})
+        result = replace(result, provenance=result.provenance | origin)
+        groups.append(Group(value, name, sum(map(len, members)), result))
     names = [row.name for row in groups[0].fit.estimates if row.vary]
     return Series(by, tuple(groups), {name: _tested(name, groups) for name in names})
 
@@ -166,8 +168,8 @@ def named_alike(found: Fit, neighbour: Fit, again: Callable[..., Fit]) -> Fit:
     estimates, and its result is taken if it is not worse than noise explains. An optimizer that states no
     deviance is left alone.
     """
-    problem = found.problem
-    if problem is None or "deviance" not in found.statistics or not (found.success and neighbour.success):
+    problem, deviance = found.problem, found.statistics.deviance
+    if problem is None or deviance is None or not (found.success and neighbour.success):
         return found
     nearest = min(
         (twin for _, twin in twins(problem, found.values)),
@@ -179,7 +181,7 @@ def named_alike(found: Fit, neighbour: Fit, again: Callable[..., Fit]) -> Fit:
     rows = problem.parameters
     inside = {name: min(max(nearest[name], rows[name].low), rows[name].high) for name in problem.varying}
     other = again(start=inside)
-    worse = other.statistics["deviance"] - found.statistics["deviance"]
+    worse = math.inf if other.statistics.deviance is None else other.statistics.deviance - deviance
     return other if other.success and worse <= _TELLING else found
 
 

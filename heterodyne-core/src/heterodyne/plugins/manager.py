@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
-from types import MappingProxyType
 from typing import TYPE_CHECKING, cast
 
 import pluggy
@@ -28,25 +27,21 @@ from heterodyne.plugins.records import (
 if TYPE_CHECKING:
     import typer
 
-KINDS = MappingProxyType(
-    {
-        "model": ModelRecord,
-        "optimizer": OptimizerRecord,
-        "loader": LoaderRecord,
-        "writer": WriterRecord,
-        "executor": ExecutorRecord,
-    }
-)
+KINDS: Mapping[str, type[Record]] = {
+    "model": ModelRecord,
+    "optimizer": OptimizerRecord,
+    "loader": LoaderRecord,
+    "writer": WriterRecord,
+    "executor": ExecutorRecord,
+}
 """What can be offered by records; the hook of each kind is ``heterodyne_<kind>s``."""
 
-_SUPPLIERS = MappingProxyType(
-    {
-        ("optimizer", "nlsq"): "heterodyne-nlsq",
-        ("optimizer", "cmc"): "heterodyne-cmc",
-        ("writer", "figures"): "heterodyne-viz",
-        ("writer", "posterior"): "heterodyne-cmc",
-    }
-)
+_SUPPLIERS: Mapping[tuple[str, str], str] = {
+    ("optimizer", "nlsq"): "heterodyne-nlsq",
+    ("optimizer", "cmc"): "heterodyne-cmc",
+    ("writer", "figures"): "heterodyne-viz",
+    ("writer", "posterior"): "heterodyne-cmc",
+}
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from heterodyne.catalogue import create_model, is_installed
 from heterodyne.data.two_time import TwoTime
 from heterodyne.errors import ConfigError, ParameterError
 from heterodyne.model import Model
@@ -30,6 +32,15 @@ class Problem:
     parameters: ParameterTable
     choices: Choices = NO_CHOICES
     started: frozenset[str] = frozenset()
+
+    def __getstate__(self) -> dict[str, Any]:
+        # an installed model by its name: its functions may be ones that do not pickle, and code is compiled per model
+        model = self.model.name if is_installed(self.model) else self.model
+        return {**vars(self), "model": model}
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        model = state["model"]
+        vars(self).update(state, model=create_model(model) if isinstance(model, str) else model)
 
     @property
     def ties(self) -> Mapping[str, str]:

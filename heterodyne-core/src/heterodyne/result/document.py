@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, fields
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +16,24 @@ import numpy as np
 
 from heterodyne.atomic import as_path
 from heterodyne.errors import DataError
-from heterodyne.result.fit import BinScaling, Estimate, Fit
+from heterodyne.result.fit import STATED, BinScaling, Estimate, Fit
+from heterodyne.result.identifiability import Finding, Held
 from heterodyne.result.profile import profile_document, read_profile
+from heterodyne.result.statistics import Diagnosis
 
 SCHEMA = "heterodyne/fit/1"
 
 FILE = "fit.json"
 
 _OPEN = {"low": -math.inf, "high": math.inf}
+
+_NULL = {"statistics": math.nan, "identifiability": math.nan, "provenance": None}
+
+_RECORDS: Mapping[str, Mapping[str, Callable[[Any], Any]]] = {
+    "statistics": {"diagnostics": lambda rows: tuple(Diagnosis(**row) for row in rows)},
+    "identifiability": {"findings": lambda rows: tuple(Finding(**row) for row in rows), "held": Held.of},
+    "provenance": {},
+}
 
 
 def fit_document(fit: Fit) -> dict[str, Any]:
@@ -35,11 +45,11 @@ def fit_document(fit: Fit) -> dict[str, Any]:
         "verdict": fit.verdict,
         "message": fit.message,
         "parameters": {row.name: plain(_without_name(row)) for row in fit.estimates},
-        "bins": [plain(asdict(row)) for row in fit.scaling],
+        "bins": plain(fit.scaling),
         "covariance": {"names": list(fit.covariance_names), "matrix": plain(fit.covariance)},
         "statistics": plain(fit.statistics),
         "identifiability": plain(fit.identifiability),
-        "profiles": {name: plain(profile_document(one)) for name, one in fit.profiles.items()},
+        "profiles": {name: plain(profile_document(profile)) for name, profile in fit.profiles.items()},
         "provenance": plain(fit.provenance),
     }
 
@@ -81,13 +91,18 @@ def _fit(document: Mapping[str, Any]) -> Fit:
         scaling=tuple(_record(BinScaling, row) for row in document["bins"]),
         covariance=matrix.reshape(len(names), len(names)),
         covariance_names=names,
-        statistics=_with_nan(document["statistics"]),
         verdict=document["verdict"],
         message=document["message"],
-        identifiability=_with_nan(document["identifiability"]),
-        provenance=document["provenance"],
         profiles={name: read_profile(name, row) for name, row in document.get("profiles", {}).items()},
+        **{name: _stated(name, document[name]) for name in STATED},
     )
+
+
+def _stated(name: str, document: Mapping[str, Any]) -> Any:
+    """The statistics, identifiability or provenance of its document."""
+    entries = {key: _read_back(value, _NULL[name]) for key, value in document.items()}
+    records = {key: record(entries[key]) for key, record in _RECORDS[name].items() if key in entries}
+    return STATED[name].of({**entries, **records})
 
 
 def _without_name(row: Estimate) -> dict[str, Any]:
@@ -108,15 +123,17 @@ def plain(value: Any) -> Any:
         return plain(value.tolist())
     if isinstance(value, tuple | list | set | frozenset):
         return [plain(item) for item in value]
+    if is_dataclass(value) and not isinstance(value, type):
+        return plain(asdict(value))
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     return value if value is None or isinstance(value, bool | int | str) else str(value)
 
 
-def _with_nan(value: Any) -> Any:
-    """The value with NaN where the document has null."""
+def _read_back(value: Any, null: Any) -> Any:
+    """The value with tuples for lists, and ``null`` where the document has null."""
     if isinstance(value, dict):
-        return {key: _with_nan(item) for key, item in value.items()}
+        return {key: _read_back(item, null) for key, item in value.items()}
     if isinstance(value, list):
-        return [_with_nan(item) for item in value]
-    return math.nan if value is None else value
+        return tuple(_read_back(item, null) for item in value)
+    return null if value is None else value

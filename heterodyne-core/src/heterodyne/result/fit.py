@@ -11,6 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from heterodyne.atomic import as_path
+from heterodyne.result.identifiability import Identifiability
+from heterodyne.result.provenance import Provenance
+from heterodyne.result.stated import Stated
+from heterodyne.result.statistics import Statistics
 from heterodyne.words import table
 
 if TYPE_CHECKING:
@@ -19,6 +23,13 @@ if TYPE_CHECKING:
     from heterodyne.result.profile import Profile
 
 CONVERGED = "converged"
+
+STATED: Mapping[str, type[Stated]] = {
+    "statistics": Statistics,
+    "identifiability": Identifiability,
+    "provenance": Provenance,
+}
+"""What of a fit an optimizer states as it knows it."""
 
 
 @dataclass(frozen=True)
@@ -61,8 +72,8 @@ class Fit:
     """A fitted model: estimates, scaling per bin, covariance, statistics, verdict and provenance.
 
     ``covariance`` is over ``covariance_names``, the determined varying parameters. ``problem`` is what
-    was fitted while it is in memory, None after reading a result back. ``identifiability`` and
-    ``statistics`` hold plain numbers, lists and words. ``profiles`` are profile likelihoods by parameter;
+    was fitted while it is in memory, None after reading a result back. ``statistics``, ``identifiability``
+    and ``provenance`` may be given as mappings. ``profiles`` are profile likelihoods by parameter;
     ``curves`` are J(t), v(t) and f(t) with their bands, none after reading a result back;
     ``posterior`` is what a sampler drew, for the writers that know it, None after reading a result back.
     """
@@ -73,15 +84,20 @@ class Fit:
     scaling: tuple[BinScaling, ...]
     covariance: np.ndarray
     covariance_names: tuple[str, ...]
-    statistics: Mapping[str, Any]
+    statistics: Statistics
     verdict: str
     message: str = ""
-    identifiability: Mapping[str, Any] = field(default_factory=dict)
-    provenance: Mapping[str, Any] = field(default_factory=dict)
+    identifiability: Identifiability = field(default_factory=Identifiability)
+    provenance: Provenance = field(default_factory=Provenance)
     problem: Problem | None = None
     profiles: Mapping[str, Profile] = field(default_factory=dict)
     curves: tuple[Band, ...] = ()
     posterior: Any = None
+
+    def __post_init__(self) -> None:
+        for name, kind in STATED.items():
+            if not isinstance(given := getattr(self, name), kind):
+                object.__setattr__(self, name, kind.of(given))
 
     @property
     def success(self) -> bool:
@@ -148,7 +164,7 @@ def _text(value: Any) -> str:
 
 def _variables(fit: Fit) -> list[str]:
     width = max(len(row.name) for row in fit.estimates) + 1
-    intervals = {name: _interval(fit, name) for name in fit.statistics.get("quantiles", ())}
+    intervals = _intervals(fit.statistics)
     about = " median +/- standard deviation [95 % interval]" if intervals else ""
     lines = [
         f"    {row.name + ':':<{width}} {_estimate(row, intervals.get(row.name))}" for row in fit.estimates
@@ -156,10 +172,13 @@ def _variables(fit: Fit) -> list[str]:
     return [f"[[Variables]]{about}", *lines]
 
 
-def _interval(fit: Fit, name: str) -> str:
-    """The 95 % interval of draws of a parameter."""
-    ends = dict(zip(fit.statistics["levels"], fit.statistics["quantiles"][name], strict=True))
-    return f"[{ends[0.025]:.6g}, {ends[0.975]:.6g}]"
+def _intervals(statistics: Statistics) -> dict[str, str]:
+    """By parameter, the 95 % interval of its draws; empty where there are no draws, or no such quantiles."""
+    levels = statistics.levels or ()
+    if statistics.quantiles is None or not {0.025, 0.975} <= {*levels}:
+        return {}
+    low, high = levels.index(0.025), levels.index(0.975)
+    return {name: f"[{ends[low]:.6g}, {ends[high]:.6g}]" for name, ends in statistics.quantiles.items()}
 
 
 def _estimate(row: Estimate, interval: str | None = None) -> str:
@@ -178,33 +197,32 @@ def _estimate(row: Estimate, interval: str | None = None) -> str:
 def _identifiability(fit: Fit) -> list[str]:
     """Rank, and what the data leave open in words; nothing where the optimizer does not tell."""
     known = fit.identifiability
-    words = [row["words"] for row in known.get("findings", ())]
-    words += [known["held"]["words"]] if "held" in known else []
-    if "prior_only" in known:
-        alone = known["prior_only"]
+    words = [finding.words for finding in known.findings or ()]
+    words += [known.held.words or ""] if known.held else []
+    if (alone := known.prior_only) is not None:
         count = f"{len(alone) or 'no'} direction{'' if len(alone) == 1 else 's'}"
         lines = [line for text in (*alone, *words) for line in _wrapped(text)]
         return [f"[[Identifiability]] {count} that only the prior determines", *lines]
-    if "rank" not in known or "names" not in known:
+    if known.rank is None or known.names is None:
         return []
-    head = f"[[Identifiability]] {known['rank']} of {len(known['names'])} directions are determined"
+    head = f"[[Identifiability]] {known.rank} of {len(known.names)} directions are determined"
     return [head, *(line for text in words for line in _wrapped(text))]
 
 
 def _diagnostics(fit: Fit) -> list[str]:
     """What samplers say of every parameter's chains, the worst of all shards; nothing for other optimizers."""
-    found = fit.statistics.get("diagnostics")
-    if not found:
+    shards, learnt = fit.statistics.diagnostics, fit.identifiability.learnt or {}
+    if not shards:
         return []
-    names, learnt = list(found[0]["rhat"]), fit.identifiability.get("learnt", {})
     rows = [
         (
             name,
-            f"{max(one['rhat'][name] for one in found):.4f}",
-            *(f"{min(one[key][name] for one in found):.0f}" for key in ("ess_bulk", "ess_tail")),
+            f"{max(shard.rhat[name] for shard in shards):.4f}",
+            f"{min(shard.ess_bulk[name] for shard in shards):.0f}",
+            f"{min(shard.ess_tail[name] for shard in shards):.0f}",
             f"{learnt[name]:.1%}" if name in learnt else "-",
         )
-        for name in names
+        for name in shards[0].rhat
     ]
     header = ("parameter", "R-hat", "bulk ESS", "tail ESS", "learnt")
     about = "learnt is the part of the prior variance that the data have taken away"
@@ -224,7 +242,7 @@ def _profiles(fit: Fit) -> list[str]:
 
 
 def _scaling(fit: Fit) -> list[str]:
-    designs = ", ".join(f"{which} {name}" for which, name in fit.provenance.get("scaling", {}).items())
+    designs = ", ".join(f"{which} {name}" for which, name in (fit.provenance.scaling or {}).items())
     return [
         f"[[Scaling]] {designs}".rstrip(),
         *(

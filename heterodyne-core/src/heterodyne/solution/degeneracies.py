@@ -17,7 +17,8 @@ from scipy.linalg import qr
 
 from heterodyne.data.geometry import azimuth_axes
 from heterodyne.kernels.curves import Growth, PowerLaw
-from heterodyne.solution.neighbourhood import Finding, Neighbourhood
+from heterodyne.result.identifiability import Finding
+from heterodyne.solution.neighbourhood import Neighbourhood
 from heterodyne.words import first_listed, listed
 
 _EXPLAINED = 0.9  # squared loading from which a direction is one that has been named

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,26 +15,6 @@ from heterodyne.problem.spectrum import FLAT, Spectrum
 _POINTS = 33  # times at which a curve is looked at
 _KNOWN = 2.0  # standard errors from which the mean of a curve is known
 _CONSTANT = 3.0  # standard errors up to which a curve counts as its mean, at any of the times
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing that the data cannot tell, in words.
-
-    ``kind`` is ``merged``, ``bounds``, ``minor``, ``other solution``, ``axis``, ``floor``, ``scaling``,
-    ``aliased`` or ``same speckle``. ``parameters`` are those it is about, undetermined where
-    ``undetermined`` says so; ``values`` hold another solution.
-    """
-
-    kind: str
-    words: str
-    parameters: tuple[str, ...] = ()
-    undetermined: bool = False
-    values: Mapping[str, float] = field(default_factory=dict)
-
-    def document(self) -> dict[str, Any]:
-        """The finding as plain names and numbers."""
-        return {**asdict(self), "parameters": list(self.parameters), "values": dict(self.values)}
 
 
 class Level(NamedTuple):

@@ -19,7 +19,7 @@ from heterodyne.evaluators.bin_average import components_at
 from heterodyne.kernels._jax import jax, jnp
 from heterodyne.model import Model
 from heterodyne.problem.problem import Problem
-from heterodyne.solution.neighbourhood import Finding
+from heterodyne.result.identifiability import Finding
 from heterodyne.words import first_listed
 
 Cost = Callable[[Mapping[str, float]], float]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from heterodyne.problem.averaging import orders_of
@@ -11,8 +9,11 @@ from heterodyne.problem.kinds import AUTO
 from heterodyne.problem.normal_equations import NormalEquations, SolvedScaling
 from heterodyne.problem.objective import Objective
 from heterodyne.result.fit import BinScaling, Estimate, Fit
+from heterodyne.result.provenance import Provenance
+from heterodyne.result.statistics import Statistics
 from heterodyne.solution.bands import curve_bands
 from heterodyne.solution.covariance import quantile
+from heterodyne.solution.deviance import deviance
 from heterodyne.solution.neighbourhood import Neighbourhood
 from heterodyne.solution.residuals import Residuals, residuals_at, structure_at, structure_statistics
 from heterodyne.solution.solution import AtSolution, Solution, at_solution
@@ -20,8 +21,6 @@ from heterodyne.solution.standard_errors import StandardErrors, scaling_errors, 
 from heterodyne.solution.unknowns import Unknowns, identifiability, unknowns
 
 _BOUND = {-1: "at low", 1: "at high"}
-
-_NO_NOISE = 1e-24  # of Σ data², the least Σ residual² that is not rounding
 
 
 def create_fit(
@@ -56,18 +55,17 @@ def create_fit(
         scaling=_bins(objective, here, noise, unknown),
         covariance=covariance,
         covariance_names=determined,
-        statistics={
-            **_statistics(solution, here.equations, here.scaling, noise, seconds),
-            "deviance": _deviance(objective, here.scaling),
-            **errors.statistics,
-            **structure,
-            "bin_average": str(orders),
-            "bin_nodes": [orders.q, orders.phi],
-        },
+        statistics=(
+            _statistics(solution, here.equations, here.scaling, noise, seconds)
+            | Statistics(deviance=deviance(objective, here.scaling.ssr))
+            | errors.statistics
+            | structure
+            | Statistics(bin_average=str(orders), bin_nodes=(orders.q, orders.phi))
+        ),
         identifiability=identifiability(around, unknown, covariance, determined, bounds),
         verdict=solution.verdict,
         message="; ".join(filter(None, (solution.message, *bounds, misfit, *errors.doubts, *doubts))),
-        provenance={"scaling": _designs(objective)},
+        provenance=Provenance(scaling=_designs(objective)),
         problem=problem,
         curves=curve_bands(
             around, objective.width[here.free], quantile(errors.statistics.get("dof", np.inf))
@@ -75,10 +73,10 @@ def create_fit(
     )
 
 
-def _structure(here: AtSolution, u: np.ndarray, found: list[Residuals]) -> tuple[dict[str, Any], str]:
+def _structure(here: AtSolution, u: np.ndarray, found: list[Residuals]) -> tuple[Statistics, str]:
     """What is said about structure of the residuals in the statistics, and in the message."""
     if here.equations.cost <= here.weighted.floor:
-        return {"structure": "not asked: the residuals are rounding"}, ""
+        return Statistics(structure="not asked: the residuals are rounding"), ""
     structure = structure_at(here.weighted, u, here.free, here.scaling, found)
     seen = structure.lag.found or structure.age.found
     doubt = f"{structure.verdict}: the residuals are not noise about this model"
@@ -152,28 +150,18 @@ def _statistics(
     scaling: SolvedScaling,
     noise: np.ndarray,
     seconds: float,
-) -> dict[str, Any]:
+) -> Statistics:
     variables = int((solution.active == 0).sum()) + scaling.design.shape[1]
-    return {
-        "n_pairs": equations.n_pairs,
-        "n_variables": variables,
-        "ssr": float(scaling.ssr.sum()),
-        "cost": equations.cost,
-        "reduced_chi2": float(np.sum(scaling.ssr / noise**2)) / max(equations.n_pairs - variables, 1),
-        "noise": [float(value) for value in noise],
-        "iterations": solution.iterations,
-        "seconds": seconds,
-    }
-
-
-def _deviance(objective: Objective, scaling: SolvedScaling) -> float:
-    """-2 log L of Gaussian elements with one σ per bin at its best value, Σ n_b (1 + ln(2π ssr_b / n_b)).
-
-    Comparable between models of the same data, as the cost is not, in which each model sets the weights.
-    """
-    count = np.array([bin.moments.pairs for bin in objective.bins])
-    square = np.maximum(scaling.ssr, [_NO_NOISE * bin.moments.square for bin in objective.bins])
-    return float(count @ (1.0 + np.log(2.0 * np.pi * square / count)))
+    return Statistics(
+        n_pairs=equations.n_pairs,
+        n_variables=variables,
+        ssr=float(scaling.ssr.sum()),
+        cost=equations.cost,
+        reduced_chi2=float(np.sum(scaling.ssr / noise**2)) / max(equations.n_pairs - variables, 1),
+        noise=tuple(map(float, noise)),
+        iterations=solution.iterations,
+        seconds=seconds,
+    )
 
 
 def _at_bounds(objective: Objective, solution: Solution, scaling: SolvedScaling) -> list[str]:

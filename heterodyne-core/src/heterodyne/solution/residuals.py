@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from heterodyne.evaluators.meshgrid import averaged_tile
 from heterodyne.evaluators.tangent import block_tangent
 from heterodyne.problem.normal_equations import SolvedScaling
 from heterodyne.problem.objective import Objective
+from heterodyne.result.statistics import Statistics
 from heterodyne.solution.robust import decay_frames, speckle_clusters
 from heterodyne.solution.structure import (
     BLOCKS,
@@ -120,12 +121,14 @@ def structure_at(
     return residual_structure(bins, clusters, grains, decay_frames(objective, u))
 
 
-def structure_statistics(found: Structure) -> dict[str, Any]:
+def structure_statistics(structure: Structure) -> Statistics:
     """The verdict and its figures, for the statistics of a fit."""
-    words: dict[str, Any] = {"structure": found.verdict}
-    for name, check in (("lag", found.lag), ("age", found.age)):
-        words[f"{name}_chi2"] = check.chi2 / max(check.cells, 1)
-        words[f"{name}_probability"] = check.probability
-    words["lag_residuals"] = [row.tolist() for row in found.lag_z]
-    words["age_residuals"] = [row.tolist() for row in found.age_z]
-    return words
+    return Statistics(
+        structure=structure.verdict,
+        lag_chi2=structure.lag.chi2 / max(structure.lag.cells, 1),
+        lag_probability=structure.lag.probability,
+        age_chi2=structure.age.chi2 / max(structure.age.cells, 1),
+        age_probability=structure.age.probability,
+        lag_residuals=tuple(tuple(z.tolist()) for z in structure.lag_z),
+        age_residuals=tuple(tuple(map(tuple, z.tolist())) for z in structure.age_z),
+    )

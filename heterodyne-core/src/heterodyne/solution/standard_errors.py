@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from heterodyne.problem.objective import Objective
 from heterodyne.problem.spectrum import FLAT, Spectrum, independent_covariance, spectrum, with_covariance
+from heterodyne.result.statistics import Statistics
 from heterodyne.solution.covariance import effective_parameters, robust_covariance
 from heterodyne.solution.robust import robust_meat
 from heterodyne.solution.solution import AtSolution, Solution, at_solution
@@ -27,7 +28,7 @@ class StandardErrors(NamedTuple):
     covariance: np.ndarray
     independent: np.ndarray
     found: Spectrum
-    statistics: dict[str, Any]
+    statistics: Statistics
     doubts: tuple[str, ...]
 
 
@@ -37,14 +38,15 @@ def standard_errors(
     independent, width = independent_covariance(here.found), objective.width[here.free]
     if not robust or not here.free.any():
         found, independent = with_covariance(here.found, independent, width)
-        return StandardErrors(independent, independent, found, {"errors": "independent"}, ())
+        return StandardErrors(independent, independent, found, Statistics(errors="independent"), ())
     meat = robust_meat(here.weighted, solution.x, here.free)
     _, independent = with_covariance(here.found, independent, width)
     found, covariance = with_covariance(here.found, robust_covariance(here.found, meat.matrix), width)
     of_weights = spectrum(here.scaling.hessian, np.full(len(here.scaling.hessian), np.inf))
     count = effective_parameters(here.found, meat.matrix) + effective_parameters(of_weights, meat.scaling)
-    statistics = {"errors": "robust", "bandwidth": meat.bandwidth, "dof": meat.dof}
-    statistics["effective_parameters"] = count
+    statistics = Statistics(
+        errors="robust", bandwidth=meat.bandwidth, dof=meat.dof, effective_parameters=count
+    )
     if meat.shared is None:
         return StandardErrors(covariance, independent, found, statistics, ())
     _, shared = with_covariance(here.found, robust_covariance(here.found, meat.shared), width)
@@ -58,7 +60,7 @@ def standard_errors(
         covariance,
         independent,
         found,
-        {**statistics, "common_noise_ratio": ratio},
+        statistics | Statistics(common_noise_ratio=ratio),
         (doubt,) if ratio > _COMMON else (),
     )
 

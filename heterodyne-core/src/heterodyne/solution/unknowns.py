@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -12,8 +11,9 @@ from heterodyne.problem.normal_equations import undetermined_scaling
 from heterodyne.problem.objective import Objective
 from heterodyne.problem.problem import Problem
 from heterodyne.result.fit import strong_correlations
+from heterodyne.result.identifiability import Finding, Identifiability
 from heterodyne.solution.degeneracies import conventions, merged_parameters, merged_scaling, same_speckle
-from heterodyne.solution.neighbourhood import Finding, Neighbourhood
+from heterodyne.solution.neighbourhood import Neighbourhood
 from heterodyne.solution.other_solutions import aliased_fringes, other_solutions
 from heterodyne.solution.robust import speckle_clusters
 
@@ -74,19 +74,19 @@ def bin_labels(problem: Problem) -> list[str]:
 
 def identifiability(
     here: Neighbourhood,
-    found: Unknowns,
+    unknown: Unknowns,
     covariance: np.ndarray,
     determined: tuple[str, ...],
     bounds: Sequence[str],
-) -> dict[str, Any]:
-    """The section of that name of a result; ``covariance`` is that of the ``determined`` parameters."""
-    names = zip(here.names, found.undetermined, strict=True)
-    return {
-        "names": list(here.names),
-        "rank": here.spectrum.rank,
-        "eigenvalues": [float(value) for value in here.spectrum.eigenvalues],
-        "undetermined": [name for name, lost in names if lost],
-        "at_bounds": list(bounds),
-        "correlated": [list(pair) for pair in strong_correlations(covariance, determined)],
-        "findings": [one.document() for one in found.findings],
-    }
+) -> Identifiability:
+    """What a result says of it; ``covariance`` is that of the ``determined`` parameters."""
+    names = zip(here.names, unknown.undetermined, strict=True)
+    return Identifiability(
+        names=here.names,
+        rank=here.spectrum.rank,
+        eigenvalues=tuple(map(float, here.spectrum.eigenvalues)),
+        undetermined=tuple(name for name, is_lost in names if is_lost),
+        at_bounds=tuple(bounds),
+        correlated=tuple(strong_correlations(covariance, determined)),
+        findings=unknown.findings,
+    )

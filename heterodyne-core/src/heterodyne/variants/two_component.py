@@ -10,12 +10,12 @@ V = ∫v. φ0 is the azimuth of the flow. He et al., PNAS 122 (2025), SI Eq. S-9
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import NamedTuple
 
 from jax import Array
 from jax.typing import ArrayLike
 
+from heterodyne.frozen import FrozenMapping
 from heterodyne.kernels._jax import jnp
 from heterodyne.kernels.curves import RATE, SPEED, Growth, PowerLaw
 from heterodyne.kernels.integrals import attenuation, trapezoid_cumsum
@@ -102,7 +102,7 @@ FRACTION = Growth("f", "f0", "f1", "f2", "f3")
 FLOW = Flow("v", "phi0")
 EXCHANGE = exchange(J_REFERENCE, J_SAMPLE, FRACTION)
 
-TRUTH: Mapping[str, float] = MappingProxyType(
+TRUTH: Mapping[str, float] = FrozenMapping(
     {
         "D0_ref": 2e4,
         "alpha_ref": -0.3,

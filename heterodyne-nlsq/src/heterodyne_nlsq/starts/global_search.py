@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from heterodyne.problem.objective import Objective
+from heterodyne.result.statistics import Statistics
 from heterodyne.solution.solution import Solution
 from heterodyne_nlsq.starts.excerpts import on_excerpts
 from heterodyne_nlsq.starts.points import data_points, latin_hypercube
@@ -38,7 +39,7 @@ def with_global_search(
     options: Mapping[str, Any],
     tolerances: Tolerances,
     progress: Callable[[str], None],
-) -> tuple[Solution, dict[str, Any], str]:
+) -> tuple[Solution, Statistics, str]:
     """The better of a solution and of what the global search finds, figures of both, and what it added.
 
     Iterations are added up.
@@ -53,7 +54,7 @@ def with_global_search(
         else f"the global search found nothing lower: ssr {alone:.8g}, without it {without:.8g}"
     )
     best, other = (found, solution) if lower else (solution, found)
-    figures = {"ssr_without_global": without, "ssr_global": alone, "global_evaluations": evaluations}
+    figures = Statistics(ssr_without_global=without, ssr_global=alone, global_evaluations=evaluations)
     total = best.iterations + other.iterations
     return Solution(best.x, best.equations, best.active, best.verdict, best.message, total), figures, words
 

@@ -19,7 +19,7 @@ from heterodyne_nlsq.trust_region.minimise import Tolerances, minimise
 
 def bin_by_bin(
     objective: Objective, start: np.ndarray, tolerances: Tolerances, progress: Callable[[str], None]
-) -> tuple[np.ndarray, list[dict[str, Any]]]:
+) -> tuple[np.ndarray, tuple[dict[str, Any], ...]]:
     """The coordinates after the last bin, and every bin's q, phi, verdict, iterations and values.
 
     Every bin that is fitted alone has its own contrast and offset unless these are fixed.
@@ -43,7 +43,7 @@ def bin_by_bin(
                 "values": objective.problem.expand(objective.to_values(x)),
             }
         )
-    return x, table
+    return x, tuple(table)
 
 
 def _of_one_bin(design: ScalingDesign, index: int) -> str | float:

@@ -1,0 +1,1 @@
+"""What tests of plugins are made with."""
