@@ -8,8 +8,8 @@ from scipy.stats import norm
 
 from heterodyne.bins.reading import read_bins
 from heterodyne.catalogue import create_model
-from heterodyne.problem.choices import create_problem
 from heterodyne.problem.objective import create_objective
+from heterodyne.problem.problem import create_problem
 from heterodyne.simulation.simulate import simulate
 from heterodyne.solution.deviance import deviance
 

@@ -16,7 +16,8 @@ from heterodyne.frozen import FrozenMapping
 from heterodyne.kernels._jax import jnp
 from heterodyne.model import Model, separable
 from heterodyne.parameters import Prior
-from heterodyne.problem.choices import create_problem
+from heterodyne.problem.choices import Choices
+from heterodyne.problem.problem import create_problem
 from heterodyne.result.band import Band
 from heterodyne.result.document import fit_text
 from heterodyne.result.fit import Fit
@@ -38,9 +39,8 @@ def again(request: pytest.FixtureRequest) -> Callable[[Any], Any]:
 
 
 def fit_of(data: het.TwoTime, model: Model) -> Fit:
-    problem = create_problem(
-        data, model, tie={"D_offset_sample": "D_offset_ref"}, prior={"contrast": Prior("normal", 0.2, 0.1)}
-    )
+    choices = Choices(tie={"D_offset_sample": "D_offset_ref"}, prior={"contrast": Prior("normal", 0.2, 0.1)})
+    problem = create_problem(data, model, choices)
     return fit_by_hand(
         estimates_of(problem),
         model=model.name,
