@@ -23,7 +23,7 @@ def objective():
 def test_it_is_that_of_residuals_with_the_best_noise_of_every_bin(objective):
     rng = np.random.default_rng(0)
     residuals = [
-        rng.normal(0.0, sigma, int(data.pairs))
+        rng.normal(0.0, sigma, int(data.moments.pairs))
         for sigma, data in zip((0.1, 0.3), objective.bins, strict=True)
     ]
     expected = -2.0 * sum(norm.logpdf(r, scale=np.sqrt(np.mean(r**2))).sum() for r in residuals)
@@ -31,6 +31,6 @@ def test_it_is_that_of_residuals_with_the_best_noise_of_every_bin(objective):
 
 
 def test_data_without_noise_have_a_finite_one(objective):
-    rounding = [1e-24 * data.data2 for data in objective.bins]
+    rounding = [1e-24 * data.moments.square for data in objective.bins]
     assert np.isfinite(deviance(objective, np.zeros(2)))
     assert deviance(objective, np.zeros(2)) == deviance(objective, np.array(rounding))

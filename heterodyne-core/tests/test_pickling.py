@@ -89,7 +89,7 @@ def test_a_result_in_memory_is_the_same(again):
     assert fit_text(made) == fit_text(fit)
     assert (made.statistics, made.identifiability) == (fit.statistics, fit.identifiability)
     assert (made.problem.parameters, made.problem.ties) == (fit.problem.parameters, fit.problem.ties)
-    assert made.problem.scaling_priors == fit.problem.scaling_priors
+    assert made.problem.choices == fit.problem.choices
     np.testing.assert_array_equal(made.problem.data[0].c2[1], fit.problem.data[0].c2[1])
     np.testing.assert_array_equal(made.curves[0].value, fit.curves[0].value)
     np.testing.assert_array_equal(made.posterior["draws"], fit.posterior["draws"])
