@@ -300,7 +300,7 @@ def test_parts_hold_every_pair_once_and_only_those_that_are_needed_are_read(read
     np.testing.assert_array_equal(weights, used)
     used = used[:frames, :frames]
     expected = np.where(used > 0, used * np.nan_to_num(data.c2[0]), 0.0)
-    np.testing.assert_allclose(products[:frames, :frames], expected, rtol=1e-12)
+    np.testing.assert_allclose(products[:frames, :frames], expected, rtol=REORDERED)
     original = Tiles.read
     monkeypatch.setattr(Tiles, "read", lambda self, wanted: tiles.extend(wanted) or original(self, wanted))
     parts = list(bin.parts(lambda rows, columns: rows.start <= 70 < rows.stop))
