@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import pickle
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,7 @@ import pytest
 
 import heterodyne as het
 from heterodyne.frozen import FrozenMapping
-from heterodyne.kernels._jax import jnp
-from heterodyne.model import Model, separable
+from heterodyne.model import Model
 from heterodyne.parameters import Prior
 from heterodyne.problem.choices import Choices
 from heterodyne.problem.problem import create_problem
@@ -100,17 +100,10 @@ def test_an_installed_model_is_itself_again(again):
     assert again(fit).problem.model is fit.problem.model
 
 
-def decay(p, t, q, phi):
-    return jnp.ones_like(t)[None], (p["D0"] * t * 1e-4)[None]
-
-
-def test_a_model_that_is_not_installed_is_made_again_from_its_fields():
-    table = het.create_model("static").parameters.select(["D0"])
-    # a name that is installed too, for another model
-    problem = create_problem(het.simulate("static", frames=20), separable("static", table, decay))
-    made = copy.deepcopy(problem)
-    assert made.model.components is decay
-    values = {"D0": 3.0}
-    np.testing.assert_array_equal(
-        made.model.correlation(values, T, 0.01, 0.0), problem.model.correlation(values, T, 0.01, 0.0)
-    )
+@pytest.mark.parametrize("name", ["mine", "static"])  # of no installed model, of another installed one
+def test_a_model_that_is_not_installed_is_made_again_from_its_fields(name, again):
+    model = replace(het.create_model("two-component"), name=name)
+    made = again(fit_of(het.simulate(frames=20), model)).problem.model
+    assert (made.name, made.parameters, made.curves) == (name, model.parameters, model.curves)
+    values, where = {"v0": 3e3}, (T, 0.01, 30.0)
+    np.testing.assert_array_equal(made.correlation(values, *where), model.correlation(values, *where))

@@ -202,15 +202,23 @@ def exchange(
     exponential of the value and the slope of 1 - f at the middle of the data, the offset 0 or held.
     """
 
-    def equivalent(values: Mapping[str, float], time: float, varying: Collection[str]) -> dict[str, float]:
-        swapped = dict(values)
-        for one, other in zip(first.parts, second.parts, strict=True):
-            swapped[one], swapped[other] = values[other], values[one]
-        if isinstance(share, Constant):
-            return swapped | {share.value: 1.0 / share.factor - values[share.value]}
-        return swapped | _complement(share, values, time, share.offset in varying)
+    return Twin(words, partial(_exchanged, first, second, share))
 
-    return Twin(words, equivalent)
+
+def _exchanged(
+    first: Curve,
+    second: Curve,
+    share: Growth | Constant,
+    values: Mapping[str, float],
+    time: float,
+    varying: Collection[str],
+) -> dict[str, float]:
+    swapped = dict(values)
+    for part, counterpart in zip(first.parts, second.parts, strict=True):
+        swapped[part], swapped[counterpart] = values[counterpart], values[part]
+    if isinstance(share, Constant):
+        return swapped | {share.value: 1.0 / share.factor - values[share.value]}
+    return swapped | _complement(share, values, time, share.offset in varying)
 
 
 def _complement(
