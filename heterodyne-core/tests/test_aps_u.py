@@ -9,9 +9,7 @@ import numpy as np
 import pytest
 
 import heterodyne as het
-from heterodyne.data.selection import Selection
 from heterodyne.errors import DataError
-from heterodyne.loading.layouts.aps_u import load as load_aps_u
 
 RINGS = np.linspace(0.004, 0.022, 10)
 AZIMUTHS = np.array([-60.0, 0.0, 60.0])
@@ -39,11 +37,6 @@ def test_the_matrix_is_the_full_float32_one_with_its_raw_diagonal(aps_u, cell_ma
     data = het.load(aps_u())
     assert data.c2[3].dtype == np.float32
     np.testing.assert_array_equal(data.c2[3], cell_matrix(3, 20))
-
-
-@pytest.mark.parametrize("store", [np.triu, np.tril, np.array], ids=["upper", "lower", "full"])
-def test_halves_and_full_matrices_load_alike(aps_u, cell_matrix, store):
-    np.testing.assert_array_equal(het.load(aps_u(store=store)).c2[0], cell_matrix(0, 20))
 
 
 def test_a_processed_subset_pairs_counters_with_labels(aps_u):
@@ -144,28 +137,12 @@ def test_dt_is_frame_time_times_stride_times_average(aps_u):
     assert data.provenance["age_source"] == "begin_frame 12 (counted from 0) × frame period"
 
 
-def test_selected_frames_keep_their_time(aps_u, cell_matrix):
-    path = aps_u(config={"begin_frame": 100})
-    whole, part = het.load(path), het.load(path, frames=(6, 15))
-    np.testing.assert_array_equal(part.t, whole.t[5:15])
-    np.testing.assert_array_equal(part.c2[2], cell_matrix(2, 20)[5:15, 5:15])
-    np.testing.assert_allclose(part.t, part.age + part.dt * np.arange(1, 11))
-    assert part.provenance["frames"] == [6, 15]
-
-
 def test_a_given_dt_replaces_that_of_the_file_with_a_warning(aps_u):
     with pytest.warns(UserWarning, match=r"dt = 0.2 s as given, not 0.1 s"):
         data = het.load(aps_u(config={"begin_frame": 10, "stride_frame": 1}), dt=0.2)
     assert data.dt == 0.2
     assert data.age == pytest.approx(2.0)
     assert data.provenance["dt_source"].startswith("given; the file says 0.1 s")
-
-
-def test_a_given_age_replaces_that_of_the_file(aps_u):
-    with pytest.warns(UserWarning, match="age = 30 s"):
-        data = het.load(aps_u(config={"begin_frame": 10}), age=30.0)
-    assert data.age == 30.0
-    assert data.t[0] == pytest.approx(30.1)
 
 
 @pytest.mark.filterwarnings("error")
@@ -199,7 +176,7 @@ def test_a_doubtful_frame_time_is_used_said_and_recorded(aps_u, times, said):
 def test_what_the_configuration_omits_is_recorded(aps_u):
     data = het.load(aps_u(config={"begin_frame": None, "avg_frame": None}))
     assert "avg_frame 1 (not in the file)" in data.provenance["dt_source"]
-    assert data.provenance["age_source"] == "begin_frame is not in the file, taken as 0"
+    assert data.provenance["age_source"] == "age is not in the file, taken as 0"
 
 
 def test_a_frame_time_in_milliseconds_is_converted(aps_u):
@@ -328,7 +305,7 @@ def test_three_hundred_large_matrices_cost_nothing_until_one_is_read(aps_u, matr
     assert path.stat().st_size < 2e6
     tracemalloc.start()
     try:
-        data = load_aps_u(path, Selection(q=(0.0081,), phi=((0.0, 20.0),)))
+        data = het.load(path, q=0.0081, phi=(0.0, 20.0))
         assert tracemalloc.get_traced_memory()[1] < 5e6
         assert data.n_bins == 2
         assert data.c2[1].shape == (n, n)

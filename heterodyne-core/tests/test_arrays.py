@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import tracemalloc
-
 import numpy as np
 import pytest
 
@@ -53,23 +51,6 @@ def test_an_archive_is_read_bin_by_bin(npz, saver, order, dtype):
     assert data.provenance["age_source"] == "age in the file"
 
 
-def test_bins_and_frames_of_an_archive_are_selected(npz):
-    data = het.load(npz(), q=0.01, phi=(40, 50), frames=(3, 7))
-    np.testing.assert_array_equal(data.c2[0], STACK[1, 2:7, 2:7])
-    np.testing.assert_allclose(data.t, 0.1 * np.arange(3, 8))
-
-
-def test_one_matrix_of_a_large_archive_is_read_at_a_time(npz):
-    stack = np.ones((12, 400, 400))
-    path = npz(c2=stack, q=np.linspace(0.01, 0.02, 12), phi=np.zeros(12))
-    tracemalloc.start()
-    try:
-        het.load(path).c2[11]
-        assert tracemalloc.get_traced_memory()[1] < stack.nbytes / 2
-    finally:
-        tracemalloc.stop()
-
-
 def test_what_an_archive_lacks_can_be_given(npz):
     data = het.load(npz(phi=None, dt=None), phi=[0, 45, 90], dt=0.5, q=0.01)
     np.testing.assert_allclose(data.phi, [0, 45])
@@ -80,11 +61,6 @@ def test_what_an_archive_lacks_can_be_given(npz):
 
 def test_one_matrix_alone_is_one_bin(npz):
     assert het.load(npz(c2=STACK[0], q=0.01, phi=np.nan)).n_bins == 1
-
-
-def test_a_dt_that_differs_from_the_archive_is_said(npz):
-    with pytest.warns(UserWarning, match=r"dt = 0.3 s as given, not 0.1 s"):
-        assert het.load(npz(), dt=0.3).dt == 0.3
 
 
 def test_arrays_that_are_not_used_are_said(npz):

@@ -15,8 +15,7 @@ from heterodyne.evaluators import dense, streamed, structured
 from heterodyne.evaluators.elementwise import correlation_pairs, precompute_shard_grid
 from heterodyne.evaluators.pair_sums import Sums
 from heterodyne.evaluators.sums import bin_sums, evaluator_of
-from heterodyne.kernels._jax import jax
-from heterodyne.model import Model, pair_of_components
+from heterodyne.model import Model
 from heterodyne.simulation.simulate import true_parameters
 from heterodyne.variants.equilibrium import one_time_correlation
 from tolerances import LAST_DIGITS, REORDERED
@@ -48,24 +47,6 @@ def test_elementwise_is_the_mesh_grid_at_every_pair(name, seed):
         full = model.correlation(params, TIMES, q, phi)
         pairs = np.asarray(correlation_pairs(model, params, grid, q, phi))
         np.testing.assert_allclose(pairs, full.ravel(), rtol=0, atol=REORDERED)
-
-
-@pytest.mark.parametrize("seed", range(5))
-@pytest.mark.parametrize("name", VARIANTS)
-def test_components_give_the_s_of_pair(name, seed):
-    model = het.create_model(name)
-    params = perturbed(model, seed)
-    for q, phi in BINS:
-        rows = jax.jit(model.components)(params, TIMES, q, phi)
-        left, right = (jax.tree.map(lambda row, at=at: row[at], rows) for at in BOTH_AXES)
-        np.testing.assert_allclose(
-            pair_of_components(left, right), model.correlation(params, TIMES, q, phi), rtol=0, atol=REORDERED
-        )
-
-
-def test_no_flow_and_static_need_no_azimuth():
-    for name in ("no-flow", "static"):
-        assert np.all(np.isfinite(het.create_model(name).correlation({}, TIMES, 0.01)))
 
 
 @pytest.mark.parametrize("name", ["two-component", "static-reference", "equilibrium"])

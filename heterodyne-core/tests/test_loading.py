@@ -7,19 +7,21 @@ import os
 import subprocess
 import sys
 import types
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
 import numpy as np
+import pluggy
 import pytest
 
 import heterodyne as het
 from heterodyne.data.two_time import TwoTime
-from heterodyne.errors import DataError, HeterodyneError
+from heterodyne.errors import DataError, HeterodyneError, PluginError
 from heterodyne.fitting.fit import versions
-from heterodyne.loading import lazy
 from heterodyne.loading import load as loading
 from heterodyne.loading.lazy import FileMatrices, Place
+from heterodyne.plugins.manager import Manager, Plugin
 from heterodyne.plugins.records import LoaderRecord
 
 MATRIX = np.exp(-np.abs(np.subtract.outer(np.arange(6), np.arange(6))) / 3) + 1
@@ -44,49 +46,139 @@ def stored(tmp_path):
     return write
 
 
-def loaders(monkeypatch, **scores):
-    """Make these the installed loaders: a score, or an exception that sniffing raises."""
-
-    def record(name, score):
-        def sniff(path):
-            if isinstance(score, Exception):
-                raise score
-            return score
-
-        def load(path, selection):
-            return TwoTime([MATRIX], [0.01], [0.0], np.arange(1, 7), 1.0, provenance={"dt_source": name})
-
-        module = types.SimpleNamespace(sniff=sniff, load=load)
-        found = LoaderRecord(name, "a test", "nowhere")
-        object.__setattr__(found, "resolve", lambda: module)
-        return found
-
-    records = {name: record(name, score) for name, score in scores.items()}
-    manager = types.SimpleNamespace(listing=lambda kind: records, find=lambda kind, name: records[name])
-    monkeypatch.setattr(loading, "manager", lambda: manager)
+WHOLE = TwoTime(
+    np.stack([MATRIX + bin for bin in range(4)]),
+    q=[0.01, 0.01, 0.02, 0.02],
+    phi=[0.0, 90.0, 0.0, 90.0],
+    t=5.0 + 0.5 * np.arange(1, 7),
+    dt=0.5,
+    age=5.0,
+)
 
 
-def test_the_best_score_wins(monkeypatch, tmp_path):
-    (tmp_path / "x").write_bytes(b"x")
-    loaders(monkeypatch, low=0.2, high=0.8)
-    data = het.load(tmp_path / "x")
-    assert data.provenance["loader"] == data.provenance["dt_source"] == "high"
+@pytest.fixture
+def install(monkeypatch, tmp_path):
+    """A function: loaders of a strange package are the only ones, each with its score and what it loads or raises."""
+
+    def offer(**loads):
+        home = types.ModuleType("strange_loaders")
+        monkeypatch.setitem(sys.modules, home.__name__, home)
+        records = []
+        for name, (score, content) in loads.items():
+            setattr(home, name, types.SimpleNamespace(sniff=called(score), load=called(content)))
+            records.append(("loader", LoaderRecord(name, "a test", f"{home.__name__}:{name}"), "strange"))
+        plugin = Plugin("strange", "strange-package", "1.2")
+        found = Manager((plugin,), tuple(records), pluggy.PluginManager("strange"))
+        monkeypatch.setattr(loading, "manager", lambda: found)
+        (tmp_path / "x").write_bytes(b"x")
+        return tmp_path / "x"
+
+    return offer
 
 
-def test_two_equal_best_scores_are_an_error_naming_both(monkeypatch, tmp_path):
-    (tmp_path / "x").write_bytes(b"x")
-    loaders(monkeypatch, one=0.8, two=0.8, three=0.1)
+def called(outcome):
+    """A function that gives this, or raises it."""
+
+    def call(*arguments):
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    return call
+
+
+def test_the_best_score_wins(install):
+    data = het.load(install(low=(0.2, None), high=(0.8, WHOLE)))
+    assert data.provenance["loader"] == "high"
+
+
+def test_two_equal_best_scores_are_an_error_naming_both(install):
+    path = install(one=(0.8, WHOLE), two=(0.8, WHOLE), three=(0.1, WHOLE))
     with pytest.raises(DataError, match="'one' and 'two' equally; choose with --loader one") as error:
-        het.load(tmp_path / "x")
+        het.load(path)
     one_line(error)
-    assert het.load(tmp_path / "x", loader="two").provenance["loader"] == "two"
+    assert het.load(path, loader="two").provenance["loader"] == "two"
 
 
-def test_a_loader_that_fails_to_sniff_is_passed_over_with_a_warning(monkeypatch, tmp_path):
-    (tmp_path / "x").write_bytes(b"x")
-    loaders(monkeypatch, broken=RuntimeError("boom"), sound=0.5)
+def test_a_loader_that_fails_to_sniff_is_passed_over_with_a_warning(install):
+    path = install(broken=(RuntimeError("boom"), None), sound=(0.5, WHOLE))
     with pytest.warns(UserWarning, match=r"loader 'broken' failed on .*boom"):
-        assert het.load(tmp_path / "x").provenance["loader"] == "sound"
+        assert het.load(path).provenance["loader"] == "sound"
+
+
+class Unread:
+    """Matrices without anything that core knows of, which count how often they are read."""
+
+    def __init__(self):
+        self.read = []
+
+    def __len__(self):
+        return 4
+
+    def __getitem__(self, bin):
+        self.read.append(bin)
+        return WHOLE.c2[bin]
+
+
+@pytest.mark.filterwarnings("ignore:age = 0 s as given")
+def test_whatever_a_loader_returns_is_chosen_from_by_core(install):
+    matrices = Unread()
+    weight = np.stack([MATRIX * bin for bin in range(1, 5)])
+    whole = replace(
+        WHOLE, c2=matrices, mask=np.arange(6) != 3, bad_pairs=[[1, 2, 4], [3, 2, 4]], weight=weight
+    )
+    path = install(strange=(1.0, whole))
+    part = het.load(path, q=0.0204, phi=(45.0, 135.0), frames=(3, 6), age=0.0)
+    assert matrices.read == []
+    assert (part.q.tolist(), part.phi.tolist()) == ([0.02], [90.0])
+    np.testing.assert_array_equal(part.c2[0], WHOLE.c2[3][2:, 2:])
+    np.testing.assert_allclose(part.t, [1.5, 2.0, 2.5, 3.0])
+    assert (part.dt, part.age) == (0.5, pytest.approx(1.0))
+    assert part.mask.tolist() == [[True, False, True, True]]
+    assert part.bad_pairs.tolist() == [[0, 0, 2]]
+    np.testing.assert_array_equal(part.weight[0], weight[3][2:, 2:])
+    assert part.provenance["frames"] == [3, 6]
+    assert matrices.read == [3]
+
+
+def test_dt_and_age_are_those_given_whatever_the_loader_says(install):
+    path = install(strange=(1.0, WHOLE))
+    with (
+        pytest.warns(UserWarning, match=r"dt = 2 s as given, not 0.5 s"),
+        pytest.warns(UserWarning, match=r"age = 1 s as given, not 5 s"),
+    ):
+        data = het.load(path, dt=2.0, age=1.0)
+    np.testing.assert_allclose(data.t, 1.0 + 2.0 * np.arange(1, 7))
+    assert data.provenance["dt_source"] == "given; the file says 0.5 s (the file)"
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ({"c2": [MATRIX]}, "returned dict, not a TwoTime"),
+        (KeyError("q"), "failed: KeyError: 'q'"),
+        (OSError("no disk"), "failed: OSError: no disk"),
+        (replace(WHOLE, t=500.0 * np.arange(1, 7)), "gives dt = 0.5 s for times 500 s apart"),
+        (replace(WHOLE, t=0.5 * np.arange(1, 9), mask=True), "gives 8 times for matrices of 6 frames"),
+    ],
+)
+def test_a_loader_that_breaks_its_contract_is_named_with_its_distribution(install, content, said):
+    path = install(strange=(1.0, content))
+    with pytest.raises(PluginError) as error:
+        het.load(path)
+    assert one_line(error) == f"{path}: loader 'strange' of strange-package 1.2 {said}"
+
+
+def test_unread_matrices_of_another_size_are_refused_when_they_are_read(install):
+    path = install(strange=(1.0, replace(WHOLE, c2=Unread(), t=0.5 * np.arange(1, 9), mask=True)))
+    with pytest.raises(DataError, match="bin 1: the matrix has 6 frames, its time axis 8"):
+        het.load(path, q=0.01, frames=(1, 4)).c2[0]
+
+
+def test_an_error_of_a_loader_names_the_file(install):
+    path = install(strange=(1.0, DataError("there is no q")))
+    with pytest.raises(DataError, match=f"^{path}: there is no q$"):
+        het.load(path)
 
 
 def test_an_unknown_loader_lists_those_installed(aps_u):
@@ -345,12 +437,11 @@ def test_a_file_open_for_writing_elsewhere_is_still_read(tmp_path):
     assert done.stdout.strip() == "(6, 6)", done.stderr
 
 
-def test_the_count_of_frames_ignores_the_stacking_axis(tmp_path):
-    with h5py.File(tmp_path / "stack.h5", "w") as file:
-        file["c2"] = np.ones((6, 6, 4))
-        assert lazy.frame_count(file, (Place("c2", 2, 2), Place("c2", 3, 2))) == 6
-        with pytest.raises(DataError, match="must be square"):
-            lazy.frame_count(file, (Place("c2", 0, 0),))
+def test_the_count_of_frames_ignores_the_stacking_axis(stored):
+    places = (Place("c2", 2, 2), Place("c2", 3, 2))
+    assert replace(stored(data=np.ones((6, 6, 4))), places=places).frame_count() == 6
+    with pytest.raises(DataError, match="must be square"):
+        stored(place=Place("c2", 0, 0), data=np.ones((6, 6, 4))).frame_count()
 
 
 @pytest.mark.parametrize(

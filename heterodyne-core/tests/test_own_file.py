@@ -121,16 +121,6 @@ def test_the_tree_is_nxxpcs(data, tmp_path):
         assert json.loads(file["entry/heterodyne/truth"][()])["names"] == ["a"]
 
 
-def test_selected_bins_and_frames_are_cut_everywhere(data, tmp_path, matrices_read):
-    part = het.load(data.save(tmp_path / "own.h5"), q=0.0123, frames=(3, 6))
-    assert matrices_read == []
-    np.testing.assert_array_equal(part.t, data.t[2:6])
-    np.testing.assert_array_equal(part.mask, data.mask[2:, 2:6])
-    np.testing.assert_array_equal(part.c2[0], data.c2[2][2:6, 2:6])
-    assert part.age == pytest.approx(data.t[2] - data.dt)
-    assert matrices_read == ["c2_00003"]
-
-
 def test_a_part_saved_again_keeps_its_times(data, tmp_path):
     part = het.load(data.save(tmp_path / "own.h5"), frames=(3, 7))
     again = het.load(part.save(tmp_path / "part.h5"))

@@ -11,7 +11,7 @@ cumulative decays Λ[K, N] and the phases κ[F, N] of its fringes, which are the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NamedTuple
@@ -34,6 +34,7 @@ __all__ = [
     "Curve",
     "Flow",
     "Growth",
+    "KnownValues",
     "Mixture",
     "Model",
     "Parameters",
@@ -46,6 +47,23 @@ __all__ = [
 ]
 
 Parameters = Mapping[str, ArrayLike]
+
+
+class KnownValues(NamedTuple):
+    """c2 = offset + contrast · S at pairs of frames, known from elsewhere than a model's own code.
+
+    ``t`` (N,) are the frame times in s, ``q`` in Å⁻¹, ``phi`` in degrees, ``pairs`` frames counted from 0.
+    """
+
+    params: Mapping[str, float]
+    t: Sequence[float] | np.ndarray
+    q: float
+    phi: float
+    pairs: tuple[tuple[int, int], ...]
+    c2: tuple[float, ...]
+    contrast: float = 1.0
+    offset: float = 0.0
+
 
 Profiles = Any  # a pytree of arrays whose last axis is the frame axis
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from heterodyne.data.two_time import TwoTime
+from heterodyne.data.validation import weights
 
 
 def padded_times(data: TwoTime, padding: int) -> np.ndarray:
@@ -16,7 +17,8 @@ def given_weights(data: TwoTime, index: int) -> tuple[np.ndarray, np.ndarray | N
     """Weights per frame (N,), and per pair (N, N), 0 on the diagonal, where those are given."""
     if data.weight is None:
         return np.ones(data.n_frames), None
-    given = data.weight[index]
+    # weights that stay in a file are checked here, where they are read
+    given = weights(data.weight[index][None], 1, data.n_frames)[0]
     if given.ndim == 1:
         return given / (given.max() or 1.0), None
     upper = np.triu(given, 1) / (given.max() or 1.0)

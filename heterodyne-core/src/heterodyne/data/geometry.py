@@ -1,23 +1,20 @@
-"""Azimuths as axes: directions φ and φ + 180° are one, as flow and speckle know no sign."""
+"""Which bins have the same q, and which azimuths are the same direction or the same axis.
+
+Flow and speckle know no sign: the directions φ and φ + 180° are one axis.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Sequence
+
 import numpy as np
+from numpy.typing import ArrayLike
 
-SAME_AXIS = 0.5
-"""Azimuths that differ by less, in degrees modulo 180, lie on one axis."""
+SAME_RING = 0.05
+"""q of bins on one ring differ by no more, relative to the smallest: files may hold the mean q of each sector."""
 
-
-def azimuth_axes(phi: np.ndarray) -> tuple[float, ...]:
-    """The axes, in [0, 180), on which these azimuths lie, in rising order; NaN (rings) are passed over."""
-    axes: list[float] = []
-    for value in np.unique(np.mod(phi[np.isfinite(phi)], 180.0)):
-        if all(abs((value - axis + 90.0) % 180.0 - 90.0) >= SAME_AXIS for axis in axes):
-            axes.append(float(value))
-    return tuple(axes)
-
-
-_SAME_RING = 0.05
+SAME_AZIMUTH = 0.5
+"""Azimuths that differ by less, in degrees, are one, however narrow their bins."""
 
 
 def ring_of(q: np.ndarray) -> np.ndarray:
@@ -25,19 +22,44 @@ def ring_of(q: np.ndarray) -> np.ndarray:
     ring, edge, number = np.zeros(len(q), dtype=int), -np.inf, -1
     for index in np.argsort(q, kind="stable"):
         if q[index] > edge:
-            number, edge = number + 1, q[index] * (1.0 + _SAME_RING)
+            number, edge = number + 1, q[index] * (1.0 + SAME_RING)
         ring[index] = number
     return ring
 
 
-def axis_of(phi: np.ndarray, dphi: np.ndarray) -> np.ndarray:
-    """The axis of every bin, numbered from 0: azimuths equal modulo 180° within half a bin are one."""
-    axes: list[float] = []
+def between_directions(phi: ArrayLike, other: ArrayLike) -> np.ndarray:
+    """Degrees from one direction to another, 0 to 180."""
+    return np.abs((np.subtract(phi, other) + 180.0) % 360.0 - 180.0)
+
+
+def between_axes(phi: ArrayLike, other: ArrayLike) -> np.ndarray:
+    """Degrees from one axis to another, 0 to 90."""
+    return np.abs((np.subtract(phi, other) + 90.0) % 180.0 - 90.0)
+
+
+def axis_of(phi: np.ndarray, dphi: np.ndarray, apart: Sequence[Hashable] | None = None) -> np.ndarray:
+    """The axis of every bin, numbered from 0: azimuths equal modulo 180° within half a bin are one.
+
+    Rings (NaN) share an axis of their own. Bins that differ in ``apart``, one value per bin, share none.
+    """
+    groups = [None] * len(phi) if apart is None else apart
+    axes: list[tuple[Hashable, float]] = []
     number = np.zeros(len(phi), dtype=int)
-    for k, (angle, width) in enumerate(zip(phi, np.nan_to_num(dphi), strict=True)):
-        apart = [abs((angle - axis + 90.0) % 180.0 - 90.0) for axis in axes]
-        near = (j for j, distance in enumerate(apart) if distance < max(0.5 * width, SAME_AXIS))
-        number[k] = next(near, len(axes))
-        if number[k] == len(axes):
-            axes.append(float(angle))
+    for bin, (group, angle, width) in enumerate(zip(groups, phi, np.nan_to_num(dphi), strict=True)):
+        within = max(0.5 * width, SAME_AZIMUTH)
+        same = (k for k, (of, axis) in enumerate(axes) if of == group and _is_axis(angle, axis, within))
+        number[bin] = next(same, len(axes))
+        if number[bin] == len(axes):
+            axes.append((group, float(angle)))
     return number
+
+
+def _is_axis(angle: float, axis: float, within: float) -> bool:
+    return bool(between_axes(angle, axis) < within or (np.isnan(angle) and np.isnan(axis)))
+
+
+def azimuth_axes(phi: np.ndarray) -> tuple[float, ...]:
+    """The axes, in [0, 180), on which these azimuths lie, in rising order; NaN (rings) are passed over."""
+    angles = np.unique(np.mod(phi[np.isfinite(phi)], 180.0))
+    first = np.unique(axis_of(angles, np.zeros(len(angles))), return_index=True)[1]
+    return tuple(angles[first].tolist())

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
@@ -43,18 +44,38 @@ class Windows:
             raise DataError(f"{self.where}: {error}") from None
 
 
-@runtime_checkable
-class ReadInParts(Protocol):
-    """Matrices that say themselves how they are read in parts."""
+ALL = slice(None)
+"""Every frame."""
 
+
+def sliced(frames: slice, part: slice) -> slice:
+    """The frames of ``part``, which are counted from the first of ``frames``."""
+    kept = range(sys.maxsize)[frames][part]
+    return slice(kept.start, kept.stop)
+
+
+class Matrices(Protocol):
+    """One symmetric (frames, frames) matrix per bin, float32 or float64; indexing reads one of them."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, bin: int, /) -> np.ndarray: ...
+    def __iter__(self) -> Iterator[np.ndarray]: ...
+
+
+@runtime_checkable
+class StoredMatrices(Matrices, Protocol):
+    """Matrices in a file: they know their size unread, give some of them, cut, and are read in parts."""
+
+    def frame_count(self) -> int: ...
+    def chosen(self, bins: Sequence[int], frames: slice) -> Matrices: ...
     def windows(self, bin: int) -> Windows: ...
 
 
 def windows(matrices: Matrices, bin: int) -> Windows:
     """The windows of matrix ``bin``; matrices that cannot be read in parts are read whole when opened."""
-    if isinstance(matrices, ReadInParts):
+    if isinstance(matrices, StoredMatrices):
         return matrices.windows(bin)
-    if isinstance(matrices, np.ndarray | list | tuple):
+    if _at_hand(matrices):
         values = np.asarray(matrices[bin])
         return Windows(lambda: nullcontext(of_array(values)), len(values), values.dtype, at_hand=True)
     return of_whole(matrices, bin)
@@ -64,6 +85,31 @@ def of_whole(matrices: Matrices, bin: int) -> Windows:
     """The windows of a matrix that indexing gives, read anew whenever it is opened."""
     first = matrices[bin]
     return Windows(lambda: nullcontext(of_array(matrices[bin])), len(first), first.dtype, "data", whole=True)
+
+
+def choose(matrices: Matrices, bins: Sequence[int], n_frames: int, frames: slice = ALL) -> Matrices:
+    """The matrices of these bins, of ``n_frames`` each, cut to ``frames``; nothing is read."""
+    if isinstance(matrices, StoredMatrices):
+        return matrices.chosen(bins, frames)
+    return ChosenMatrices(matrices, tuple(bins), n_frames, frames)
+
+
+def frame_counts(matrices: Matrices) -> set[int]:
+    """The frames of these matrices, as far as that is known without reading one.
+
+    Raises `DataError` where a file holds matrices that are not square or differ in size.
+    """
+    if isinstance(matrices, StoredMatrices):
+        return {matrices.frame_count()}
+    held = matrices.matrices if isinstance(matrices, ChosenMatrices) else matrices
+    return {len(matrix) for matrix in held} if _at_hand(held) else set()
+
+
+def _at_hand(matrices: Matrices) -> bool:
+    """Whether the values are in memory."""
+    if isinstance(matrices, ChosenMatrices):
+        return _at_hand(matrices.matrices)
+    return isinstance(matrices, np.ndarray | list | tuple)
 
 
 def of_array(values: np.ndarray) -> Read:
@@ -81,28 +127,25 @@ def upper(read: Read, half: Half) -> Read:
     return window
 
 
-class Matrices(Protocol):
-    """One symmetric (frames, frames) matrix per bin, float32 or float64; indexing reads one of them."""
+@dataclass(frozen=True, eq=False)
+class ChosenMatrices:
+    """Those with these ``indices`` of some matrices of ``n_frames`` frames, cut to ``frames``."""
 
-    def __len__(self) -> int: ...
-    def __getitem__(self, bin: int, /) -> np.ndarray: ...
-    def __iter__(self) -> Iterator[np.ndarray]: ...
-
-
-@dataclass(frozen=True)
-class _Chosen:
     matrices: Matrices
     indices: tuple[int, ...]
+    n_frames: int
+    frames: slice
 
     def __len__(self) -> int:
         return len(self.indices)
 
     def __getitem__(self, bin: int, /) -> np.ndarray:
-        return self.matrices[self.indices[bin]]
+        matrix = np.asarray(self.matrices[self.indices[bin]])
+        if len(matrix) != self.n_frames:
+            raise DataError(
+                f"bin {bin + 1}: the matrix has {len(matrix)} frames, its time axis {self.n_frames}"
+            )
+        return matrix[self.frames, self.frames]
 
     def __iter__(self) -> Iterator[np.ndarray]:
-        return (self.matrices[index] for index in self.indices)
-
-    def windows(self, bin: int) -> Windows:
-        """How to read one of them in parts."""
-        return windows(self.matrices, self.indices[bin])
+        return (self[bin] for bin in range(len(self)))

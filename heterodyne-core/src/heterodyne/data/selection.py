@@ -8,21 +8,24 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from heterodyne.data.geometry import SAME_AZIMUTH, SAME_RING, between_directions, ring_of
 from heterodyne.errors import DataError
 
 Range = tuple[float, float]
-_SAME_RING = 0.05  # legacy files store the mean q of each sector's pixels, so q differs along one ring
-_SAME_AZIMUTH = 0.5  # degrees
 
 
 @dataclass(frozen=True)
 class Selection:
     """Bins, frames and times asked for; None or empty keeps everything or what the file says.
 
-    ``q``: values (the nearest ring, all bins within 5 % of it) or (low, high) ranges, Å⁻¹.
-    ``phi``: (low, high) ranges in degrees, low > high wraps through ±180, or values (nearest azimuth).
-    ``frames``: (first, last), counted from 1, both included. ``dt`` and ``age`` in s override the file.
-    For arrays that carry no q, phi or dt (.npy) the values given here are taken as theirs.
+    ``q``: values, each the ring nearest to it, or (low, high) ranges, Å⁻¹. ``phi``: values, each the azimuth
+    nearest to it among the selected rings, NaN being rings without azimuth, or (low, high) ranges in degrees, low >
+    high wrapping through ±180. ``frames``: (first, last), counted from 1, both included. ``dt`` and ``age`` in s
+    replace what the file says.
+
+    `heterodyne.loading.load.load` applies all of it to what a loader returns. A loader takes from it what its
+    file does not say and has to be known: ``dt``, and ``q`` and ``phi`` of bare arrays, values that are then those
+    of the bins, one for all or one per bin.
     """
 
     q: tuple[float | Range, ...] = ()
@@ -67,10 +70,11 @@ def _near_q(q: np.ndarray, wanted: float | Range) -> np.ndarray:
     if isinstance(wanted, Sequence):
         low, high = wanted
         return (q >= low) & (q <= high)
-    nearest = q[np.argmin(np.abs(q - wanted))]
-    if abs(nearest - wanted) > _SAME_RING * nearest:
-        warnings.warn(f"no ring at q = {wanted:g} 1/Å: the nearest is {nearest:.4g}", stacklevel=2)
-    return np.abs(q - nearest) <= _SAME_RING * nearest
+    nearest = int(np.argmin(np.abs(q - wanted)))
+    if abs(q[nearest] - wanted) > SAME_RING * q[nearest]:
+        warnings.warn(f"no ring at q = {wanted:g} 1/Å: the nearest is {q[nearest]:.4g}", stacklevel=2)
+    ring = ring_of(q)
+    return ring == ring[nearest]
 
 
 def _near_phi(phi: np.ndarray, candidates: np.ndarray, wanted: float | Range) -> np.ndarray:
@@ -78,9 +82,11 @@ def _near_phi(phi: np.ndarray, candidates: np.ndarray, wanted: float | Range) ->
         low, high = wanted
         span = (high - low) % 360.0 if abs(high - low) < 360.0 else 360.0
         return (phi - low) % 360.0 <= span
-    distance = np.abs((phi - wanted + 180.0) % 360.0 - 180.0)
+    if np.isnan(wanted):
+        return np.isnan(phi)
+    distance = between_directions(phi, wanted)
     reachable = distance[candidates & np.isfinite(distance)]
-    return distance <= (reachable.min() if len(reachable) else np.nan) + _SAME_AZIMUTH
+    return distance <= (reachable.min() if len(reachable) else np.nan) + SAME_AZIMUTH
 
 
 def _say(wanted: Sequence[float | Range]) -> str:

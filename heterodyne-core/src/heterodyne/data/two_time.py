@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from heterodyne.data.matrices import Matrices, _Chosen
+from heterodyne.data.matrices import ALL, Matrices, StoredMatrices, choose
 from heterodyne.data.triangle import symmetric
 from heterodyne.data.validation import number, numbers, pair_list, weights
 from heterodyne.errors import DataError
@@ -34,7 +34,8 @@ class TwoTime:
     frame, t_k = k dt + age with k from 1. ``mask`` (bins, frames) is True for frames to use, ``bad_pairs``
     (n, 3) lists single pairs to leave out, [bin, frame, frame] counted from 0, at which c2 may be NaN.
     ``weight`` weighs squared residuals, relative to others of the same bin: per frame (bins, frames), a
-    pair having the product of its frames', or per pair (bins, frames, frames); None weighs all alike.
+    pair having the product of its frames', or per pair (bins, frames, frames), which may be matrices that
+    stay in a file; None weighs all alike.
     ``provenance`` says where the numbers come from. Halves in memory are mirrored, as those of files are.
     """
 
@@ -49,7 +50,7 @@ class TwoTime:
     mask: np.ndarray = field(default_factory=lambda: np.array(True))
     provenance: Mapping[str, Any] = field(default_factory=dict)
     bad_pairs: np.ndarray = field(default_factory=lambda: np.zeros((0, 3), dtype=np.int64))
-    weight: np.ndarray | None = None
+    weight: np.ndarray | StoredMatrices | None = None
 
     def __post_init__(self) -> None:
         set_ = object.__setattr__
@@ -62,7 +63,7 @@ class TwoTime:
         used = np.asarray(self.mask, dtype=bool)
         set_(self, "mask", _spread("mask", used, (len(self.q), len(self.t))))
         set_(self, "bad_pairs", pair_list(self.bad_pairs, len(self.q), len(self.t)))
-        if self.weight is not None:
+        if self.weight is not None and not isinstance(self.weight, StoredMatrices):
             set_(self, "weight", weights(self.weight, len(self.q), len(self.t)))
         set_(self, "provenance", FrozenMapping(self.provenance))
         set_(self, "c2", _in_memory(self.c2))
@@ -113,11 +114,32 @@ class TwoTime:
             raise DataError(f"there is no bin {outside[0]}; bins are 0 to {self.n_bins - 1}")
         return replace(
             self,
-            c2=_Chosen(self.c2, tuple(chosen)),
+            c2=choose(self.c2, chosen, self.n_frames),
             bad_pairs=renumbered(self.bad_pairs, chosen),
-            weight=None if self.weight is None else self.weight[chosen],
+            weight=self._weights(chosen, ALL),
             **{name: getattr(self, name)[chosen] for name in ("q", "phi", "dq", "dphi", "mask")},
         )
+
+    def cut(self, frames: slice) -> TwoTime:
+        """The data of these frames only, counted from 0; nothing is read."""
+        every, kept = range(self.n_bins), range(self.n_frames)[frames]
+        if len(kept) == self.n_frames:
+            return self
+        return replace(
+            self,
+            c2=choose(self.c2, every, self.n_frames, frames),
+            t=self.t[frames],
+            age=self.age if kept.start == 0 else float(self.t[kept.start]) - self.dt,
+            mask=self.mask[:, frames],
+            bad_pairs=within(self.bad_pairs, frames),
+            weight=self._weights(every, frames),
+        )
+
+    def _weights(self, bins: Sequence[int], frames: slice) -> np.ndarray | Matrices | None:
+        """The weights of these bins and frames."""
+        if isinstance(self.weight, np.ndarray):
+            return self.weight[(list(bins), *[frames] * (self.weight.ndim - 1))]
+        return None if self.weight is None else self.weight.chosen(bins, frames)
 
     def save(self, path: str | Path) -> Path:
         """Write the project's own HDF5 file (an NXxpcs tree); returns its path."""

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import h5py
 import numpy as np
 
-from heterodyne.data.matrices import Windows, of_array
+from heterodyne.data.matrices import ALL, Windows, of_array, sliced
 from heterodyne.data.triangle import Read, symmetric
 from heterodyne.errors import DataError
 from heterodyne.loading.hdf5 import dataset, opened
@@ -34,7 +34,7 @@ class FileMatrices:
 
     path: Path
     places: tuple[Place, ...]
-    frames: slice
+    frames: slice = field(default_factory=lambda: ALL)
 
     def __len__(self) -> int:
         return len(self.places)
@@ -50,12 +50,31 @@ class FileMatrices:
     def __iter__(self) -> Iterator[np.ndarray]:
         return (self[bin] for bin in range(len(self)))
 
+    def frame_count(self) -> int:
+        """The frames of every one of them; raises `DataError` if one is not square or they differ."""
+        sizes: dict[int, str] = {}
+        with opened(self.path) as file:
+            for place in self.places:
+                sizes.setdefault(side(file, place), place.key)
+        if len(sizes) > 1:
+            listing = ", ".join(f"{key} has {size} frames" for size, key in sizes.items())
+            raise DataError(
+                f"{self.path}: the selected matrices differ in size: {listing}; select fewer bins"
+            )
+        return len(range(next(iter(sizes)))[self.frames])
+
+    def chosen(self, bins: Sequence[int], frames: slice) -> FileMatrices:
+        """Those of these bins, cut to ``frames`` of the present ones."""
+        return replace(
+            self, places=tuple(self.places[bin] for bin in bins), frames=sliced(self.frames, frames)
+        )
+
     def windows(self, bin: int) -> Windows:
         """How to read one of them in parts; a matrix in one chunk is read whole."""
         with self._stored(bin) as (stored, where):
             whole = not _in_parts(stored)
-            frames = self.frames.stop - self.frames.start
-            return Windows(lambda: self._reader(bin, whole), frames, stored.dtype, where, whole)
+            frames = range(side(stored.file, self.places[bin]))[self.frames]
+            return Windows(lambda: self._reader(bin, frames, whole), len(frames), stored.dtype, where, whole)
 
     @contextmanager
     def _stored(self, bin: int) -> Iterator[tuple[h5py.Dataset, str]]:
@@ -68,37 +87,23 @@ class FileMatrices:
             yield stored, where
 
     @contextmanager
-    def _reader(self, bin: int, whole: bool) -> Iterator[Read]:
-        start = self.frames.start
-
-        def shifted(part: slice) -> slice:
-            return slice(start + part.start, min(start + part.stop, self.frames.stop))
-
+    def _reader(self, bin: int, frames: range, whole: bool) -> Iterator[Read]:
         def window(rows: slice, columns: slice) -> np.ndarray:
-            part = _window(stored, self.places[bin], shifted(rows), shifted(columns), where)
-            return _read(stored, part, where)
+            rows, columns = (slice(part.start, part.stop) for part in (frames[rows], frames[columns]))
+            return _read(stored, _window(stored, self.places[bin], rows, columns, where), where)
 
         with self._stored(bin) as (stored, where):
-            every = slice(0, self.frames.stop - start)
-            yield of_array(window(every, every)) if whole else window
+            yield of_array(window(ALL, ALL)) if whole else window
 
 
-def frame_count(file: h5py.File, places: tuple[Place, ...]) -> int:
-    """The frames of every one of these matrices; raises `DataError` if one is not square or they differ."""
-    sizes = {}
-    for place in places:
-        shape = dataset(file, place.key).shape
-        kept = [n for axis, n in enumerate(shape) if place.index is None or axis != place.axis]
-        sides = kept if len(kept) == 2 else [n for n in kept if n != 1]
-        if len(sides) != 2 or sides[0] != sides[1]:
-            raise DataError(f"{file.filename}: {place.key} must be square, not of shape {shape}")
-        sizes.setdefault(sides[0], place.key)
-    if len(sizes) > 1:
-        listing = ", ".join(f"{key} has {size} frames" for size, key in sizes.items())
-        raise DataError(
-            f"{file.filename}: the selected matrices differ in size: {listing}; select fewer bins"
-        )
-    return next(iter(sizes))
+def side(file: h5py.File, place: Place) -> int:
+    """The frames of the matrix at this place; raises `DataError` if it is not square."""
+    shape = dataset(file, place.key).shape
+    kept = [n for axis, n in enumerate(shape) if place.index is None or axis != place.axis]
+    sides = kept if len(kept) == 2 else [n for n in kept if n != 1]
+    if len(sides) != 2 or sides[0] != sides[1]:
+        raise DataError(f"{file.filename}: {place.key} must be square, not of shape {shape}")
+    return sides[0]
 
 
 def _window(

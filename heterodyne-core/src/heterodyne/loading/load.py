@@ -13,23 +13,32 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from heterodyne.atomic import as_path
-from heterodyne.data.selection import Range, Selection
+from heterodyne.data.matrices import frame_counts
+from heterodyne.data.selection import Range, Selection, choose_bins, choose_frames
 from heterodyne.data.two_time import TwoTime
 from heterodyne.data.validation import number
-from heterodyne.errors import DataError
+from heterodyne.errors import DataError, HeterodyneError, PluginError
 from heterodyne.loading.hdf5 import check_readable, opened, without_two_time
 from heterodyne.loading.provenance import file_provenance
+from heterodyne.loading.times import settled
 from heterodyne.plugins.manager import manager
 
+_UNEVEN = 0.01  # of the spacing of frames; times in float32 are not quite even
 _UNIT = {"q": "q is positive (in Å⁻¹)", "phi": "phi is finite (in degrees)"}
 
 
 @runtime_checkable
 class Loader(Protocol):
-    """One file layout. ``sniff`` scores a file: 0 not mine, 1 certainly mine."""
+    """One file layout.
 
-    def sniff(self, path: Path) -> float: ...
-    def load(self, path: Path, selection: Selection) -> TwoTime: ...
+    ``sniff`` scores a file without reading matrices: 0 not mine, 1 certainly mine. ``load`` returns all that the
+    file holds, every bin and every frame, the matrices unread; `load` chooses from it. ``given`` is what the user
+    asks for: a loader looks there only for what its file does not say (`heterodyne.data.selection.Selection`).
+    Both raise `HeterodyneError` subclasses, in one line, for what is wrong with the file.
+    """
+
+    def sniff(self, path: Path, /) -> float: ...
+    def load(self, path: Path, given: Selection, /) -> TwoTime: ...
 
 
 Wanted = float | Range | Sequence[float | Range]
@@ -52,17 +61,65 @@ def load(
     last), from 1, both included. ``dt`` and ``age`` (s) replace what the file says, with a warning if it
     says something else. For arrays stored without q, phi or dt the values given here are theirs.
     ``loader`` names the layout; otherwise every installed loader is asked. Raises `DataError` for a file
-    that is missing, unreadable or holds no two-time data, and for a selection that selects nothing.
+    that is missing, unreadable or holds no two-time data, and for a selection that selects nothing, and
+    `PluginError` for a loader that fails or contradicts itself.
     """
     path = as_path(path)
-    selection = Selection(
+    given = Selection(
         _wanted("q", q), _wanted("phi", phi), _frames(frames), _seconds("dt", dt), _seconds("age", age)
     )
     check_readable(path)
     name = loader or _recognised(path)
-    data = manager().find("loader", name).resolve(Loader).load(path, selection)
-    origin = {**file_provenance(path), "loader": name, "selection": _given(selection)}
-    return replace(data, provenance={**origin, **data.provenance})
+    data = _selected(_content(name, path, given), given, f"{path}: {_who(name)}")
+    origin = {**file_provenance(path), "loader": name, "selection": _stated(given)}
+    return replace(data, provenance={**data.provenance, **origin})
+
+
+def _who(loader: str) -> str:
+    return f"loader {loader!r} of {manager().owner('loader', loader).origin}"
+
+
+def _content(name: str, path: Path, given: Selection) -> TwoTime:
+    """All that the loader finds in the file; raises `PluginError` naming it if it does not keep its contract."""
+    loader = manager().find("loader", name).resolve(Loader)
+    try:
+        data = loader.load(path, given)
+    except HeterodyneError as error:
+        if str(path) in str(error):
+            raise
+        raise type(error)(f"{path}: {error}") from error
+    except Exception as error:  # a stranger's code may raise anything
+        raise PluginError(f"{path}: {_who(name)} failed: {type(error).__name__}: {error}") from error
+    if not isinstance(data, TwoTime):
+        raise PluginError(f"{path}: {_who(name)} returned {type(data).__name__}, not a TwoTime")
+    return data
+
+
+def _selected(data: TwoTime, given: Selection, who: str) -> TwoTime:
+    """The chosen bins and frames, with the dt and age that are given; raises `PluginError` for contradictions."""
+    steps = np.diff(data.t)
+    if not (1 - _UNEVEN) * steps.min() <= data.dt <= (1 + _UNEVEN) * steps.max():
+        raise PluginError(f"{who} gives dt = {data.dt:g} s for times {np.median(steps):g} s apart")
+    frames = choose_frames(data.n_frames, given)
+    part = data.bins(choose_bins(data.q, data.phi, given).tolist())
+    if wrong := frame_counts(part.c2) - {data.n_frames}:
+        raise PluginError(f"{who} gives {data.n_frames} times for matrices of {min(wrong)} frames")
+    return _timed(part.cut(frames), data, given, frames)
+
+
+def _timed(part: TwoTime, whole: TwoTime, given: Selection, frames: slice) -> TwoTime:
+    """The part with the dt and age that are given: another dt stretches the times, another age shifts them."""
+    stated = whole.provenance
+    dt, dt_source = settled("dt", given.dt, whole.dt, stated.get("dt_source", "the file"))
+    known = "age_source" in stated or whole.age != 0.0
+    unknown = "the file" if known else "age is not in the file, taken as 0"
+    age, age_source = settled("age", given.age, whole.age, stated.get("age_source", unknown), known)
+    t = part.t
+    if (dt, age) != (whole.dt, whole.age):
+        t = (t - whole.age) * (dt / whole.dt) + age
+    sources = {"dt_source": dt_source, "age_source": age_source, "frames": [frames.start + 1, frames.stop]}
+    first = age if frames.start == 0 else float(t[0]) - dt
+    return replace(part, t=t, dt=dt, age=first, provenance={**stated, **sources})
 
 
 def _recognised(path: Path) -> str:
@@ -139,6 +196,6 @@ def _frames(frames: Any) -> tuple[int, int] | None:
     raise DataError(f"frames must be two whole numbers (first, last), not {frames!r}")
 
 
-def _given(selection: Selection) -> dict[str, Any]:
+def _stated(given: Selection) -> dict[str, Any]:
     names = ("q", "phi", "frames", "dt", "age")
-    return {name: value for name in names if (value := getattr(selection, name)) not in (None, ())}
+    return {name: value for name in names if (value := getattr(given, name)) not in (None, ())}

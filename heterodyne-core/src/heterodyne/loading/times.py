@@ -1,4 +1,4 @@
-"""Frame times, and which of two values counts: what the user gives or what the file says."""
+"""Which of two times counts: what the user gives or what the file says."""
 
 from __future__ import annotations
 
@@ -16,15 +16,9 @@ def settled(
 
     ``known`` is False where ``stated`` is only what is assumed if neither says anything.
     """
-    if given is None:
+    if given is None or (known and given == stated):
         return stated, source
     if not known or not np.isfinite(stated) or abs(given - stated) <= _SAME * abs(stated):
         return given, "given"
     warnings.warn(f"{name} = {given:g} s as given, not {stated:g} s as in the file ({source})", stacklevel=2)
     return given, f"given; the file says {stated:g} s ({source})"
-
-
-def frame_times(dt: float, age: float, frames: slice) -> tuple[np.ndarray, float]:
-    """t_k = k dt + age of the selected frames (k from 1 in the file), and their age: t = k dt + age again."""
-    k = np.arange(frames.start + 1, frames.stop + 1)
-    return k * dt + age, age + frames.start * dt

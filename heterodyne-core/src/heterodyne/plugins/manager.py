@@ -54,6 +54,11 @@ class Plugin:
     offers: tuple[tuple[str, str], ...] = ()
     error: str | None = None
 
+    @property
+    def origin(self) -> str:
+        """Distribution and version."""
+        return f"{self.distribution} {self.version}"
+
 
 @dataclass(frozen=True)
 class Manager:
@@ -85,6 +90,12 @@ class Manager:
             remedy = f"; pip install {supplier}" if supplier else ""
             raise PluginError(unknown(kind, name, listing, remedy))
         return listing[name]
+
+    def owner(self, kind: str, name: str) -> Plugin:
+        """The plugin that offers this name."""
+        wanted = self.find(kind, name)
+        owner = next(owner for _, record, owner in self.records if record is wanted)
+        return next(plugin for plugin in self.plugins if plugin.name == owner)
 
     def add_commands(self, app: typer.Typer) -> tuple[Plugin, ...]:
         """Let every plugin add its commands; those that fail are returned with their error, and warned of."""
@@ -153,7 +164,7 @@ def _register(hooks: pluggy.PluginManager, point: EntryPoint) -> tuple[Plugin, l
 def _broken(plugin: Plugin, error: BaseException) -> Plugin:
     reason = " ".join(f"{type(error).__name__}: {error}".split())  # pluggy's messages have many lines
     warnings.warn(
-        f"plugin {plugin.name!r} of {plugin.distribution} {plugin.version} is broken: {reason}",
+        f"plugin {plugin.name!r} of {plugin.origin} is broken: {reason}",
         stacklevel=2,
     )
     return replace(plugin, error=reason)

@@ -18,7 +18,7 @@ from jax import Array
 
 from heterodyne.bins.bin import Bin
 from heterodyne.bins.nodes import Nodes, bin_nodes
-from heterodyne.data.geometry import ring_of
+from heterodyne.data.geometry import SAME_AZIMUTH, between_directions, ring_of
 from heterodyne.evaluators.bin_average import components_at
 from heterodyne.evaluators.elementwise import (
     ShardGrid,
@@ -42,7 +42,6 @@ _REFERENCE = 64  # nodes that stand for the exact average: twice as many as can 
 _AGES, _LAGS = 8, 48
 _TYPICAL_AZIMUTH = 10.0  # degrees, a wide sector
 _PHASE_SPREAD = 0.5  # rad, which takes 1 % of a fringe
-_SAME_AZIMUTH = 0.5  # degrees
 _STEPS = 20  # of half the width
 
 
@@ -122,8 +121,8 @@ def _phases(model: Model, params: Parameters, t: Array, q: float, phi: Array) ->
 
 def _typical_width(bins: Sequence[Bin], index: int) -> float:
     ring, phi = ring_of(np.array([bin.q for bin in bins])), np.array([bin.phi for bin in bins])
-    apart = np.abs((phi[ring == ring[index]] - phi[index] + 180.0) % 360.0 - 180.0)
-    return float(np.min(apart[apart > _SAME_AZIMUTH], initial=_TYPICAL_AZIMUTH))
+    apart = between_directions(phi[ring == ring[index]], phi[index])
+    return float(np.min(apart[apart > SAME_AZIMUTH], initial=_TYPICAL_AZIMUTH))
 
 
 def _first_within(errors: np.ndarray) -> int:

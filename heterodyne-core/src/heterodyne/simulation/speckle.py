@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from heterodyne.catalogue import create_model
+from heterodyne.data.geometry import between_axes
 from heterodyne.data.two_time import TwoTime
 from heterodyne.errors import DataError
 from heterodyne.kernels._jax import jax
@@ -143,6 +144,5 @@ def _profiles(
 def _patterns(q: np.ndarray, phi: np.ndarray) -> list[int]:
     """For every bin the first bin with the same q and the same phi modulo 180°."""
     same_q = np.isclose(q[:, None], q, rtol=_SAME, atol=0.0)
-    apart = (phi[:, None] - phi + 90.0) % 180.0 - 90.0
-    same = (same_q & (np.abs(apart) <= _SAME)) | np.eye(len(q), dtype=bool)
+    same = (same_q & (between_axes(phi[:, None], phi) <= _SAME)) | np.eye(len(q), dtype=bool)
     return np.argmax(same, axis=1).tolist()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from heterodyne.data.geometry import ring_of
+from heterodyne.data.geometry import axis_of, ring_of
 from heterodyne.device.cores import side_by_side
 from heterodyne.evaluators.meshgrid import averaged_tile
 from heterodyne.evaluators.scores import Linear, ScorePart, score_parts
@@ -20,8 +20,6 @@ from heterodyne.solution.covariance import (
     grain_of,
     summed_scores,
 )
-
-_SAME_AZIMUTH = 0.5  # degrees, for bins whose width is 0 or unknown
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,24 +95,11 @@ def speckle_clusters(objective: Objective) -> list[tuple[int, ...]]:
 
     Bins at φ and φ + 180° are Friedel mates: their fields are conjugate and their intensities equal.
     """
-    owner = np.repeat(
-        np.arange(len(objective.problem.data)), [data.n_bins for data in objective.problem.data]
-    )
-    ring = ring_of(np.array([one.q for one in objective.bins]))
-    clusters: list[list[int]] = []
-    for index, one in enumerate(objective.bins):
-        tolerance = max(0.5 * np.nan_to_num(one.dphi), _SAME_AZIMUTH)
-        for members in clusters:
-            first = members[0]
-            turned = abs((one.phi - objective.bins[first].phi + 90.0) % 180.0 - 90.0)
-            rings = np.isnan(one.phi) and np.isnan(objective.bins[first].phi)
-            same = owner[first] == owner[index] and ring[first] == ring[index]
-            if same and (rings or turned < tolerance):
-                members.append(index)
-                break
-        else:
-            clusters.append([index])
-    return [tuple(members) for members in clusters]
+    files = objective.problem.data
+    owner = np.repeat(np.arange(len(files)), [data.n_bins for data in files])
+    q, phi, dphi = (np.array([getattr(bin, name) for bin in objective.bins]) for name in ("q", "phi", "dphi"))
+    number = axis_of(phi, dphi, list(zip(owner.tolist(), ring_of(q).tolist(), strict=True)))
+    return [tuple(np.flatnonzero(number == k).tolist()) for k in range(number.max() + 1)]
 
 
 def _linear(

@@ -9,13 +9,23 @@ He et al., PNAS 122 (2025), SI Eq. S-98.
 
 from __future__ import annotations
 
+import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
 from heterodyne.kernels._jax import jax, jnp
 from heterodyne.kernels.curves import RATE, SPEED, Constant
 from heterodyne.kernels.integrals import trapezoid_cumsum
-from heterodyne.model import Components, Flow, Mixture, Parameters, exchange, pair_of_components, separable
+from heterodyne.model import (
+    Components,
+    Flow,
+    KnownValues,
+    Mixture,
+    Parameters,
+    exchange,
+    pair_of_components,
+    separable,
+)
 from heterodyne.parameters import REGISTRY
 
 _TINY = 1e-30  # keeps the slope of the square root finite at x = 0 and x = 1 without moving S
@@ -57,3 +67,17 @@ MODEL = separable(
     mixture=Mixture("x", transport=("J_sample", "J_ref"), of="intensity"),
     twins=(exchange(_J_REFERENCE, _J_SAMPLE, _SHARE),),
 )
+
+ORACLE = (
+    KnownValues(
+        {"D_ref": 120.0, "D_sample": 900.0, "v": 180.0, "x": 0.23, "phi0": 5.0},
+        t=0.1 * np.arange(1, 201),
+        q=0.007,
+        phi=30.0,
+        pairs=((123, 126), (78, 132), (66, 173), (70, 98)),
+        c2=(1.2863392118520145, 1.1977826619045244, 1.142962042291501, 1.0989837922802403),
+        contrast=0.3,
+        offset=1.0,
+    ),
+)
+"""c2 by an independent implementation of the equation."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
@@ -20,7 +21,7 @@ from heterodyne.kernels._jax import jnp
 from heterodyne.kernels.curves import RATE, SPEED, Growth, PowerLaw
 from heterodyne.kernels.integrals import attenuation, trapezoid_cumsum
 from heterodyne.kernels.rates import fraction, transport_rate, velocity
-from heterodyne.model import Components, Flow, Mixture, Model, Parameters, exchange
+from heterodyne.model import Components, Flow, KnownValues, Mixture, Model, Parameters, exchange
 from heterodyne.parameters import REGISTRY
 
 NAMES = (
@@ -137,3 +138,33 @@ MODEL = Model(
     twins=(EXCHANGE,),
     example=TRUTH,
 )
+
+# fmt: off
+ORACLE = (
+    KnownValues(
+        {
+            "D0_ref": 100.0, "alpha_ref": 0.298, "D_offset_ref": 182.5,
+            "D0_sample": 10000.0, "alpha_sample": 0.0, "D_offset_sample": -2860.3,
+            "v0": 471.7, "beta": -0.4325, "v_offset": -57.15,
+            "f0": 0.0793, "f1": -0.0517, "f2": 0.888, "f3": 0.627, "phi0": 2.06,
+        },
+        t=0.1 * np.arange(1, 401) + 99.9, q=0.0054, phi=90.01,
+        pairs=((32, 34), (99, 140), (229, 319), (30, 315)),
+        c2=(1.203779894881139, 1.1178120337016577, 1.0663326097074923, 1.0216907844597627),
+        contrast=0.2, offset=1.01,
+    ),
+    KnownValues(
+        {
+            "D0_ref": 5000.0, "alpha_ref": 0.4, "D_offset_ref": -9000.0,
+            "D0_sample": 20000.0, "alpha_sample": -0.5, "D_offset_sample": -6000.0,
+            "v0": 300.0, "beta": 0.2, "v_offset": -400.0,
+            "f0": 0.3, "f1": 0.01, "f2": 2.0, "f3": 0.2, "phi0": -60.0,
+        },
+        t=0.1 * np.arange(1, 251) + 1.0, q=0.007, phi=20.0,
+        pairs=((38, 48), (13, 51), (131, 184), (64, 213)),
+        c2=(1.2195055523899647, 1.1612673078037234, 1.1215970821110282, 1.0604496923442583),
+        contrast=0.25, offset=0.99,
+    ),
+)
+# fmt: on
+"""c2 by an independent implementation of the equation."""

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from heterodyne.bins.bin import Bin
+from heterodyne.data.geometry import between_axes
 
 _WINDOWS = 3
 _RATES = np.geomspace(3e-3, 3.0, 14)
@@ -140,5 +141,5 @@ def _flows(
 
 
 def _apart(one: FlowCandidate, two: FlowCandidate) -> bool:
-    turned = abs((one.phi0 - two.phi0 + 90.0) % 180.0 - 90.0)
+    turned = float(between_axes(one.phi0, two.phi0))
     return abs(np.log(one.speed / two.speed)) > 0.15 or turned > 9.0 or abs(one.beta - two.beta) > 0.3

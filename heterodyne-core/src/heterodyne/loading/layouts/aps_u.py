@@ -14,7 +14,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from heterodyne.data.selection import Selection, choose_bins, choose_frames
+from heterodyne.data.selection import Selection
 from heterodyne.data.two_time import TwoTime
 from heterodyne.errors import DataError
 from heterodyne.loading.hdf5 import (
@@ -28,8 +28,8 @@ from heterodyne.loading.hdf5 import (
     text,
     without_two_time,
 )
-from heterodyne.loading.lazy import FileMatrices, Place, frame_count
-from heterodyne.loading.times import frame_times, settled
+from heterodyne.loading.lazy import FileMatrices, Place, side
+from heterodyne.loading.times import settled
 from heterodyne.loading.units import factor
 
 _MATRICES = "xpcs/twotime/correlation_map"
@@ -57,9 +57,8 @@ class _Axis:
 @dataclass(frozen=True)
 class _Clock:
     dt: float
-    dt_source: str
     age: float
-    age_source: str
+    sources: dict[str, str]
 
 
 def sniff(path: Path) -> float:
@@ -71,8 +70,8 @@ def sniff(path: Path) -> float:
         return 0.0
 
 
-def load(path: Path, selection: Selection) -> TwoTime:
-    """The selected bins; raises `DataError` where the q map, the labels or the times do not fit together."""
+def load(path: Path, given: Selection) -> TwoTime:
+    """All bins; raises `DataError` where the q map, the labels or the times do not fit together."""
     with opened(path) as file:
         places, labels = _matrices(file)
         axes = _axes(file)
@@ -80,29 +79,14 @@ def load(path: Path, selection: Selection) -> TwoTime:
         grid = {axis.name: axis for axis in axes}
         q, phi = (grid[name].centres[cells[name]] for name in ("q", "phi"))
         dq, dphi = (grid[name].widths[cells[name]] for name in ("q", "phi"))
-        chosen = choose_bins(q, phi, selection)
-        places = tuple(places[bin] for bin in chosen)
-        frames = choose_frames(frame_count(file, places), selection)
-        clock = _clock(file, selection)
-    t, age = frame_times(clock.dt, clock.age, frames)
+        clock = _clock(file, given.dt)
+        t = clock.age + clock.dt * np.arange(1, side(file, places[0]) + 1)
     return TwoTime(
-        c2=FileMatrices(path, places, frames),
-        q=q[chosen],
-        phi=phi[chosen],
-        t=t,
-        dt=clock.dt,
-        age=age,
-        dq=dq[chosen],
-        dphi=dphi[chosen],
-        provenance={
-            "dt_source": clock.dt_source,
-            "age_source": clock.age_source,
-            "frames": [frames.start + 1, frames.stop],
-        },
+        FileMatrices(path, places), q, phi, t, clock.dt, clock.age, dq, dphi, provenance=clock.sources
     )
 
 
-def _matrices(file: h5py.File) -> tuple[list[Place], np.ndarray]:
+def _matrices(file: h5py.File) -> tuple[tuple[Place, ...], np.ndarray]:
     """The matrices in counter order and the label of each."""
     group = file.get(_MATRICES)
     keys = numbered(group) if isinstance(group, h5py.Group) else []
@@ -115,7 +99,7 @@ def _matrices(file: h5py.File) -> tuple[list[Place], np.ndarray]:
         )
     if labels.min() < 1:
         raise DataError(f"{file.filename}: label {labels.min()} in {_LABELS}; labels count from 1")
-    return [Place(f"{_MATRICES}/{key}") for key in keys], labels
+    return tuple(Place(f"{_MATRICES}/{key}") for key in keys), labels
 
 
 def _axes(file: h5py.File) -> tuple[_Axis, _Axis]:
@@ -204,24 +188,20 @@ def _mapping(file: h5py.File, shape: tuple[int, int], first: _Axis) -> np.ndarra
     return mapping
 
 
-def _clock(file: h5py.File, selection: Selection) -> _Clock:
+def _clock(file: h5py.File, given_dt: float | None) -> _Clock:
     per_frame, words = _raw_frames_per_frame(file)
     period, doubt = _frame_time(file)
-    if selection.dt is None and not period > 0:
+    if given_dt is None and not period > 0:
         raise DataError(f"{file.filename}: {doubt}; give dt, the time between stored frames, in s")
-    if selection.dt is None and doubt:
+    if given_dt is None and doubt:
         warnings.warn(f"{file.filename}: {doubt}; give dt if that is wrong", stacklevel=2)
     source = f"frame_time{words}" + (f" ({doubt})" if doubt else "")
-    dt, dt_source = settled("dt", selection.dt, period * per_frame if period > 0 else np.nan, source)
+    dt, dt_source = settled("dt", given_dt, period * per_frame if period > 0 else np.nan, source)
     begin = number(file, f"{_CONFIG}/begin_frame")
     if begin is None:
-        age_source = "begin_frame is not in the file, taken as 0"
-    else:
-        age_source = f"begin_frame {begin:g} (counted from 0) × frame period"
-    age, age_source = settled(
-        "age", selection.age, (begin or 0.0) * dt / per_frame, age_source, begin is not None
-    )
-    return _Clock(dt, dt_source, age, age_source)
+        return _Clock(dt, 0.0, {"dt_source": dt_source})
+    age_source = f"begin_frame {begin:g} (counted from 0) × frame period"
+    return _Clock(dt, begin * dt / per_frame, {"dt_source": dt_source, "age_source": age_source})
 
 
 def _raw_frames_per_frame(file: h5py.File) -> tuple[float, str]:

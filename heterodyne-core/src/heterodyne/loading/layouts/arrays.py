@@ -1,6 +1,6 @@
 """NumPy arrays: .npz with c2[bin, frame, frame], q, phi, dt and optional age; .npy with those given.
 
-What a file does not hold is taken from the selection, whose q and phi are then statements: one value for
+What a file does not hold is taken from what the user gave, q and phi being statements then: one value for
 all bins or one per bin. An .npz may also hold bad_pairs and weight, as `TwoTime` has them. Pickled objects
 are never read.
 """
@@ -9,21 +9,20 @@ from __future__ import annotations
 
 import warnings
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 
-from heterodyne.data.matrices import Windows, of_array, of_whole
-from heterodyne.data.selection import Selection, choose_bins, choose_frames
+from heterodyne.data.matrices import ALL, Windows, of_array, of_whole, sliced
+from heterodyne.data.selection import Selection
 from heterodyne.data.triangle import symmetric
-from heterodyne.data.two_time import TwoTime, renumbered, within
-from heterodyne.data.validation import numbers, pair_list, weights
+from heterodyne.data.two_time import TwoTime
+from heterodyne.data.validation import numbers
 from heterodyne.errors import DataError
-from heterodyne.loading.times import frame_times, settled
 
 _KEYS = ("c2", "q", "phi", "dt", "age", "bad_pairs", "weight")
 
@@ -36,7 +35,8 @@ class ArrayMatrices:
 
     path: Path
     bins: tuple[int, ...]
-    frames: slice
+    side: int
+    frames: slice = field(default_factory=lambda: ALL)
 
     def __len__(self) -> int:
         return len(self.bins)
@@ -52,6 +52,14 @@ class ArrayMatrices:
 
     def __iter__(self) -> Iterator[np.ndarray]:
         return (self[bin] for bin in range(len(self)))
+
+    def frame_count(self) -> int:
+        """The frames of every one of them."""
+        return len(range(self.side)[self.frames])
+
+    def chosen(self, bins: Sequence[int], frames: slice) -> ArrayMatrices:
+        """Those of these bins, cut to ``frames`` of the present ones."""
+        return replace(self, bins=tuple(self.bins[bin] for bin in bins), frames=sliced(self.frames, frames))
 
     def windows(self, bin: int) -> Windows:
         """How to read one of them: in parts from an .npy file, whole from an archive."""
@@ -69,54 +77,34 @@ def sniff(path: Path) -> float:
     return 0.9 if path.suffix.lower() in (".npz", ".npy") else 0.0
 
 
-def load(path: Path, selection: Selection) -> TwoTime:
-    """The selected bins; raises `DataError` saying which of q, phi and dt the file lacks."""
+def load(path: Path, given: Selection) -> TwoTime:
+    """All bins; raises `DataError` saying which of q, phi and dt neither the file nor the user says."""
     with _reading(path):
         shape, stored = _npz_fields(path) if _is_npz(path) else (_mapped(path).shape, {})
     if len(shape) != 3 or shape[1] != shape[2]:
         raise DataError(f"{path}: c2 must be (frames, frames) or (bins, frames, frames), not {shape}")
-    missing = [name for name in ("q", "phi") if name not in stored and not getattr(selection, name)]
-    missing += ["dt"] if "dt" not in stored and selection.dt is None else []
+    missing = [name for name in ("q", "phi") if name not in stored and not getattr(given, name)]
+    missing += ["dt"] if "dt" not in stored and given.dt is None else []
     if missing:
         flags, words = (", ".join(form.format(name) for name in missing) for form in ("--{}", "{}="))
         raise DataError(f"{path} does not say {', '.join(missing)}: give {flags} (in Python {words})")
-    q, phi = (_per_bin(path, name, stored.get(name), selection, shape[0]) for name in ("q", "phi"))
-    choice = replace(selection, **{name: () for name in ("q", "phi") if name not in stored})
-    chosen = choose_bins(q, phi, choice)
-    frames = choose_frames(shape[1], selection)
-    dt, dt_source = settled("dt", selection.dt, _single(path, stored, "dt"), "dt in the file")
-    stated_age = _single(path, stored, "age") if "age" in stored else 0.0
-    age_source = "age in the file" if "age" in stored else "age is not in the file, taken as 0"
-    age, age_source = settled("age", selection.age, stated_age, age_source, "age" in stored)
-    t, first_age = frame_times(dt, age, frames)
-    bad_pairs, weight = _pairs_and_weight(path, stored, *shape[:2])
+    q, phi = (_per_bin(path, name, stored.get(name), given, shape[0]) for name in ("q", "phi"))
+    times = {"dt": np.array([given.dt]), "age": np.zeros(1)} | stored
+    dt, age = (_single(path, times, name) for name in ("dt", "age"))
     return TwoTime(
-        c2=ArrayMatrices(path, tuple(int(bin) for bin in chosen), frames),
-        q=q[chosen],
-        phi=phi[chosen],
-        t=t,
-        dt=dt,
-        age=first_age,
-        bad_pairs=within(renumbered(bad_pairs, chosen), frames),
-        weight=None if weight is None else weight[(chosen, *[frames] * (weight.ndim - 1))],
+        ArrayMatrices(path, tuple(range(shape[0])), shape[1]),
+        q,
+        phi,
+        np.arange(1, shape[1] + 1) * dt + age,
+        dt,
+        age,
+        **{name: stored[name] for name in ("bad_pairs", "weight") if name in stored},
         provenance={
             **{f"{name}_source": "the file" if name in stored else "given" for name in ("q", "phi")},
-            "dt_source": dt_source,
-            "age_source": age_source,
-            "frames": [frames.start + 1, frames.stop],
+            "dt_source": "dt in the file" if "dt" in stored else "given",
+            **({"age_source": "age in the file"} if "age" in stored else {}),
         },
     )
-
-
-def _pairs_and_weight(
-    path: Path, stored: dict[str, np.ndarray], bins: int, frames: int
-) -> tuple[np.ndarray, np.ndarray | None]:
-    """The bad pairs and the weights of the whole file."""
-    try:
-        pairs = pair_list(stored.get("bad_pairs", ()), bins, frames)
-        return pairs, weights(stored["weight"], bins, frames) if "weight" in stored else None
-    except DataError as error:
-        raise DataError(f"{path}: {error}") from None
 
 
 def _is_npz(path: Path) -> bool:
@@ -194,20 +182,17 @@ def _skip(stream: IO[bytes], size: int) -> None:
         size -= len(stream.read(min(size, _PIECE))) or size
 
 
-def _per_bin(
-    path: Path, name: str, stored: np.ndarray | None, selection: Selection, n_bins: int
-) -> np.ndarray:
-    given: tuple[Any, ...] = getattr(selection, name)
-    if stored is None and any(isinstance(value, tuple) for value in given):
+def _per_bin(path: Path, name: str, stored: np.ndarray | None, given: Selection, n_bins: int) -> np.ndarray:
+    stated: tuple[Any, ...] = getattr(given, name)
+    if stored is None and any(isinstance(value, tuple) for value in stated):
         raise DataError(f"{path} does not say {name}: give values, one or one per bin, not a range")
-    values = np.asarray(given if stored is None else stored, dtype=float)
+    values = np.asarray(stated if stored is None else stored, dtype=float)
     if len(values) not in (1, n_bins):
         raise DataError(f"{path}: {len(values)} values of {name} for {n_bins} bins")
     return np.broadcast_to(values, n_bins)
 
 
 def _single(path: Path, stored: dict[str, np.ndarray], name: str) -> float:
-    values = stored.get(name, np.array([np.nan]))
-    if len(values) != 1:
-        raise DataError(f"{path}: {name} must be one number, not {len(values)}")
-    return float(values[0])
+    if len(stored[name]) != 1:
+        raise DataError(f"{path}: {name} must be one number, not {len(stored[name])}")
+    return float(stored[name][0])

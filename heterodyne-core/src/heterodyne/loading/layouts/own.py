@@ -10,13 +10,11 @@ import h5py
 import numpy as np
 
 from heterodyne.data.own_file import MASKS, MATRICES, OWN, SCHEMA
-from heterodyne.data.selection import Selection, choose_bins, choose_frames
-from heterodyne.data.two_time import TwoTime, renumbered, within
-from heterodyne.data.validation import pair_list
+from heterodyne.data.selection import Selection
+from heterodyne.data.two_time import TwoTime
 from heterodyne.errors import DataError
 from heterodyne.loading.hdf5 import dataset, declared_unit, member, number, numbered, numbers, opened, text
-from heterodyne.loading.lazy import FileMatrices, Place, frame_count
-from heterodyne.loading.times import settled
+from heterodyne.loading.lazy import FileMatrices, Place
 from heterodyne.loading.units import factor
 
 _OF_THE_FILE = ("file", "size", "sha256", "mtime_ns", "loader", "selection", "frames", "origin")
@@ -32,8 +30,8 @@ def sniff(path: Path) -> float:
         return 0.0
 
 
-def load(path: Path, selection: Selection) -> TwoTime:
-    """The selected bins and frames as they were saved; raises `DataError` for another schema."""
+def load(path: Path, given: Selection) -> TwoTime:
+    """All bins and frames as they were saved; raises `DataError` for another schema."""
     with opened(path) as file:
         if _schema(file) != SCHEMA:
             stated = _schema(file) or "absent"
@@ -43,54 +41,32 @@ def load(path: Path, selection: Selection) -> TwoTime:
         places = tuple(Place(f"{MATRICES}/{key}") for key in numbered(member(file, MATRICES)))
         if not len(places) == len(q) == len(phi):
             raise DataError(f"{path}: {len(places)} matrices but {len(q)} q and {len(phi)} phi")
-        chosen = choose_bins(q, phi, selection)
-        places = tuple(places[bin] for bin in chosen)
-        frames = choose_frames(frame_count(file, places), selection)
-        mask = dataset(file, f"{OWN}/mask")[()][chosen][:, frames]
-        bad_pairs, weight = _bad_pairs(file, len(q)), _weight(file, chosen, frames)
-        provenance = _provenance(file)
-        dt, dt_source = _settled(file, "dt", selection.dt, provenance)
-        age, age_source = _settled(file, "age", selection.age, provenance)
-        t = _times(file, dt, age)[frames]
-    return TwoTime(
-        c2=FileMatrices(path, places, frames),
-        q=q[chosen],
-        phi=phi[chosen],
-        t=t,
-        dt=dt,
-        age=age if frames.start == 0 else float(t[0]) - dt,
-        dq=dq[chosen],
-        dphi=dphi[chosen],
-        mask=mask,
-        bad_pairs=within(renumbered(bad_pairs, chosen), frames),
-        weight=weight,
-        provenance={
-            **provenance,
-            "dt_source": dt_source,
-            "age_source": age_source,
-            "frames": [frames.start + 1, frames.stop],
-        },
-    )
+        return TwoTime(
+            FileMatrices(path, places),
+            q,
+            phi,
+            numbers(file, f"{OWN}/t"),
+            _stored(file, "dt"),
+            _stored(file, "age"),
+            dq,
+            dphi,
+            dataset(file, f"{OWN}/mask")[()],
+            _provenance(file),
+            **_optional(path, file, len(q)),
+        )
 
 
-def _bad_pairs(file: h5py.File, bins: int) -> np.ndarray:
-    """Rows [bin, frame, frame] of the whole file; none where the file has no such list."""
-    key = f"{OWN}/bad_pairs"
-    if key not in file:
-        return pair_list((), bins, 0)
-    try:
-        return pair_list(dataset(file, key)[()], bins, len(numbers(file, f"{OWN}/t")))
-    except DataError as error:
-        raise DataError(f"{file.filename}: {error}") from None
-
-
-def _weight(file: h5py.File, chosen: np.ndarray, frames: slice) -> np.ndarray | None:
-    """The weights of the chosen bins and frames, per frame or per pair; None where the file has none."""
-    key = f"{OWN}/weight"
-    if key not in file:
-        return None
-    stored = dataset(file, key)
-    return np.stack([stored[(int(bin), *[frames] * (stored.ndim - 1))] for bin in chosen])
+def _optional(path: Path, file: h5py.File, bins: int) -> dict[str, Any]:
+    """Bad pairs, and weights per frame or, left in the file, per pair, where it has them."""
+    found = {
+        name: dataset(file, f"{OWN}/{name}") for name in ("bad_pairs", "weight") if f"{OWN}/{name}" in file
+    }
+    return {
+        name: FileMatrices(path, tuple(Place(f"{OWN}/weight", bin) for bin in range(bins)))
+        if stored.ndim == 3
+        else stored[()]
+        for name, stored in found.items()
+    }
 
 
 def _schema(file: h5py.File) -> str:
@@ -109,20 +85,6 @@ def _stored(file: h5py.File, name: str) -> float:
     if value is None:
         raise DataError(f"{file.filename} has no {OWN}/{name}")
     return value
-
-
-def _settled(
-    file: h5py.File, name: str, given: float | None, provenance: dict[str, Any]
-) -> tuple[float, str]:
-    return settled(name, given, _stored(file, name), provenance.get(f"{name}_source", "the file"))
-
-
-def _times(file: h5py.File, dt: float, age: float) -> np.ndarray:
-    """The frame times of the whole file; another dt stretches the stored ones, another age shifts them."""
-    t, stored_dt, stored_age = numbers(file, f"{OWN}/t"), _stored(file, "dt"), _stored(file, "age")
-    if (dt, age) == (stored_dt, stored_age):
-        return t
-    return (t - stored_age) * (dt / stored_dt) + age
 
 
 def _document(file: h5py.File, key: str) -> Any:

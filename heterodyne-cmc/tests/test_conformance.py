@@ -1,0 +1,30 @@
+"""`cmc` and its output keep what every optimizer and every output has to keep."""
+
+from dataclasses import replace
+from typing import ClassVar
+
+import numpy as np
+
+from heterodyne.result.fit import Fit
+from heterodyne.testing import OptimizerConformance, WriterConformance
+from heterodyne_cmc.posterior import Posterior
+
+
+class TestCmc(OptimizerConformance):
+    optimizer = "cmc"
+    options: ClassVar = {"chains": 2, "warmup": 100, "draws": 250, "rhat": 1.05, "ess": 100.0}
+    too_short: ClassVar = {"warmup": 20, "draws": 20}
+
+
+class TestPosterior(WriterConformance):
+    writer = "posterior"
+
+    def result(self) -> Fit:
+        rng, fit = np.random.default_rng(0), super().result()
+        values = rng.normal(2.0, 0.02, (2, 50, 2))
+        contrast, offset, noise, likelihood = rng.normal(1.0, 0.01, (4, 2, 50, 2))
+        names = ("accept_prob", "num_steps", "energy", "potential_energy")
+        of_draws = {name: rng.random((2, 50)) for name in names} | {"diverging": np.zeros((2, 50), bool)}
+        posterior = Posterior(("along", "across"), values, contrast, offset, noise, likelihood, of_draws)
+        statistics = {**fit.statistics, "ssr_per_bin": [0.17, 0.17]}
+        return replace(fit, posterior=posterior, statistics=statistics)
