@@ -14,10 +14,12 @@ from heterodyne.data.two_time import TwoTime
 from heterodyne.kernels._jax import jnp
 from heterodyne.model import Model, separable
 from heterodyne.parameters import Parameter, ParameterTable
-from heterodyne.problem.choices import create_problem
+from heterodyne.problem.choices import Choices
+from heterodyne.problem.problem import create_problem
 from heterodyne.result.band import Band
 from heterodyne.result.fit import BinScaling, Estimate, Fit
 from heterodyne.result.profile import Interval, Profile
+from heterodyne.result.statistics import Statistics
 
 _TABLE = ParameterTable(
     (
@@ -85,9 +87,9 @@ def example_fit() -> Fit:
         ),
         covariance=np.array([[4e-4]]),
         covariance_names=("along",),
-        statistics={"ssr": 2e-4 * n, "n_pairs": 2 * n, "n_variables": 6, "noise": [0.01, 0.01]},
+        statistics=Statistics(ssr=2e-4 * n, n_pairs=2 * n, n_variables=6, noise=(0.01, 0.01)),
         verdict="converged",
-        problem=create_problem(data, ANISOTROPIC, fix={"gamma": 0.8}),
+        problem=create_problem(data, ANISOTROPIC, Choices(fix={"gamma": 0.8})),
         profiles={
             "along": Profile(
                 "along",

@@ -13,8 +13,8 @@ import numpy as np
 from heterodyne.data.two_time import TwoTime
 from heterodyne.fitting.fit import Optimizer
 from heterodyne.plugins.manager import optimizer_record
-from heterodyne.problem.choices import create_problem
-from heterodyne.problem.problem import Problem
+from heterodyne.problem.choices import Choices
+from heterodyne.problem.problem import Problem, create_problem
 from heterodyne.result.document import read_fit
 from heterodyne.result.fit import Fit
 from heterodyne.testing.examples import ANISOTROPIC, TRUTH, noisy
@@ -106,7 +106,7 @@ class OptimizerConformance:
             assert not self._fit(self._problem(), self.too_short).success
 
     def _problem(self, data: TwoTime | None = None, **choices: Any) -> Problem:
-        return create_problem(noisy() if data is None else data, ANISOTROPIC, **choices)
+        return create_problem(noisy() if data is None else data, ANISOTROPIC, Choices(**choices))
 
     def _fit(
         self, problem: Problem, options: Mapping[str, Any] | None = None, lines: list[str] | None = None
