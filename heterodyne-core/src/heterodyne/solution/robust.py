@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from heterodyne.bins.bin import Bin
 from heterodyne.data.geometry import ring_of
 from heterodyne.device.cores import side_by_side
 from heterodyne.evaluators.meshgrid import averaged_tile
@@ -44,23 +45,37 @@ def robust_meat(objective: Objective, u: np.ndarray, free: np.ndarray) -> Meat:
     scaling = objective.solve(u)[1]
     linear = _linear(objective, scaling, u, free)
     clusters = speckle_clusters(objective)
-    p, own = int(free.sum()), [_weights_of(scaling, members) for members in clusters]
-    both = side_by_side(
-        lambda one: _summed(objective, u, _with_weights(linear, scaling, one[0]), one[1]),
-        list(zip(own, clusters, strict=True)),
+    p, weights = int(free.sum()), [_weights_of(scaling, members) for members in clusters]
+    scores = side_by_side(
+        lambda cluster: _summed(objective, u, _with_weights(linear, scaling, cluster[0]), cluster[1]),
+        list(zip(weights, clusters, strict=True)),
         objective.at_once,
     )
-    sums = [one.rows(slice(p)) for one in both]
-    bandwidth = bandwidth_of((one.frames for one in sums), decay_frames(objective, u))
-    meats = [one.meat(bandwidth) for one in both]
-    matrix = np.sum([one[:p, :p] for one in meats], axis=0)
-    joined = _joined(sums)
-    shared = None if len(joined) == len(sums) else np.sum([one.meat(bandwidth) for one in joined], axis=0)
-    shortest = min(one.frames.shape[1] for one in sums)
+    of_coordinates = [cluster.rows(slice(p)) for cluster in scores]
+    bandwidth = bandwidth_of((cluster.frames for cluster in of_coordinates), decay_frames(objective, u))
+    meats = [cluster.meat(bandwidth) for cluster in scores]
     of_weights = np.zeros_like(scaling.hessian)
-    for columns, one in zip(own, meats, strict=True):
-        of_weights[np.ix_(columns, columns)] += one[p:, p:]
-    return Meat(matrix, bandwidth, degrees_of_freedom(shortest, bandwidth), shared, of_weights)
+    for columns, meat in zip(weights, meats, strict=True):
+        of_weights[np.ix_(columns, columns)] += meat[p:, p:]
+    shortest = min(cluster.frames.shape[1] for cluster in scores)
+    return Meat(
+        np.sum([meat[:p, :p] for meat in meats], axis=0),
+        bandwidth,
+        degrees_of_freedom(shortest, bandwidth),
+        _shared(of_coordinates, bandwidth),
+        of_weights,
+    )
+
+
+def _shared(scores: list[ClusterScores], bandwidth: int) -> np.ndarray | None:
+    """M with all clusters of one length as one, None where no two have one length."""
+    by_length: dict[int, ClusterScores] = {}
+    for cluster in scores:
+        length = cluster.frames.shape[1]
+        by_length[length] = by_length[length] + cluster if length in by_length else cluster
+    if len(by_length) == len(scores):
+        return None
+    return np.sum([cluster.meat(bandwidth) for cluster in by_length.values()], axis=0)
 
 
 def _weights_of(scaling: SolvedScaling, members: tuple[int, ...]) -> np.ndarray:
@@ -75,21 +90,14 @@ def _with_weights(
     """Every bin's model with the derivatives by these scaling weights after the others."""
     of_contrast, of_offset = np.split(scaling.design[:, columns], 2)
     return tuple(
-        one._replace(
-            slopes=np.concatenate([one.slopes, np.outer(of_contrast[b], np.eye(1, one.slopes.shape[1])[0])]),
-            shift=np.concatenate([one.shift, of_offset[b]]),
+        model._replace(
+            slopes=np.concatenate(
+                [model.slopes, np.outer(of_contrast[b], np.eye(1, model.slopes.shape[1])[0])]
+            ),
+            shift=np.concatenate([model.shift, of_offset[b]]),
         )
-        for b, one in enumerate(linear)
+        for b, model in enumerate(linear)
     )
-
-
-def _joined(sums: list[ClusterScores]) -> list[ClusterScores]:
-    """The scores of all clusters of one length as those of one cluster."""
-    by_length: dict[int, ClusterScores] = {}
-    for one in sums:
-        length = one.frames.shape[1]
-        by_length[length] = by_length[length] + one if length in by_length else one
-    return list(by_length.values())
 
 
 def speckle_clusters(objective: Objective) -> list[tuple[int, ...]]:
@@ -97,19 +105,13 @@ def speckle_clusters(objective: Objective) -> list[tuple[int, ...]]:
 
     Bins at φ and φ + 180° are Friedel mates: their fields are conjugate and their intensities equal.
     """
-    owner = np.repeat(
-        np.arange(len(objective.problem.data)), [data.n_bins for data in objective.problem.data]
-    )
-    ring = ring_of(np.array([one.q for one in objective.bins]))
+    bins, data = objective.bins, objective.problem.data
+    owner = np.repeat(np.arange(len(data)), [file.n_bins for file in data])
+    place = list(zip(owner, ring_of(np.array([bin.q for bin in bins])), strict=True))
     clusters: list[list[int]] = []
-    for index, one in enumerate(objective.bins):
-        tolerance = max(0.5 * np.nan_to_num(one.dphi), _SAME_AZIMUTH)
+    for index, bin in enumerate(bins):
         for members in clusters:
-            first = members[0]
-            turned = abs((one.phi - objective.bins[first].phi + 90.0) % 180.0 - 90.0)
-            rings = np.isnan(one.phi) and np.isnan(objective.bins[first].phi)
-            same = owner[first] == owner[index] and ring[first] == ring[index]
-            if same and (rings or turned < tolerance):
+            if place[members[0]] == place[index] and _same_axis(bin, bins[members[0]]):
                 members.append(index)
                 break
         else:
@@ -117,11 +119,19 @@ def speckle_clusters(objective: Objective) -> list[tuple[int, ...]]:
     return [tuple(members) for members in clusters]
 
 
+def _same_axis(bin: Bin, other: Bin) -> bool:
+    """Whether two bins are whole rings, or equal in φ modulo 180° to within half the first one's width."""
+    if np.isnan(bin.phi) and np.isnan(other.phi):
+        return True
+    turned = abs((bin.phi - other.phi + 90.0) % 180.0 - 90.0)
+    return turned < max(0.5 * np.nan_to_num(bin.dphi), _SAME_AZIMUTH)
+
+
 def _linear(
     objective: Objective, scaling: SolvedScaling, u: np.ndarray, free: np.ndarray
 ) -> tuple[Linear, ...]:
     """Every bin's model, linear in the free coordinates, less the projection on the scaling design."""
-    columns = (objective.problem.selection_matrix() * objective.slopes(u))[:, free]
+    columns = objective.columns(u)[:, free]
     projection = np.linalg.pinv(scaling.hessian, hermitian=True) @ scaling.coupling[:, free]
     of_contrast, of_offset = np.split(scaling.design @ projection, 2)
     return tuple(
@@ -152,14 +162,12 @@ def _summed(
 
 def decay_frames(objective: Objective, u: np.ndarray) -> int:
     """The frames in which S falls to 1/e after the middle frame, the most over the bins."""
-    params = objective.problem.expand(objective.to_values(u))
+    model, params = objective.problem.model, objective.parameters(u)
     longest = 1
-    for one in objective.bins:
-        last = int(np.flatnonzero(one.weight)[-1])
+    for bin in objective.bins:
+        last = bin.frames - 1
         middle = last // 2
-        s = averaged_tile(
-            objective.problem.model, params, one.t, one.nodes, middle, middle, 1, last - middle + 1
-        )[0]
+        (s,) = averaged_tile(model, params, bin.t, bin.nodes, middle, middle, 1, last - middle + 1)
         below = np.flatnonzero(s < 1.0 / np.e)
         longest = max(longest, int(below[0]) if len(below) else len(s))
     return longest
