@@ -14,7 +14,7 @@ from heterodyne.errors import PluginError
 from heterodyne.plugins import hookimpl
 from heterodyne.plugins.records import OptimizerRecord, Option
 from heterodyne.problem.objective import create_objective
-from heterodyne.problem.spectrum import spectrum
+from heterodyne.problem.spectrum import spectrum_of
 from heterodyne.solution.covariance import sandwich
 from heterodyne_cmc.calibration import adjustment, calibrate
 from heterodyne_cmc.prepare import prepare, with_own_scaling
@@ -37,19 +37,19 @@ def test_the_adjusted_precision_is_the_inverse_of_the_robust_covariance(p):
     scale = np.diag(10.0 ** rng.uniform(-3, 3, p))
     h = scale @ positive(rng, p) @ scale
     meat = 9.0 * h + scale @ positive(rng, p) @ scale
-    c = adjustment(spectrum(h, narrow(p)), meat)
+    c = adjustment(spectrum_of(h, narrow(p)), meat)
     v = np.linalg.inv(h) @ meat @ np.linalg.inv(h)
     np.testing.assert_allclose(c.T @ h @ c @ v, np.eye(p), atol=1e-7)
 
 
 def test_a_covariance_four_times_as_large_halves_all_distances():
     h = positive(np.random.default_rng(0), 3)
-    np.testing.assert_allclose(adjustment(spectrum(h, narrow(3)), 4.0 * h), 0.5 * np.eye(3), atol=1e-9)
+    np.testing.assert_allclose(adjustment(spectrum_of(h, narrow(3)), 4.0 * h), 0.5 * np.eye(3), atol=1e-9)
 
 
 def test_a_covariance_below_the_independent_one_is_raised_to_it():
     h = positive(np.random.default_rng(0), 3)
-    np.testing.assert_allclose(adjustment(spectrum(h, narrow(3)), 0.1 * h), np.eye(3), atol=1e-9)
+    np.testing.assert_allclose(adjustment(spectrum_of(h, narrow(3)), 0.1 * h), np.eye(3), atol=1e-9)
     v = sandwich(h, 0.1 * h)
     np.testing.assert_allclose(v, np.linalg.inv(h), rtol=1e-8)
 
@@ -58,7 +58,7 @@ def test_directions_that_the_data_do_not_determine_are_left_as_they_are():
     rng = np.random.default_rng(1)
     known = rng.normal(size=(2, 3))
     h = known.T @ known  # nothing along the third direction
-    c = adjustment(spectrum(h, np.full(3, 10.0)), 4.0 * h)
+    c = adjustment(spectrum_of(h, np.full(3, 10.0)), 4.0 * h)
     lost = np.linalg.svd(h)[2][2]
     np.testing.assert_allclose(c @ lost, lost, atol=1e-6)
     v_inverse = c.T @ h @ c
@@ -67,7 +67,7 @@ def test_directions_that_the_data_do_not_determine_are_left_as_they_are():
 
 def test_nothing_determined_is_nothing_adjusted():
     np.testing.assert_allclose(
-        adjustment(spectrum(np.zeros((2, 2)), np.ones(2)), np.zeros((2, 2))), np.eye(2)
+        adjustment(spectrum_of(np.zeros((2, 2)), np.ones(2)), np.zeros((2, 2))), np.eye(2)
     )
 
 

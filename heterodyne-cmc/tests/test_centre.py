@@ -12,10 +12,10 @@ from heterodyne.bins.reading import read_bins
 from heterodyne.problem.choices import Choices
 from heterodyne.problem.objective import create_objective
 from heterodyne.problem.problem import create_problem
-from heterodyne.problem.spectrum import spectrum
+from heterodyne.problem.spectrum import spectrum_of
 from heterodyne.solution.covariance import sandwich
 from heterodyne_cmc.calibration import adjustment, calibrate, tilt_of, with_noise_about
-from heterodyne_cmc.centre import settled
+from heterodyne_cmc.centre import posterior_mode
 from heterodyne_cmc.likelihood import scaling_prior
 from heterodyne_cmc.prepare import code_of, with_own_scaling
 from tolerances import REORDERED
@@ -31,7 +31,7 @@ def objective_of(problem):
 def mode(problem, calibrated=False):
     objective, values = objective_of(problem), problem.column("start")
     scaling = scaling_prior(objective.sigma)
-    return settled(objective, values, code_of(objective.problem), scaling, calibrated)
+    return posterior_mode(objective, values, code_of(objective.problem), scaling, calibrated)
 
 
 def test_with_the_tilt_a_quadratic_likelihood_has_the_gradient_and_curvature_of_its_robust_covariance():
@@ -39,7 +39,7 @@ def test_with_the_tilt_a_quadratic_likelihood_has_the_gradient_and_curvature_of_
     root, other = rng.normal(size=(2, 3, 9))
     h, best, at = root @ root.T, rng.normal(size=3), rng.normal(size=3)
     meat = h @ np.linalg.inv(other @ other.T) @ h + 9.0 * h
-    found = spectrum(h, np.full(3, 1e6))
+    found = spectrum_of(h, np.full(3, 1e6))
     c, tilt = adjustment(found, meat), tilt_of(found, meat, h @ (best - at))
     inverse = np.linalg.inv(sandwich(h, meat))
     np.testing.assert_allclose(c.T @ h @ c, inverse, rtol=1e-8)
@@ -47,7 +47,7 @@ def test_with_the_tilt_a_quadratic_likelihood_has_the_gradient_and_curvature_of_
 
 
 def test_a_likelihood_that_says_nothing_is_not_tilted():
-    found = spectrum(np.zeros((2, 2)), np.ones(2))
+    found = spectrum_of(np.zeros((2, 2)), np.ones(2))
     np.testing.assert_allclose(tilt_of(found, np.zeros((2, 2)), np.array([1.0, -2.0])), 0.0, atol=REORDERED)
 
 

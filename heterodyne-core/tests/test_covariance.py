@@ -8,7 +8,7 @@ from heterodyne.bins.reading import read_bins
 from heterodyne.catalogue import create_model
 from heterodyne.evaluators.scores import Linear, ScorePart, dense_scores, score_parts, separable_scores
 from heterodyne.problem.averaging import BinOrders, with_orders
-from heterodyne.problem.spectrum import spectrum
+from heterodyne.problem.spectrum import spectrum_of
 from heterodyne.simulation.simulate import simulate
 from heterodyne.solution.covariance import (
     bandwidth_of,
@@ -96,7 +96,7 @@ def test_the_sandwich_never_falls_below_the_independent_covariance():
 
 def test_flat_directions_stay_out_of_the_sandwich():
     hessian, meat_ = np.diag([4.0, 0.0, 1.0]), np.diag([8.0, 5.0, 3.0])
-    found = spectrum(hessian, np.full(3, 1e9))
+    found = spectrum_of(hessian, np.full(3, 1e9))
     np.testing.assert_allclose(np.diag(robust_covariance(found, meat_)), [0.5, 0.0, 3.0], atol=REORDERED)
 
 

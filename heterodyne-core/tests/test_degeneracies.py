@@ -17,7 +17,7 @@ from heterodyne.problem.choices import Choices
 from heterodyne.problem.normal_equations import undetermined_scaling
 from heterodyne.problem.problem import create_problem
 from heterodyne.problem.scaling import scaling_design
-from heterodyne.problem.spectrum import independent_covariance, spectrum, with_covariance
+from heterodyne.problem.spectrum import independent_covariance, spectrum_of, with_covariance
 from heterodyne.result.fit import strong_correlations
 from heterodyne.solution.degeneracies import merged_parameters, merged_scaling, same_speckle, sparse_basis
 from heterodyne.solution.neighbourhood import Neighbourhood
@@ -43,7 +43,7 @@ def neighbourhood(jacobian, values=None, width=1e9, **choices):
     point = {**TRUTH, **(values or {})}
     slopes = np.array([point[name] if REGISTRY[name].scale == "log" else 1.0 for name in names])
     columns = np.stack([jacobian[name] for name in names], axis=1)
-    found = spectrum(columns.T @ columns, np.full(len(names), width))
+    found = spectrum_of(columns.T @ columns, np.full(len(names), width))
     return Neighbourhood(problem, point, names, slopes, found, independent_covariance(found))
 
 
@@ -117,7 +117,7 @@ def test_a_sparse_basis_spans_the_same_space(seed):
 
 
 def test_a_wide_error_loses_a_direction_and_is_limited_to_the_bounds():
-    found = spectrum(np.diag([1.0, 1.0, 1.0]), np.full(3, 10.0))
+    found = spectrum_of(np.diag([1.0, 1.0, 1.0]), np.full(3, 10.0))
     assert found.rank == 3
     judged, limited = with_covariance(found, np.diag([1.0, 100.0, 1.0]), np.full(3, 10.0))
     assert judged.rank == 2
@@ -130,7 +130,7 @@ def test_an_error_within_the_bounds_is_left_as_it_is():
     root = rng.normal(size=(4, 4))
     covariance = root @ root.T
     _, limited = with_covariance(
-        spectrum(covariance + np.eye(4), np.full(4, 1e6)), covariance, np.full(4, 1e6)
+        spectrum_of(covariance + np.eye(4), np.full(4, 1e6)), covariance, np.full(4, 1e6)
     )
     np.testing.assert_allclose(limited, covariance, rtol=SOLVED)
 

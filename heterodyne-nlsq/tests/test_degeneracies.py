@@ -8,13 +8,11 @@ import numpy as np
 import pytest
 
 import heterodyne as het
-from heterodyne.bins.reading import read_bins
 from heterodyne.parameters import REGISTRY
-from heterodyne.problem.objective import create_objective
-from heterodyne.problem.problem import create_problem
-from heterodyne.problem.spectrum import spectrum
+from heterodyne.problem import create_objective, create_problem
+from heterodyne.problem.spectrum import spectrum_of
 from heterodyne.result.document import fit_document, fit_text
-from heterodyne_nlsq.starts.search import screened_cost, search_points
+from heterodyne_nlsq.starts.search import Search, screened_cost, search_points
 from heterodyne_nlsq.trust_region.minimise import Tolerances
 from tolerances import REORDERED, SAME_MINIMUM, SAME_PLACE, SIGMAS, SOLVED
 
@@ -423,8 +421,7 @@ def test_where_all_is_determined_nothing_is_held(ordinary):
 def test_the_start_is_no_trap_the_jacobian_has_the_rank_of_what_is_determined():
     data = het.simulate()
     objective = objective_of(data)
-    options = {"starts": 64, "seed": 0, "polish": 3}
-    points = search_points(objective, options, Tolerances(), lambda line: None)
+    points = search_points(objective, Search(Tolerances(), 64, 3, 0, lambda line: None))
     best = points[int(np.argmin([screened_cost(objective, point) for point in points]))]
     truth = data.provenance["truth"]["params"]
     at_truth = objective.to_coordinates(np.array([truth[name] for name in objective.problem.varying]))
@@ -437,9 +434,9 @@ def test_the_start_is_no_trap_the_jacobian_has_the_rank_of_what_is_determined():
 
 def objective_of(data):
     problem = create_problem(data, het.create_model("two-component"))
-    return create_objective(problem, read_bins(problem.data))
+    return create_objective(problem)
 
 
 def rank_at(objective, u):
     gram = objective(u).gram
-    return spectrum(gram, np.full(len(u), np.inf)).rank
+    return spectrum_of(gram, np.full(len(u), np.inf)).rank

@@ -13,6 +13,7 @@ import pytest
 from heterodyne.kernels._jax import jax, jnp  # 64 bit switched on
 from heterodyne.problem.normal_equations import NormalEquations
 from heterodyne_nlsq.trust_region.minimise import Tolerances, minimise
+from heterodyne_nlsq.trust_region.stationarity import Box
 
 SETS = json.loads((Path(__file__).parent / "data" / "nist_strd.json").read_text())
 LIMITS = Tolerances(max_iterations=2000)
@@ -85,7 +86,7 @@ def solved(name, start):
     y = jnp.log(jnp.asarray(one["y"])) if name == "Nelson" else jnp.asarray(one["y"])
     evaluate = of_residuals(lambda b: MODELS[name](b, *x) - y)
     open_ended = np.full(len(one["certified"]), np.inf)
-    return minimise(evaluate, np.array(one[start]), -open_ended, open_ended, LIMITS)
+    return minimise(evaluate, np.array(one[start]), Box(-open_ended, open_ended), LIMITS)
 
 
 def digits(found, certified):

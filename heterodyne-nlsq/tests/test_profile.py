@@ -6,16 +6,15 @@ import numpy as np
 import pytest
 
 import heterodyne as het
-from heterodyne.bins.reading import read_bins
 from heterodyne.errors import ParameterError
-from heterodyne.problem.choices import Choices
-from heterodyne.problem.objective import create_objective
-from heterodyne.problem.problem import create_problem
+from heterodyne.problem import Choices, create_objective, create_problem
+from heterodyne.solution import create_solution
 from heterodyne.solution.covariance import quantile
 from heterodyne.solution.outcome import create_fit
-from heterodyne.solution.solution import Solution
 from heterodyne_nlsq.profile import fit_with_profiles
-from heterodyne_nlsq.trust_region.minimise import Tolerances, minimise
+from heterodyne_nlsq.starts.search import Search
+from heterodyne_nlsq.trust_region.minimise import Tolerances
+from heterodyne_nlsq.trust_region.refine import refined
 
 STATIC = {"D0": 3e3, "alpha": 0.2, "D_offset": 0.0}
 
@@ -153,19 +152,12 @@ def test_an_axis_is_profiled_over_its_end():
 
 def test_a_profile_that_meets_a_lower_minimum_moves_the_fit_there(weak_data):
     problem = create_problem(weak_data, het.create_model("static"), Choices(fix={"D_offset": 0.0}))
-    objective = create_objective(problem, read_bins(problem.data))
-    best = minimise(objective, np.array([8.0, 0.2]), objective.low, objective.high)
-    beside = best.x + np.array([1.0, 0.0])
-    believed = Solution(beside, objective(beside), np.zeros(2, dtype=int), "converged", "", 0)
+    objective = create_objective(problem)
+    best = refined(objective, np.array([8.0, 0.2]), Tolerances())
+    believed = create_solution(objective, best.x + np.array([1.0, 0.0]))
     lines = []
-    fit = fit_with_profiles(
-        objective,
-        believed,
-        lambda at: create_fit(objective, at, 0.0),
-        ["alpha"],
-        Tolerances(),
-        lines.append,
-    )
+    search = Search(Tolerances(), 1, 1, 0, lines.append)
+    fit = fit_with_profiles(believed, lambda at: create_fit(at, "nlsq", 0.0), ["alpha"], search)
     assert any("met a lower minimum" in line for line in lines)
     assert fit.values["alpha"] == pytest.approx(best.x[1], rel=1e-6)
     assert fit.profiles["alpha"].best == fit.values["alpha"]

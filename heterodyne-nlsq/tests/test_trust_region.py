@@ -5,11 +5,17 @@ import pytest
 from scipy.optimize import least_squares
 
 from heterodyne.problem.normal_equations import NormalEquations
-from heterodyne_nlsq.trust_region.bounded_step import bounded_step
+from heterodyne_nlsq.trust_region.bounded_step import Region, bounded_step
 from heterodyne_nlsq.trust_region.minimise import Tolerances, minimise
+from heterodyne_nlsq.trust_region.stationarity import Box
 from tolerances import SOLVED
 
 WIDE = 1e6
+
+
+def wide(p):
+    """Bounds that no step comes near to."""
+    return Box(np.full(p, -WIDE), np.full(p, WIDE))
 
 
 def of_residuals(residuals, jacobian):
@@ -55,7 +61,8 @@ def decay_jacobian(x):
 )
 def test_agrees_with_scipy_inside_and_at_bounds(residuals, jacobian, start, low, high):
     tight = Tolerances(gtol=1e-10)
-    ours = minimise(of_residuals(residuals, jacobian), *map(np.array, (start, low, high)), tight)
+    box = Box(np.array(low), np.array(high))
+    ours = minimise(of_residuals(residuals, jacobian), np.array(start), box, tight)
     theirs = least_squares(residuals, start, jacobian, (low, high), xtol=1e-15, ftol=1e-15, gtol=1e-15)
     np.testing.assert_allclose(ours.x, theirs.x, rtol=1e-6, atol=1e-6)
     assert ours.equations.cost <= theirs.cost * (1 + 1e-9) + 1e-20
@@ -65,8 +72,7 @@ def test_an_active_bound_is_no_failure_and_is_told():
     found = minimise(
         of_residuals(decay, decay_jacobian),
         np.array([1.0, 0.3, 0.7]),
-        np.array([0, 0, 0.6]),
-        np.full(3, WIDE),
+        Box(np.array([0, 0, 0.6]), np.full(3, WIDE)),
     )
     assert found.verdict == "converged"
     np.testing.assert_array_equal(found.active, [0, 0, -1])
@@ -82,7 +88,7 @@ def test_steps_never_leave_the_bounds():
         return evaluate(x)
 
     low, high = np.array([-1.5, 0.0]), np.array([0.9, 0.7])
-    minimise(watched, np.array([-1.2, 0.5]), low, high)
+    minimise(watched, np.array([-1.2, 0.5]), Box(low, high))
     assert np.all(np.array(seen) >= low)
     assert np.all(np.array(seen) <= high)
 
@@ -94,23 +100,19 @@ def test_a_rank_deficient_problem_takes_finite_steps_and_converges():
     def jacobian(x):
         return np.stack([T, T], axis=1)
 
-    found = minimise(
-        of_residuals(residuals, jacobian), np.array([10.0, -20.0]), np.full(2, -WIDE), np.full(2, WIDE)
-    )
+    found = minimise(of_residuals(residuals, jacobian), np.array([10.0, -20.0]), wide(2))
     assert found.verdict == "converged"
     assert np.all(np.abs(found.x) < 100)
 
 
 def test_verdicts_tell_what_happened():
     evaluate = of_residuals(rosenbrock, rosenbrock_jacobian)
-    box = np.full(2, -WIDE), np.full(2, WIDE)
     start = np.array([-1.2, 1.0])
-    assert minimise(evaluate, start, *box, Tolerances(max_iterations=2)).verdict == "max iterations"
+    assert minimise(evaluate, start, wide(2), Tolerances(max_iterations=2)).verdict == "max iterations"
     noisy = of_residuals(decay, decay_jacobian)
     impossible = Tolerances(gtol=0.0)
-    box = np.full(3, -WIDE), np.full(3, WIDE)
-    assert minimise(noisy, np.ones(3), *box, impossible).verdict == "stalled"
-    nothing = minimise(lambda x: NormalEquations(np.nan, x, np.eye(3), 1), np.ones(3), *box)
+    assert minimise(noisy, np.ones(3), wide(3), impossible).verdict == "stalled"
+    nothing = minimise(lambda x: NormalEquations(np.nan, x, np.eye(3), 1), np.ones(3), wide(3))
     assert nothing.verdict == "failed"
 
 
@@ -119,7 +121,7 @@ def test_a_trial_that_is_not_finite_is_refused_and_the_region_shrinks():
         cost = (x[0] - 1.0) ** 2 if x[0] < 2.0 else np.nan
         return NormalEquations(cost, 2.0 * (x - 1.0), np.array([[0.1]]), 1)
 
-    found = minimise(evaluate, np.array([0.0]), np.array([-WIDE]), np.array([WIDE]))
+    found = minimise(evaluate, np.array([0.0]), wide(1))
     assert found.x[0] == pytest.approx(1.0, abs=1e-4)
 
 
@@ -128,10 +130,10 @@ def test_the_step_is_newtons_inside_the_ball_and_reaches_the_sphere_outside():
     root = rng.normal(size=(6, 4))
     gram, gradient, scale = root.T @ root, rng.normal(size=4), np.array([1.0, 2.0, 0.5, 1.0])
     newton = -np.linalg.solve(gram, gradient)
-    box = np.full(4, -WIDE), np.full(4, WIDE)
-    np.testing.assert_allclose(bounded_step(gradient, gram, scale, np.inf, *box), newton, rtol=SOLVED)
+    box = wide(4)
+    np.testing.assert_allclose(bounded_step(gradient, gram, Region(scale, np.inf, *box)), newton, rtol=SOLVED)
     length = np.linalg.norm(scale * newton)
-    short = bounded_step(gradient, gram, scale, 0.3 * length, *box)
+    short = bounded_step(gradient, gram, Region(scale, 0.3 * length, *box))
     assert np.linalg.norm(scale * short) == pytest.approx(0.3 * length, rel=2e-3)
     multiplier = -(gradient + gram @ short) / (scale**2 * short)
     np.testing.assert_allclose(multiplier, multiplier[0], rtol=1e-6)
@@ -144,7 +146,7 @@ def test_the_step_within_bounds_is_the_minimum_over_the_box():
         gram, gradient = root.T @ root, rng.normal(size=5) * 10.0 ** rng.uniform(-2, 2, size=5)
         low, high = -rng.exponential(size=5), rng.exponential(size=5)
         low[0] = 0.0
-        step = bounded_step(gradient, gram, np.sqrt(np.diag(gram)), np.inf, low, high)
+        step = bounded_step(gradient, gram, Region(np.sqrt(np.diag(gram)), np.inf, low, high))
         assert np.all(step >= low)
         assert np.all(step <= high)
         slope = gradient + gram @ step
@@ -162,7 +164,7 @@ def test_the_step_within_bounds_and_ball_reduces_the_model():
         gram, gradient = root.T @ root, rng.normal(size=5) * 10.0 ** rng.uniform(-2, 2, size=5)
         scale, radius = np.sqrt(np.diag(gram)), 10.0 ** rng.uniform(-2, 2)
         low, high = -rng.exponential(size=5), rng.exponential(size=5)
-        step = bounded_step(gradient, gram, scale, radius, low, high)
+        step = bounded_step(gradient, gram, Region(scale, radius, low, high))
         assert np.all(step >= low)
         assert np.all(step <= high)
         assert np.linalg.norm(scale * step) <= 1.002 * radius

@@ -27,7 +27,7 @@ import numpy as np
 from heterodyne.bins.bin import Dense
 from heterodyne.evaluators.meshgrid import averaged_tile
 from heterodyne.problem.objective import Objective
-from heterodyne.problem.spectrum import Spectrum, spectrum
+from heterodyne.problem.spectrum import Spectrum, spectrum_of
 from heterodyne.solution.covariance import robust_covariance, sandwich
 from heterodyne.solution.robust import robust_meat
 
@@ -64,8 +64,8 @@ def calibrate(objective: Objective, x: np.ndarray, solution: np.ndarray | None =
         objective = with_noise_about(objective, solution, x)
     equations, scaling = objective.solve(x)
     meat = robust_meat(objective, x, np.ones(len(x), dtype=bool))
-    found = spectrum(equations.gram, objective.width)
-    of_weights = spectrum(scaling.hessian, np.full(len(scaling.hessian), np.inf))
+    found = spectrum_of(equations.gram, objective.width)
+    of_weights = spectrum_of(scaling.hessian, np.full(len(scaling.hessian), np.inf))
     of_scaling = scaling.design @ robust_covariance(of_weights, meat.scaling) @ scaling.design.T
     bins = np.arange(len(objective.bins))
     own = of_scaling.reshape(2, len(bins), 2, len(bins))[:, bins, :, bins]
@@ -89,7 +89,7 @@ def with_noise_about(objective: Objective, solution: np.ndarray, x: np.ndarray) 
 
 def _means(objective: Objective, x: np.ndarray) -> Iterator[np.ndarray]:
     """The mean of c2 of every bin at x, (M, M), with contrast and offset at their best."""
-    scaling, params = objective.solve(x)[1], objective.problem.expand(objective.to_values(x))
+    scaling, params = objective.solve(x)[1], objective.parameters(x)
     for bin, contrast, offset in zip(objective.bins, scaling.contrast, scaling.offset, strict=True):
         size = len(bin.t)
         s = averaged_tile(objective.problem.model, params, bin.t, bin.nodes, 0, 0, size, size)

@@ -37,7 +37,7 @@ def coordinates(
     return space, np.linalg.solve(root, c @ root), root.T @ found.tilt
 
 
-def settled(
+def posterior_mode(
     objective: Objective, values: np.ndarray, code: Code, scaling: ScalingPrior, calibrated: bool
 ) -> tuple[np.ndarray, Calibration]:
     """The values (p,) at the posterior's mode and the calibration there, from those of the solution."""

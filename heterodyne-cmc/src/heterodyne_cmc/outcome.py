@@ -69,8 +69,7 @@ def _findings(objective: Objective, posterior: Posterior) -> tuple[Finding, ...]
     values = problem.expand(np.median(posterior.flat, axis=0))
 
     def cost(other: Mapping[str, float]) -> float:
-        x = objective.to_coordinates(np.array([other[name] for name in problem.varying]))
-        return objective(np.clip(x, objective.low, objective.high)).cost
+        return objective(np.clip(objective.point(other), objective.low, objective.high)).cost
 
     return (*other_solutions(problem, values, cost), *aliased_fringes(problem, values))
 

@@ -10,7 +10,7 @@ from heterodyne.bins.bin import Bin
 from heterodyne.errors import ConfigError
 from heterodyne.problem.objective import create_objective
 from heterodyne.problem.problem import Problem
-from heterodyne.problem.spectrum import Spectrum, spectrum
+from heterodyne.problem.spectrum import Spectrum, spectrum_of
 from heterodyne_cmc.prepare import Prepared
 from heterodyne_cmc.shards import Shard, bin_shards, pair_shards, tile_shards, whole_shard
 
@@ -79,7 +79,7 @@ def _spectrum(
     chosen = create_objective(problem, tuple(bins[k] for k in members))
     objective = chosen.weighted(solution.noise[list(members)])
     x = np.clip(objective.to_coordinates(solution.values), objective.low, objective.high)
-    return spectrum(objective.solve(x)[0].gram, objective.width)
+    return spectrum_of(objective.solve(x)[0].gram, objective.width)
 
 
 def _lost(names: tuple[str, ...], own: Spectrum, whole: Spectrum) -> list[str]:

@@ -17,10 +17,10 @@ from heterodyne.problem.kinds import AUTO
 from heterodyne.problem.objective import Objective, create_objective
 from heterodyne.problem.problem import Problem
 from heterodyne.problem.scaling import without_auto
-from heterodyne.problem.spectrum import spectrum
+from heterodyne.problem.spectrum import spectrum_of
 from heterodyne.solution.residuals import examine_residuals
 from heterodyne_cmc.calibration import Calibration, unknown
-from heterodyne_cmc.centre import settled
+from heterodyne_cmc.centre import posterior_mode
 from heterodyne_cmc.coordinates import form_of
 from heterodyne_cmc.density import Code
 from heterodyne_cmc.likelihood import ScalingPrior, scaling_prior
@@ -77,7 +77,7 @@ def prepare(
         orders, objective, x = _at(problem, bins, values)
     progress("calibrating the likelihood" if calibrated else "looking for the mode of the posterior")
     scaling = prior_of_scaling(problem, objective.sigma)
-    values, calibration = settled(objective, values, code_of(problem), scaling, calibrated)
+    values, calibration = posterior_mode(objective, values, code_of(problem), scaling, calibrated)
     return Prepared(values, objective.sigma, orders, calibration)
 
 
@@ -102,13 +102,11 @@ def _at(
 def _is_solution(objective: Objective, x: np.ndarray) -> bool:
     """Whether the minimum is a small part of a standard error away, by a step of Gauss and Newton."""
     equations = objective.solve(x)[0]
-    at_bound = (x <= objective.low) & (equations.gradient > 0) | (x >= objective.high) & (
-        equations.gradient < 0
-    )
-    found = spectrum(equations.gram, objective.width)
-    along = found.basis.T @ np.where(at_bound, 0.0, equations.gradient)
-    keep = ~found.lost
-    return float(np.sum(along[keep] ** 2 / found.eigenvalues[keep])) < _SETTLED**2
+    at_bound = equations.active(x, objective.low, objective.high) != 0
+    spectrum = spectrum_of(equations.gram, objective.width)
+    along = spectrum.basis.T @ np.where(at_bound, 0.0, equations.gradient)
+    keep = ~spectrum.lost
+    return float(np.sum(along[keep] ** 2 / spectrum.eigenvalues[keep])) < _SETTLED**2
 
 
 def averaged_bins(bins: tuple[Bin, ...], orders: np.ndarray) -> tuple[Bin, ...]:
@@ -155,5 +153,5 @@ def _least_squares(problem: Problem, progress: Callable[[str], None]) -> np.ndar
     data_alone = replace(
         problem, choices=replace(problem.choices, prior={})
     )  # which least squares would refuse
-    fit = record.resolve(Optimizer)(data_alone, record.complete({"errors": "independent"}), progress)
-    return np.array([fit.values[name] for name in problem.varying])
+    solution = record.resolve(Optimizer)(data_alone, record.complete({}), progress)
+    return np.array([solution.values[name] for name in problem.varying])

@@ -9,7 +9,6 @@ parameters on a log scale, as do the means.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -20,10 +19,14 @@ from heterodyne.parameters import Parameter
 from heterodyne.problem.normal_equations import NormalEquations
 from heterodyne.problem.objective import Objective
 from heterodyne.problem.problem import Problem
-from heterodyne.problem.spectrum import Spectrum, spectrum
-from heterodyne.result.identifiability import Held
-from heterodyne.solution.solution import AtSolution, Solution
+from heterodyne.problem.spectrum import Spectrum, spectrum_of
+from heterodyne.result.identifiability import Held, Identifiability
+from heterodyne.solution.solution import Solution
+from heterodyne.solution.standard_errors import judged
+from heterodyne_nlsq.starts.search import Search
 from heterodyne_nlsq.trust_region.minimise import Tolerances, minimise
+from heterodyne_nlsq.trust_region.refine import moved
+from heterodyne_nlsq.trust_region.stationarity import Box
 
 _ROUNDS = 100
 
@@ -57,41 +60,32 @@ def check_priors(problem: Problem, held: bool) -> None:
         )
 
 
-def hold_undetermined(
-    objective: Objective,
-    solution: Solution,
-    here: AtSolution,
-    tolerances: Tolerances,
-    progress: Callable[[str], None],
-) -> tuple[Solution, Held]:
-    """The solution next to the prior means among those that fit as well, and a record of what was held.
+def hold_undetermined(solution: Solution, search: Search) -> Solution:
+    """The solution next to the prior means among those that fit as well; it tells what was held.
 
-    ``here`` holds the spectrum that tells what is lost. Where nothing is, the solution is returned as it is.
+    Where no direction is lost, it is this one.
     """
-    count, free = int(here.found.lost.sum()), here.free
+    solution = solution.folded()
+    here = judged(solution)
+    count = int(here.spectrum.lost.sum())
     if not count:
-        return solution, Held(parameters={}, words="nothing was held: no direction is lost")
-    progress(f"holding {count} undetermined directions at the prior")
+        held = Held(parameters={}, words="nothing was held: no direction is lost")
+        return replace(solution, identifiability=Identifiability(held=held))
+    search.progress(f"holding {count} undetermined directions at the prior")
+    objective, free = solution.objective, here.free
     centre, width = prior_coordinates(objective)
     # a cost in other units than half of χ² must meet ties of its own size
-    unit = np.sqrt(_data_square(objective) / _data_square(here.weighted))
-    space, at = _lost_space(here.found, here.found.lost, free), solution
+    unit = np.sqrt(objective.data_square / here.weighted.data_square)
+    space, at = _lost_space(here.spectrum, here.spectrum.lost, free), solution
     members = (space.scaled**2).sum(axis=1) > _MEMBER
     for _ in range(_ROUNDS):
         step = _towards(objective, at.x, space.steps, centre, width)
         if np.max(np.abs(step) / width) < _CLOSE:
             break
-        at = _refitted(objective, at, at.x + step, space.rows * unit, tolerances)
-        now = spectrum(here.weighted(at.x).gram[np.ix_(free, free)], objective.width[free])
+        at = _refitted(at, at.x + step, space.rows * unit, search.tolerances)
+        now = spectrum_of(here.weighted(at.x).gram[np.ix_(free, free)], objective.width[free])
         space = _lost_space(now, np.arange(len(now.lost)) < count, free)  # eigenvalues are in rising order
-    return at, _record(objective, solution, at, members)
-
-
-def _data_square(objective: Objective) -> float:
-    """Σ data² / σ²."""
-    return float(
-        sum(bin.moments.square / s**2 for bin, s in zip(objective.bins, objective.sigma, strict=True))
-    )
+    return replace(at, identifiability=Identifiability(held=_record(solution, at, members)))
 
 
 def prior_coordinates(objective: Objective) -> tuple[np.ndarray, np.ndarray]:
@@ -117,10 +111,10 @@ def _prior_coordinate(row: Parameter, duration: float) -> tuple[float, float]:
     return (float(np.log(value)), width / value) if is_log else (value, width)
 
 
-def _lost_space(found: Spectrum, lost: np.ndarray, free: np.ndarray) -> LostSpace:
+def _lost_space(spectrum: Spectrum, lost: np.ndarray, free: np.ndarray) -> LostSpace:
     spaces = np.zeros((3, len(free), int(lost.sum())))
-    vectors = found.vectors[:, lost]
-    spaces[:, free] = vectors, vectors / found.size[:, None], vectors * found.size[:, None]
+    vectors = spectrum.vectors[:, lost]
+    spaces[:, free] = vectors, vectors / spectrum.size[:, None], vectors * spectrum.size[:, None]
     return LostSpace(*spaces)
 
 
@@ -135,16 +129,15 @@ def _towards(
     nearest = np.min(room[step != 0.0], initial=np.inf)
     if nearest <= 1.0:
         step = step * _INSIDE * nearest
-    allowed = objective.cost(x) + _RISE * _data_square(objective)
+    allowed = objective.cost(x) + _RISE * objective.data_square
     while not objective.cost(x + step) <= allowed and np.max(np.abs(step) / width) >= _CLOSE:
         step = 0.5 * step
     return step
 
 
-def _refitted(
-    objective: Objective, here: Solution, anchor: np.ndarray, rows: np.ndarray, tolerances: Tolerances
-) -> Solution:
+def _refitted(at: Solution, anchor: np.ndarray, rows: np.ndarray, tolerances: Tolerances) -> Solution:
     """The minimum with the lost directions tied to ``anchor``, with the normal equations of the data alone."""
+    objective = at.objective
 
     def tied(u: np.ndarray) -> NormalEquations:
         data, off = objective(u), rows.T @ (u - anchor)
@@ -155,18 +148,16 @@ def _refitted(
             gram=data.gram + rows @ rows.T,
         )
 
-    found = minimise(tied, anchor, objective.low, objective.high, tolerances, floor=objective.floor)
-    return replace(
-        found,
-        equations=objective(found.x),
-        verdict=here.verdict if found.verdict == "converged" else found.verdict,
-        message=here.message if found.verdict == "converged" else found.message,
-        iterations=here.iterations + found.iterations,
-    )
+    box = Box(objective.low, objective.high)
+    minimum = minimise(tied, anchor, box, tolerances, floor=objective.floor)
+    if minimum.verdict == "converged":
+        minimum = minimum._replace(verdict=at.verdict, message=at.message)
+    return moved(at, minimum, equations=objective(minimum.x))
 
 
-def _record(objective: Objective, before: Solution, after: Solution, members: np.ndarray) -> Held:
+def _record(before: Solution, after: Solution, members: np.ndarray) -> Held:
     """What was held and where, by how much the cost changed, and both in words."""
+    objective = after.objective
     old, new = objective.to_values(before.x), objective.to_values(after.x)
     names = objective.problem.varying
     moved = {names[k]: {"from": float(old[k]), "to": float(new[k])} for k in np.flatnonzero(members)}

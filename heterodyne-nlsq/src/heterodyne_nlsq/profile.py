@@ -19,12 +19,15 @@ from heterodyne.errors import ParameterError
 from heterodyne.problem.normal_equations import NormalEquations
 from heterodyne.problem.objective import Objective
 from heterodyne.problem.problem import Problem
-from heterodyne.problem.spectrum import independent_covariance, spectrum
+from heterodyne.problem.spectrum import independent_covariance, spectrum_of
 from heterodyne.result.fit import Fit
 from heterodyne.result.profile import Interval, Profile
 from heterodyne.solution.covariance import quantile
 from heterodyne.solution.solution import Solution
-from heterodyne_nlsq.trust_region.minimise import Tolerances, minimise
+from heterodyne_nlsq.starts.search import Search
+from heterodyne_nlsq.trust_region.minimise import Minimum, Tolerances, minimise
+from heterodyne_nlsq.trust_region.refine import continued
+from heterodyne_nlsq.trust_region.stationarity import Box
 
 _LEVELS = (0.95, 0.68)
 
@@ -41,8 +44,8 @@ _MOST = 60  # points on one side
 _LOWER = 1e-2  # Δχ² below minus this, times the scale, is a lower minimum and no rounding
 
 
-class Point(NamedTuple):
-    """One point of a profile: all coordinates u, the cost, and Δχ²."""
+class Stop(NamedTuple):
+    """One stop of the walk along a profile: all coordinates u, the cost, and Δχ²."""
 
     u: np.ndarray
     cost: float
@@ -63,6 +66,29 @@ class Thresholds:
         return max(threshold for _, _, threshold in self.rows)
 
 
+@dataclass(frozen=True, eq=False)
+class Profiled:
+    """A parameter that is profiled, ``error`` being that of its coordinate by the curvature of the cost.
+
+    ``best`` (p,) is the minimum in u, of an ``objective`` whose cost is half of χ².
+    """
+
+    name: str
+    objective: Objective
+    best: np.ndarray
+    error: float
+    thresholds: Thresholds
+
+    @property
+    def index(self) -> int:
+        """Which of the coordinates it is."""
+        return self.objective.problem.varying.index(self.name)
+
+    def value(self, u: np.ndarray) -> float:
+        """Its value at u."""
+        return float(self.objective.to_values(u)[self.index])
+
+
 def check_profiled(problem: Problem, names: Sequence[str]) -> None:
     """Raise `ParameterError` for the first name without a profile: unknown, tied or held."""
     for name in names:
@@ -75,52 +101,38 @@ def check_profiled(problem: Problem, names: Sequence[str]) -> None:
 
 
 def fit_with_profiles(
-    objective: Objective,
-    solution: Solution,
-    conclude: Callable[[Solution], Fit],
-    names: Sequence[str],
-    tolerances: Tolerances,
-    progress: Callable[[str], None],
+    solution: Solution, conclude: Callable[[Solution], Fit], names: Sequence[str], search: Search
 ) -> Fit:
     """The result that ``conclude`` makes of a solution, with the profiles of these parameters.
 
     A lower minimum that a profile meets takes the solution's place.
     """
-    fit, found = conclude(solution), {}
-    if names and not fit.success:
+    search.progress("errors")
+    fit, objective = conclude(solution), solution.objective
+    if not fit.success:
         return replace(fit, message="; ".join(filter(None, (fit.message, "no profile without convergence"))))
-    best = objective.to_coordinates(np.array([fit.values[name] for name in objective.problem.varying]))
+    best, profiles = objective.point(fit.values), {}
     for name in names:
-        one = profile(objective, best, fit, name, tolerances, progress)
-        if not isinstance(one, Profile):
-            progress(f"the profile of {name} met a lower minimum, where the fit goes on")
-            low, high = objective.low, objective.high
-            lower = minimise(objective, one, low, high, tolerances, floor=objective.floor)
-            lower = replace(lower, iterations=solution.iterations + lower.iterations)
-            return fit_with_profiles(objective, lower, conclude, names, tolerances, progress)
-        found[name] = one
-    return replace(fit, profiles=found)
+        outcome = profile(objective, best, fit, name, search)
+        if not isinstance(outcome, Profile):
+            search.progress(f"the profile of {name} met a lower minimum, where the fit goes on")
+            lower = continued(objective, replace(solution, x=outcome), search.tolerances)
+            return fit_with_profiles(lower, conclude, names, search)
+        profiles[name] = outcome
+    return replace(fit, profiles=profiles)
 
 
 def profile(
-    objective: Objective,
-    best: np.ndarray,
-    fit: Fit,
-    name: str,
-    tolerances: Tolerances,
-    progress: Callable[[str], None],
+    objective: Objective, best: np.ndarray, fit: Fit, name: str, search: Search
 ) -> Profile | np.ndarray:
     """The profile of one parameter from the minimum ``best`` in u, or u of a lower one where its walk meets one."""
-    objective = unit_noise(objective, best)
-    variances = _variances(objective, best)
-    thresholds = thresholds_of(dict(zip(objective.problem.varying, variances, strict=True)), fit, name)
-    first = _first_step(objective, best, variances, name, thresholds)
+    profiled = _profiled(unit_noise(objective, best), best, fit, name)
     sides = []
-    for side in (-1, 1):
-        sides.append(_walk(objective, best, name, side * first, thresholds, tolerances, progress))
+    for side in (-1.0, 1.0):
+        sides.append(_walk(profiled, side, search))
         if sides[-1][-1].delta < 0.0:
             return sides[-1][-1].u
-    return _profile(objective, name, thresholds, sides)
+    return _profile(profiled, sides)
 
 
 def unit_noise(objective: Objective, best: np.ndarray) -> Objective:
@@ -129,6 +141,14 @@ def unit_noise(objective: Objective, best: np.ndarray) -> Objective:
     equations = objective(best)
     square = 2.0 * equations.cost / max(equations.n_pairs - fitted, 1)
     return objective.weighted(objective.sigma * np.sqrt(max(square, np.finfo(float).tiny)))
+
+
+def _profiled(objective: Objective, best: np.ndarray, fit: Fit, name: str) -> Profiled:
+    varying = objective.problem.varying
+    variances = _variances(objective, best)
+    of_values = variances * objective.slopes(best) ** 2
+    thresholds = thresholds_of(dict(zip(varying, of_values, strict=True)), fit, name)
+    return Profiled(name, objective, best, float(np.sqrt(variances[varying.index(name)])), thresholds)
 
 
 def thresholds_of(variances: Mapping[str, float], fit: Fit, name: str) -> Thresholds:
@@ -141,95 +161,84 @@ def thresholds_of(variances: Mapping[str, float], fit: Fit, name: str) -> Thresh
     dof = fit.statistics.dof
     if dof is None:  # of errors that take elements for independent
         return Thresholds(1.0, True, normal)
-    known = {one: error for one, error in fit.errors.items() if np.isfinite(error) and variances[one] > 0}
-    ratios = {one: error**2 / variances[one] for one, error in known.items()}
+    known = {key: error for key, error in fit.errors.items() if np.isfinite(error) and variances[key] > 0}
+    ratios = {key: error**2 / variances[key] for key, error in known.items()}
     scale = ratios.get(name, max(ratios.values(), default=1.0))
     robust = tuple(("robust", level, float(scale * quantile(dof, level) ** 2)) for level in _LEVELS)
     return Thresholds(scale, name in ratios, (*robust, *normal))
 
 
 def _variances(objective: Objective, u: np.ndarray) -> np.ndarray:
-    """The parameters' variances from the inverse Gauss-Newton matrix over all directions but flat ones.
+    """The variances of u (p,) from the inverse Gauss-Newton matrix over all directions but flat ones.
 
-    0 for a parameter at its bound.
+    0 for a coordinate at its bound.
     """
     equations = objective(u)
     free = (u > objective.low) & (u < objective.high)
-    found = spectrum(equations.gram[np.ix_(free, free)], objective.width[free])
+    spectrum = spectrum_of(equations.gram[np.ix_(free, free)], objective.width[free])
     variances = np.zeros(len(u))
-    variances[free] = np.diag(independent_covariance(found))
-    return variances * objective.slopes(u) ** 2
+    variances[free] = np.diag(independent_covariance(spectrum))
+    return variances
 
 
-def _walk(
-    objective: Objective,
-    best: np.ndarray,
-    name: str,
-    first: float,
-    thresholds: Thresholds,
-    tolerances: Tolerances,
-    progress: Callable[[str], None],
-) -> list[Point]:
-    """The points from the minimum outward, the first after a step ``first``.
+def _walk(profiled: Profiled, side: float, search: Search) -> list[Stop]:
+    """The stops from the minimum outward to one side, -1 or 1.
 
     The last one has a negative Δχ² where a lower minimum was met.
     """
-    index = objective.problem.varying.index(name)
-    side, limit = np.sign(first), _limit(objective, best, index, first)
-    least = objective.cost(best)
-    goal = np.sqrt(thresholds.highest)
-    points, step = [Point(best, least, 0.0)], abs(first)
-    while points[-1].delta < goal**2 and points[-1].u[index] != limit and len(points) <= _MOST:
-        here = points[-1]
+    objective, best, index = profiled.objective, profiled.best, profiled.index
+    limit, least, first = _limit(profiled, side), objective.cost(best), _first_step(profiled)
+    goal = np.sqrt(profiled.thresholds.highest)
+    stops, step = [Stop(best, least, 0.0)], first
+    while stops[-1].delta < goal**2 and stops[-1].u[index] != limit and len(stops) <= _MOST:
+        here = stops[-1]
         value = here.u[index] + side * step
         value = float(limit if (limit - value) * side <= 0 else value)
-        found = _held(objective, _extrapolated(points, index, value), index, tolerances)
-        delta = 2.0 * (found.equations.cost - least)
-        if delta < -_LOWER * thresholds.scale:
-            return [*points, Point(found.x, found.equations.cost, delta)]
+        minimum = _others_fitted(objective, _extrapolated(stops, index, value), index, search.tolerances)
+        delta = 2.0 * (minimum.equations.cost - least)
+        if delta < -_LOWER * profiled.thresholds.scale:
+            return [*stops, Stop(minimum.x, minimum.equations.cost, delta)]
         gained = (np.sqrt(max(delta, 0.0)) - np.sqrt(here.delta)) / goal
-        if gained > _TOO_FAR and step > _SHRINK * abs(first):
+        if gained > _TOO_FAR and step > _SHRINK * first:
             step *= 0.5
             continue
-        points.append(Point(found.x, found.equations.cost, max(delta, 0.0)))
-        progress(f"profile of {name}: {_value(objective, found.x, index):.6g}, delta chi2 {delta:.4g}")
+        stops.append(Stop(minimum.x, minimum.equations.cost, max(delta, 0.0)))
+        shown = f"{profiled.value(minimum.x):.6g}, delta chi2 {delta:.4g}"
+        search.progress(f"profile of {profiled.name}: {shown}")
         step *= float(np.clip(_PART / max(gained, 1e-9), 0.5, _GROWTH))
-    return points
+    return stops
 
 
-def _limit(objective: Objective, best: np.ndarray, index: int, side: float) -> float:
-    """The bound on one side of a coordinate; half a period away where the bounds are no walls."""
-    row = objective.problem.parameters[objective.problem.varying[index]]
+def _limit(profiled: Profiled, side: float) -> float:
+    """The bound on one side of the coordinate; half a period away where the bounds are no walls."""
+    objective, index = profiled.objective, profiled.index
+    row = objective.problem.parameters[profiled.name]
     if row.period and row.is_periodic:
-        return float(best[index] + np.copysign(0.5 * row.period, side))
+        return float(profiled.best[index] + side * 0.5 * row.period)
     return float((objective.high if side > 0 else objective.low)[index])
 
 
-def _first_step(
-    objective: Objective, u: np.ndarray, variances: np.ndarray, name: str, thresholds: Thresholds
-) -> float:
+def _first_step(profiled: Profiled) -> float:
     """The step in u that a quadratic profile asks for, never more than a tenth of the range."""
-    index = objective.problem.varying.index(name)
-    width = float(objective.width[index])
-    error = float(np.sqrt(variances[index])) / objective.slopes(u)[index]
-    expected = _PART * np.sqrt(thresholds.highest) * error
+    width = float(profiled.objective.width[profiled.index])
+    expected = _PART * np.sqrt(profiled.thresholds.highest) * profiled.error
     return min(expected, 0.1 * width) if expected > 0 else 0.01 * width
 
 
-def _extrapolated(points: Sequence[Point], index: int, value: float) -> np.ndarray:
-    """All coordinates at a value of one of them, along the line through the last two points."""
-    here = points[-1].u
-    before = points[-2].u if len(points) > 1 else here
+def _extrapolated(stops: Sequence[Stop], index: int, value: float) -> np.ndarray:
+    """All coordinates at a value of one of them, along the line through the last two stops."""
+    here = stops[-1].u
+    before = stops[-2].u if len(stops) > 1 else here
     way = here[index] - before[index]
     u = here + (here - before) * ((value - here[index]) / way if way else 0.0)
     u[index] = value
     return u
 
 
-def _held(objective: Objective, start: np.ndarray, index: int, tolerances: Tolerances) -> Solution:
+def _others_fitted(objective: Objective, start: np.ndarray, index: int, tolerances: Tolerances) -> Minimum:
     """The minimum over all coordinates but one, which stays where ``start`` has it."""
     keep = np.arange(len(start)) != index
-    low, high = objective.low[keep], objective.high[keep]
+    box = Box(objective.low[keep], objective.high[keep])
 
     def whole(rest: np.ndarray) -> np.ndarray:
         u = start.copy()
@@ -237,65 +246,55 @@ def _held(objective: Objective, start: np.ndarray, index: int, tolerances: Toler
         return u
 
     def evaluate(rest: np.ndarray) -> NormalEquations:
-        all_of = objective(whole(rest))
-        return replace(all_of, gradient=all_of.gradient[keep], gram=all_of.gram[np.ix_(keep, keep)])
+        equations = objective(whole(rest))
+        gram = equations.gram[np.ix_(keep, keep)]
+        return replace(equations, gradient=equations.gradient[keep], gram=gram)
 
-    begin = np.clip(start[keep], low, high)
-    found = minimise(evaluate, begin, low, high, tolerances, floor=objective.floor)
-    return replace(found, x=whole(found.x))
+    minimum = minimise(evaluate, np.clip(start[keep], *box), box, tolerances, floor=objective.floor)
+    return minimum._replace(x=whole(minimum.x))
 
 
-def _profile(
-    objective: Objective, name: str, thresholds: Thresholds, sides: Sequence[Sequence[Point]]
-) -> Profile:
+def _profile(profiled: Profiled, sides: Sequence[Sequence[Stop]]) -> Profile:
     """The record of a walk to both sides."""
-    problem = objective.problem
-    row, index = problem.parameters[name], problem.varying.index(name)
-    points = [*reversed(sides[0][1:]), *sides[1]]
-    values = np.array([objective.to_values(point.u) for point in points])
-    ends = [
-        _crossings(objective, side, index, thresholds, sign * np.inf)
-        for sign, side in zip((-1, 1), sides, strict=True)
-    ]
+    problem, thresholds, index = profiled.objective.problem, profiled.thresholds, profiled.index
+    row, stops = problem.parameters[profiled.name], [*reversed(sides[0][1:]), *sides[1]]
+    values = np.array([profiled.objective.to_values(stop.u) for stop in stops])
+    lows, highs = (
+        _crossings(profiled, stops, end) for stops, end in zip(sides, (-np.inf, np.inf), strict=True)
+    )
     return Profile(
-        name=name,
+        name=profiled.name,
         unit=row.unit,
-        best=_value(objective, sides[0][0].u, index),
+        best=profiled.value(profiled.best),
         low=row.low,
         high=row.high,
         scale=thresholds.scale,
         own_scale=thresholds.own,
         intervals=tuple(
             Interval(*kind, low=low, high=high)
-            for kind, low, high in zip(thresholds.rows, *ends, strict=True)
+            for kind, low, high in zip(thresholds.rows, lows, highs, strict=True)
         ),
         values=values[:, index],
-        delta_chi2=np.array([point.delta for point in points]),
-        cost=np.array([point.cost for point in points]),
+        delta_chi2=np.array([stop.delta for stop in stops]),
+        cost=np.array([stop.cost for stop in stops]),
         others={other: values[:, k] for k, other in enumerate(problem.varying) if k != index},
     )
 
 
-def _crossings(
-    objective: Objective, side: Sequence[Point], index: int, thresholds: Thresholds, nowhere: float
-) -> list[float]:
-    """Where Δχ² first passes each threshold, ``nowhere`` if it does not.
+def _crossings(profiled: Profiled, stops: Sequence[Stop], nowhere: float) -> list[float]:
+    """Where Δχ² first passes each threshold on one side, ``nowhere`` if it does not.
 
     √Δχ² is nearly linear in u, so its inverse is interpolated (monotone cubic).
     """
-    root = np.sqrt([point.delta for point in side])
-    u = np.array([point.u[index] for point in side])
+    index, root = profiled.index, np.sqrt([stop.delta for stop in stops])
+    u = np.array([stop.u[index] for stop in stops])
     rising = root > np.concatenate([[-1.0], np.maximum.accumulate(root)[:-1]])
-    found = []
-    for _, _, threshold in thresholds.rows:
+    ends = []
+    for _, _, threshold in profiled.thresholds.rows:
         if root.max() < np.sqrt(threshold):
-            found.append(nowhere)
+            ends.append(nowhere)
             continue
-        at = side[0].u.copy()
+        at = profiled.best.copy()
         at[index] = PchipInterpolator(root[rising], u[rising])(np.sqrt(threshold))
-        found.append(_value(objective, at, index))
-    return found
-
-
-def _value(objective: Objective, u: np.ndarray, index: int) -> float:
-    return float(objective.to_values(u)[index])
+        ends.append(profiled.value(at))
+    return ends

@@ -14,6 +14,7 @@ from heterodyne.bins.bin import PADDING, Bin
 from heterodyne.bins.reading import read_bins
 from heterodyne.bins.streaming import stream_bins
 from heterodyne.bins.tiles import TILE
+from heterodyne.data.two_time import TwoTime
 from heterodyne.errors import ConfigError
 from heterodyne.problem.problem import Problem
 
@@ -22,7 +23,7 @@ _READING = 16  # bytes per pair while one matrix is read, its stored and its who
 
 
 @dataclass(frozen=True)
-class Choice:
+class Strategy:
     """A strategy, whether its bins are streamed, the reason, and the bytes that data may take in memory."""
 
     name: str
@@ -31,37 +32,37 @@ class Choice:
     memory: float
 
 
-def choose(problem: Problem, strategy: str, memory: float) -> Choice:
+def choose(problem: Problem, wanted: str, memory: float) -> Strategy:
     """The strategy for a problem: ``auto`` takes `direct` unless it needs more than ``memory``.
 
-    ``memory`` is in GiB, 0 stands for half of what is free. Raises `ConfigError` if `streamed` is asked for
+    ``memory`` is in GiB, 0 stands for half of what is free. Raises `ConfigError` if `streamed` is ``wanted``
     and the model or the weights need whole matrices.
     """
     allowed = memory * _GIB or 0.5 * psutil.virtual_memory().available
     needed, size = _direct_bytes(problem), _size(problem)
     obstacle = _obstacle(problem)
-    if strategy == "streamed" and obstacle:
+    if wanted == "streamed" and obstacle:
         raise ConfigError(f"strategy streamed: {obstacle} in memory; use direct or auto")
     fits = needed <= allowed
     words = f"{size} {needed / _GIB:.2g} GiB in memory, {allowed / _GIB:.3g} GiB allowed"
-    if strategy in ("direct", "streamed"):
-        return Choice(strategy, strategy == "streamed", f"asked for; {words}", allowed)
+    if wanted in ("direct", "streamed"):
+        return Strategy(wanted, wanted == "streamed", f"asked for; {words}", allowed)
     streamed = not fits and not obstacle and max(data.n_frames for data in problem.data) > TILE
     if not fits and obstacle:
         words += f", but {obstacle}"
-    name = strategy if strategy == "sequential" else "streamed" if streamed else "direct"
-    return Choice(name, streamed, words, allowed)
+    name = wanted if wanted == "sequential" else "streamed" if streamed else "direct"
+    return Strategy(name, streamed, words, allowed)
 
 
-def read(problem: Problem, choice: Choice) -> tuple[Bin, ...]:
+def read(problem: Problem, strategy: Strategy) -> tuple[Bin, ...]:
     """Every bin of the problem, in memory or read tile by tile as chosen."""
-    if not choice.streamed:
+    if not strategy.streamed:
         return read_bins(problem.data, problem.choices.skip_lags)
-    return stream_bins(problem.data, problem.choices.skip_lags, choice.memory)
+    return stream_bins(problem.data, problem.choices.skip_lags, strategy.memory)
 
 
 def _direct_bytes(problem: Problem) -> float:
-    matrices = [(_padded(one.n_frames) ** 2, one.n_bins * (1 + _by_pair(one))) for one in problem.data]
+    matrices = [(_padded(data.n_frames) ** 2, data.n_bins * (1 + _by_pair(data))) for data in problem.data]
     return float(sum(8 * pairs * count for pairs, count in matrices) + _READING * max(matrices)[0])
 
 
@@ -69,13 +70,12 @@ def _padded(frames: int) -> int:
     return -(-frames // PADDING) * PADDING
 
 
-def _by_pair(data: object) -> bool:
-    weight = getattr(data, "weight", None)
-    return weight is not None and weight.ndim == 3
+def _by_pair(data: TwoTime) -> bool:
+    return data.weight is not None and data.weight.ndim == 3
 
 
 def _size(problem: Problem) -> str:
-    count, frames = sum(one.n_bins for one in problem.data), {one.n_frames for one in problem.data}
+    count, frames = sum(data.n_bins for data in problem.data), {data.n_frames for data in problem.data}
     upto = "up to " if len(frames) > 1 else ""
     matrices, need = ("matrix", "needs") if count == 1 else ("matrices", "need")
     return f"{count} {matrices} of {upto}{max(frames)}² {need}"
@@ -85,6 +85,6 @@ def _obstacle(problem: Problem) -> str:
     """Why the matrices must be in memory, or nothing."""
     if problem.model.components is None:
         return f"model {problem.model.name!r} is not separable and needs whole matrices"
-    if any(_by_pair(one) for one in problem.data):
+    if any(_by_pair(data) for data in problem.data):
         return "weights per pair need whole matrices"
     return ""

@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from importlib import metadata
 from inspect import signature
+from time import perf_counter
 from typing import Any, Protocol, Unpack, runtime_checkable
 
 from heterodyne.catalogue import create_model
@@ -16,21 +17,27 @@ from heterodyne.device.compilation import keep_compiled_code
 from heterodyne.errors import ConfigError, PluginError, unknown
 from heterodyne.model import Model
 from heterodyne.plugins.manager import optimizer_record
+from heterodyne.plugins.records import OptimizerRecord
 from heterodyne.problem.choices import SPELLINGS, ChoiceKeywords, Choices, spells_choices
 from heterodyne.problem.problem import Problem, create_problem
 from heterodyne.problem.warm_start import WarmStart
 from heterodyne.result.document import read_fit
 from heterodyne.result.fit import Fit
 from heterodyne.result.provenance import Provenance
+from heterodyne.solution.outcome import create_fit
+from heterodyne.solution.solution import Solution
 
 
 @runtime_checkable
 class Optimizer(Protocol):
-    """From a problem to a result; ``progress`` is called with a line of text now and then."""
+    """From a problem to where its fit ended; ``progress`` is called with a line of text now and then.
+
+    Of a `Solution`, errors, findings, bands, structure and scaling are made here; a `Fit` is taken as it is.
+    """
 
     def __call__(
         self, problem: Problem, options: Mapping[str, Any], progress: Callable[[str], None]
-    ) -> Fit: ...
+    ) -> Solution | Fit: ...
 
 
 @spells_choices
@@ -81,9 +88,7 @@ def fit_chosen(
     settings = record.complete({} if options is None else options)
     problem = create_problem(data, model if isinstance(model, Model) else create_model(model), choices)
     keep_compiled_code()
-    result = record.resolve(Optimizer)(problem, settings, progress or _silent)
-    if not isinstance(result, Fit):
-        raise PluginError(f"optimizer {record.name!r} returned {type(result).__name__}, not a Fit")
+    result = _optimized(problem, record, settings, progress or _silent)
     provenance = Provenance(
         data=tuple(map(_origin, problem.data)),
         options=settings,
@@ -94,6 +99,26 @@ def fit_chosen(
         date=datetime.now(UTC).isoformat(timespec="seconds"),
     )
     return replace(result, provenance=provenance | result.provenance)
+
+
+def _optimized(
+    problem: Problem, record: OptimizerRecord, options: Mapping[str, Any], progress: Callable[[str], None]
+) -> Fit:
+    """The result of an optimizer, whose name it bears.
+
+    Raises `PluginError` where it is neither a `Solution` nor a `Fit`.
+    """
+    began = perf_counter()
+    result = record.resolve(Optimizer)(problem, options, progress)
+    if isinstance(result, Solution):
+        seconds = perf_counter() - began
+        progress("errors")
+        return create_fit(result, record.name, seconds)
+    if not isinstance(result, Fit):
+        raise PluginError(
+            f"optimizer {record.name!r} returned {type(result).__name__}, not a Solution or a Fit"
+        )
+    return replace(result, optimizer=record.name)
 
 
 def labelled(progress: Callable[[str], None] | None, label: str) -> Callable[[str], None] | None:

@@ -41,7 +41,7 @@ def heterodyne_models() -> Iterable[ModelRecord]:
 
 @hookspec
 def heterodyne_optimizers() -> Iterable[OptimizerRecord]:
-    """Optimizers; each target is called as ``target(problem, options, progress)`` and returns a `Fit`.
+    """Optimizers; each target is called as ``target(problem, options, progress)`` and returns a `Solution` or a `Fit`.
 
     Example: ``yield OptimizerRecord("scan", "grid search", "my_package.scan:scan",
     (Option("points", int, 11, "grid points per parameter"),))``

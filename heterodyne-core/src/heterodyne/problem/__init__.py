@@ -1,4 +1,4 @@
-"""What is fitted: model, data, choices, and the normal equations they make.
+"""What is fitted: model, data, choices, and the objective they make.
 
 Names are imported when first used: the choices alone need no numerics.
 """
@@ -10,13 +10,21 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from heterodyne.problem.choices import Choices
+    from heterodyne.problem.objective import Objective, create_objective
     from heterodyne.problem.problem import Problem, create_problem
 
-__all__ = ["Choices", "Problem", "create_problem"]
+_HOME = {
+    "Choices": "choices",
+    "Objective": "objective",
+    "Problem": "problem",
+    "create_objective": "objective",
+    "create_problem": "problem",
+}
+
+__all__ = ["Choices", "Objective", "Problem", "create_objective", "create_problem"]
 
 
 def __getattr__(name: str) -> Any:
-    if name not in __all__:
+    if name not in _HOME:
         raise AttributeError(f"module 'heterodyne.problem' has no attribute {name!r}")
-    home = "choices" if name == "Choices" else "problem"
-    return getattr(import_module(f"heterodyne.problem.{home}"), name)
+    return getattr(import_module(f"heterodyne.problem.{_HOME[name]}"), name)

@@ -17,7 +17,7 @@ from scipy.optimize import lsq_linear
 
 from heterodyne.evaluators.pair_sums import PairSums, Sums
 from heterodyne.problem.scaling import ScalingDesign
-from heterodyne.problem.spectrum import spectrum
+from heterodyne.problem.spectrum import spectrum_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,6 +28,34 @@ class NormalEquations:
     gradient: np.ndarray
     gram: np.ndarray
     n_pairs: int
+
+    @property
+    def residuals(self) -> np.ndarray:
+        """p + 1 numbers r with the cost ½ rᵀr and the gradient Jᵀr, for solvers that take residuals.
+
+        They are all residuals turned into their tangent space, r = H^-½ g, and, last, the length of the rest.
+        """
+        values, vectors = self._determined()
+        along = vectors / np.sqrt(values) @ (vectors.T @ self.gradient)
+        return np.append(along, np.sqrt(max(2.0 * self.cost - along @ along, 0.0)))
+
+    @property
+    def jacobian(self) -> np.ndarray:
+        """J (p + 1, p) of `residuals`, with the Gauss-Newton matrix JᵀJ: H^½, and 0 for the rest."""
+        values, vectors = self._determined()
+        return np.vstack([vectors * np.sqrt(values) @ vectors.T, np.zeros(len(self.gradient))])
+
+    def _determined(self) -> tuple[np.ndarray, np.ndarray]:
+        """Eigenvalues and eigenvectors of H along which it is more than rounding."""
+        values, vectors = np.linalg.eigh(self.gram)
+        keep = values > 1e-14 * np.max(values, initial=0.0)
+        return values[keep], vectors[:, keep]
+
+    def active(self, x: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+        """The bounds on which x (p,) lies and beyond which the cost falls: -1 low, 1 high, 0 none."""
+        return ((x >= high) & (self.gradient < 0)).astype(int) - ((x <= low) & (self.gradient > 0)).astype(
+            int
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,8 +124,7 @@ def undetermined_scaling(
     """
     gram, design = scaling_gram(sums, contrast, offset, sigma)
     low, high = np.hstack([_weight_bounds(contrast), _weight_bounds(offset)])
-    lost = design[:, spectrum(gram, high - low).undetermined].any(axis=1)
-    of_contrast, of_offset = np.split(lost, 2)
+    of_contrast, of_offset = np.split(design[:, spectrum_of(gram, high - low).undetermined].any(axis=1), 2)
     return of_contrast, of_offset
 
 

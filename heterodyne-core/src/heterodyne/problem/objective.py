@@ -1,15 +1,17 @@
-"""The objective that the trust region sees: coordinates u of the varying parameters, normal equations in u.
+"""The objective that an optimizer sees: coordinates u of the varying parameters, normal equations in u.
 
 Parameters on a log scale are moved in their logarithm, the others as they are.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from heterodyne.bins.bin import Bin, at_once
+from heterodyne.bins.reading import read_bins
 from heterodyne.evaluators.pair_sums import PairSums
 from heterodyne.evaluators.sums import pair_sums
 from heterodyne.problem.normal_equations import NormalEquations, SolvedScaling, normal_equations
@@ -21,7 +23,10 @@ _ROUNDING = 1e-14  # of sums of squares, relative to those of the data
 
 @dataclass(frozen=True, eq=False)
 class Objective:
-    """A problem with its bins, and the noise ``sigma`` per bin that weights it."""
+    """A problem with its bins, and the noise ``sigma`` per bin that weights it.
+
+    Called at u (p,), it gives the `NormalEquations` there; ``low`` ≤ u ≤ ``high`` (p,) are the bounds.
+    """
 
     problem: Problem
     bins: tuple[Bin, ...]
@@ -33,6 +38,11 @@ class Objective:
     def log(self) -> np.ndarray:
         """Which varying parameters are moved in their logarithm."""
         return np.array([self.problem.parameters[name].scale == "log" for name in self.problem.varying])
+
+    @property
+    def start(self) -> np.ndarray:
+        """u of the start values."""
+        return self.to_coordinates(self.problem.column("start"))
 
     @property
     def low(self) -> np.ndarray:
@@ -71,13 +81,25 @@ class Objective:
         inside = np.clip(powers, self.problem.column("low"), self.problem.column("high"))
         return np.where(self.log, inside, u)
 
+    def point(self, parameters: Mapping[str, float]) -> np.ndarray:
+        """u of these parameters by name; those that do not vary are passed over."""
+        return self.to_coordinates(np.array([parameters[name] for name in self.problem.varying]))
+
+    def parameters(self, u: np.ndarray) -> dict[str, float]:
+        """All parameters of the model at u by name, in the order of its table."""
+        return self.problem.expand(self.to_values(u))
+
+    def theta(self, u: np.ndarray) -> np.ndarray:
+        """All parameters of the model at u, (P,)."""
+        return np.array(list(self.parameters(u).values()))
+
     def slopes(self, u: np.ndarray) -> np.ndarray:
         """∂(value)/∂u of every varying parameter."""
         return np.where(self.log, self.to_values(u), 1.0)
 
-    def theta(self, u: np.ndarray) -> np.ndarray:
-        """All parameters of the model at u, in the order of its table."""
-        return np.array(list(self.problem.expand(self.to_values(u)).values()))
+    def columns(self, u: np.ndarray) -> np.ndarray:
+        """∂θ/∂u of all parameters by the varying ones, ties included, (P, p)."""
+        return self.problem.selection_matrix() * self.slopes(u)
 
     def sums(self, u: np.ndarray, jacobian: bool = True) -> PairSums:
         """The sums over all pairs at u."""
@@ -85,8 +107,7 @@ class Objective:
 
     def solve(self, u: np.ndarray) -> tuple[NormalEquations, SolvedScaling]:
         """The normal equations at u and the scaling that solves them."""
-        columns = self.problem.selection_matrix() * self.slopes(u)
-        return normal_equations(self.sums(u), columns, self.contrast, self.offset, self.sigma)
+        return normal_equations(self.sums(u), self.columns(u), self.contrast, self.offset, self.sigma)
 
     def __call__(self, u: np.ndarray) -> NormalEquations:
         return self.solve(u)[0]
@@ -104,8 +125,12 @@ class Objective:
     @property
     def floor(self) -> float:
         """The cost that rounding of the sums leaves for data without noise."""
-        squares = (bin.moments.square / s**2 for bin, s in zip(self.bins, self.sigma, strict=True))
-        return _ROUNDING * float(sum(squares))
+        return _ROUNDING * self.data_square
+
+    @property
+    def data_square(self) -> float:
+        """Σ data² / σ²."""
+        return float(sum(bin.moments.square / s**2 for bin, s in zip(self.bins, self.sigma, strict=True)))
 
     def weighted(self, sigma: np.ndarray) -> Objective:
         """The same objective with another noise per bin."""
@@ -116,9 +141,14 @@ class Objective:
         return replace(self, **_designs(self.bins, contrast=contrast, offset=offset))
 
 
-def create_objective(problem: Problem, bins: tuple[Bin, ...]) -> Objective:
-    """The objective of a problem, every bin with the same weight; a design that is ``auto`` is individual."""
-    contrast, offset = without_auto(problem.choices.contrast, problem.choices.offset)
+def create_objective(problem: Problem, bins: tuple[Bin, ...] | None = None) -> Objective:
+    """The objective of a problem, every bin with the same weight; a design that is ``auto`` is individual.
+
+    The bins are read into memory where none are given. Raises `DataError` for matrices that cannot be used.
+    """
+    choices = problem.choices
+    bins = read_bins(problem.data, choices.skip_lags) if bins is None else bins
+    contrast, offset = without_auto(choices.contrast, choices.offset)
     designs = _designs(bins, contrast=contrast, offset=offset)
     return Objective(problem, bins, **designs, sigma=np.ones(len(bins)))
 

@@ -17,9 +17,9 @@ class Spectrum:
     """Eigenvalues (p,) and eigenvectors (p, p, in columns) of the Gram matrix scaled to unit diagonal.
 
     ``size`` (p,) is the square root of the diagonal, or 2 over the width of the bounds where that is more;
-    ``flat`` (p,) marks directions in which the data say
-    nothing, ``lost`` (p,) those and the ones whose standard error spans more than the bounds,
-    ``undetermined`` (p,) the parameters with a squared loading above 0.1 in lost directions.
+    ``flat`` (p,) marks directions in which the data say nothing, ``lost`` (p,) those and the ones whose standard
+    error spans more than the bounds, ``undetermined`` (p,) the parameters with a squared loading above 0.1 in
+    lost directions.
     """
 
     eigenvalues: np.ndarray
@@ -40,7 +40,7 @@ class Spectrum:
         return self.vectors / self.size[:, None]
 
 
-def spectrum(gram: np.ndarray, width: np.ndarray) -> Spectrum:
+def spectrum_of(gram: np.ndarray, width: np.ndarray) -> Spectrum:
     """The spectrum of a weighted Gram matrix (p, p) whose coordinates range over ``width`` (p,).
 
     A direction is lost when its eigenvalue is below 1e-10 p, or when one standard error along it spans
@@ -56,12 +56,12 @@ def spectrum(gram: np.ndarray, width: np.ndarray) -> Spectrum:
     eigenvalues = np.maximum(eigenvalues, 0.0)
     flat = eigenvalues < FLAT * len(gram)
     none = np.zeros(len(gram), dtype=bool)
-    found = Spectrum(eigenvalues, vectors, size, flat, flat, none)
-    return _judged(found, _span(found, 1.0 / np.sqrt(np.where(flat, 1.0, eigenvalues)), width))
+    spectrum = Spectrum(eigenvalues, vectors, size, flat, flat, none)
+    return _judged(spectrum, _span(spectrum, 1.0 / np.sqrt(np.where(flat, 1.0, eigenvalues)), width))
 
 
 def with_covariance(
-    found: Spectrum, covariance: np.ndarray, width: np.ndarray
+    spectrum: Spectrum, covariance: np.ndarray, width: np.ndarray
 ) -> tuple[Spectrum, np.ndarray]:
     """The spectrum judged by a covariance (p, p) of its coordinates, and that covariance within the bounds.
 
@@ -69,33 +69,33 @@ def with_covariance(
     means nothing, to parameters that load on the direction a little. A parameter whose own error spans more
     than its bounds is undetermined too.
     """
-    inverse = found.vectors.T * found.size
+    inverse = spectrum.vectors.T * spectrum.size
     along = inverse @ covariance @ inverse.T
-    span = _span(found, np.sqrt(np.maximum(np.diag(along), 0.0)), width)
-    reach = found.basis / np.maximum(span, 1.0)
-    limited, judged = reach @ along @ reach.T, _judged(found, span)
+    span = _span(spectrum, np.sqrt(np.maximum(np.diag(along), 0.0)), width)
+    reach = spectrum.basis / np.maximum(span, 1.0)
+    limited, judged = reach @ along @ reach.T, _judged(spectrum, span)
     wide = 2.0 * np.sqrt(np.diag(limited)) > width
     return replace(judged, undetermined=judged.undetermined | wide), limited
 
 
-def _span(found: Spectrum, error: np.ndarray, width: np.ndarray) -> np.ndarray:
+def _span(spectrum: Spectrum, error: np.ndarray, width: np.ndarray) -> np.ndarray:
     """The most, over the coordinates, of what ``error`` (p,) along every direction spans of the bounds, (p,)."""
-    return np.max(2.0 * np.abs(found.basis) * error / width[:, None], axis=0, initial=0.0)
+    return np.max(2.0 * np.abs(spectrum.basis) * error / width[:, None], axis=0, initial=0.0)
 
 
-def _judged(found: Spectrum, span: np.ndarray) -> Spectrum:
+def _judged(spectrum: Spectrum, span: np.ndarray) -> Spectrum:
     """The spectrum with directions lost whose error spans more than the bounds."""
-    lost = found.flat | (span > 1.0)
-    undetermined = (found.vectors[:, lost] ** 2).sum(axis=1) > _LOADING
-    return replace(found, lost=lost, undetermined=undetermined)
+    lost = spectrum.flat | (span > 1.0)
+    undetermined = (spectrum.vectors[:, lost] ** 2).sum(axis=1) > _LOADING
+    return replace(spectrum, lost=lost, undetermined=undetermined)
 
 
-def independent_covariance(found: Spectrum) -> np.ndarray:
+def independent_covariance(spectrum: Spectrum) -> np.ndarray:
     """The inverse of the Gram matrix over all directions but flat ones, (p, p).
 
     Directions that are lost without being flat stay in: left out, the errors of parameters that load on
     them a little would be too small.
     """
-    keep = ~found.flat
-    vectors = found.vectors[:, keep]
-    return (vectors / found.eigenvalues[keep]) @ vectors.T / np.outer(found.size, found.size)
+    keep = ~spectrum.flat
+    vectors = spectrum.vectors[:, keep]
+    return (vectors / spectrum.eigenvalues[keep]) @ vectors.T / np.outer(spectrum.size, spectrum.size)

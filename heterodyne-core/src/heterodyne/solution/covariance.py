@@ -50,20 +50,20 @@ def sandwich(hessian: np.ndarray, meat: np.ndarray) -> np.ndarray:
     return half @ half.T
 
 
-def robust_covariance(found: Spectrum, meat: np.ndarray) -> np.ndarray:
+def robust_covariance(spectrum: Spectrum, meat: np.ndarray) -> np.ndarray:
     """The sandwich over all directions but flat ones, (p, p), in the coordinates of the spectrum."""
-    keep = ~found.flat
-    basis = found.vectors[:, keep] / found.size[:, None]
-    return basis @ sandwich(np.diag(found.eigenvalues[keep]), basis.T @ meat @ basis) @ basis.T
+    keep = ~spectrum.flat
+    basis = spectrum.vectors[:, keep] / spectrum.size[:, None]
+    return basis @ sandwich(np.diag(spectrum.eigenvalues[keep]), basis.T @ meat @ basis) @ basis.T
 
 
-def effective_parameters(found: Spectrum, meat: np.ndarray) -> float:
+def effective_parameters(spectrum: Spectrum, meat: np.ndarray) -> float:
     """tr(H⁻¹ M) over all directions but flat ones, each at least 1: what fitting them does to the deviance.
 
     For independent elements it is their number. Varin & Vidoni, Biometrika 92 (2005) 519.
     """
-    keep = ~found.flat
-    root = found.vectors[:, keep] / found.size[:, None] / np.sqrt(found.eigenvalues[keep])
+    keep = ~spectrum.flat
+    root = spectrum.vectors[:, keep] / spectrum.size[:, None] / np.sqrt(spectrum.eigenvalues[keep])
     return float(np.maximum(np.linalg.eigvalsh(root.T @ meat @ root), 1.0).sum())
 
 
@@ -92,8 +92,8 @@ class ClusterScores:
         lag = self.grain * np.abs(np.subtract.outer(*(np.arange(self.squares.shape[1]),) * 2))
         kernel = np.maximum(0.0, 1.0 - lag / bandwidth)
         b = 0.5 * np.einsum("pij,qij->pq", self.squares, kernel @ self.squares @ kernel, optimize=True)
-        found = (a - b) / (1.0 - bandwidth / self.frames.shape[1])
-        return 0.5 * (found + found.T)
+        meat = (a - b) / (1.0 - bandwidth / self.frames.shape[1])
+        return 0.5 * (meat + meat.T)
 
 
 def summed_scores(parts: Iterable[ScorePart], frames: int, grain: int) -> ClusterScores:
@@ -153,10 +153,10 @@ def bandwidth_of(frames: Iterable[np.ndarray], fewest: int, grains: Sequence[int
     At least ``fewest`` (the frames in which S falls to 1/e), at most a fifth of the frames. ``grains`` are
     the frames that stand in one column of each cluster, where that is not 1.
     """
-    found = list(frames)
-    columns = grains or [1] * len(found)
-    longest = max(int(_LONGEST * min(one.shape[1] * k for one, k in zip(found, columns, strict=True))), 1)
-    times = [correlation_time(one) * k for one, k in zip(found, columns, strict=True)]
+    clusters = list(frames)
+    lengths = list(zip(clusters, grains or [1] * len(clusters), strict=True))
+    longest = max(int(_LONGEST * min(scores.shape[1] * grain for scores, grain in lengths)), 1)
+    times = [correlation_time(scores) * grain for scores, grain in lengths]
     return int(np.clip(round(_FACTOR * float(np.mean(times))), min(fewest, longest), longest))
 
 

@@ -1,12 +1,13 @@
-"""From a solution of the trust region to a `Fit`: estimates, scaling, errors, statistics."""
+"""From a solution to a `Fit`: estimates, scaling, errors, findings, bands, structure, statistics."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 
 from heterodyne.problem.averaging import orders_of
 from heterodyne.problem.kinds import AUTO
-from heterodyne.problem.normal_equations import NormalEquations, SolvedScaling
 from heterodyne.problem.objective import Objective
 from heterodyne.result.fit import BinScaling, Estimate, Fit
 from heterodyne.result.provenance import Provenance
@@ -23,61 +24,75 @@ from heterodyne.solution.unknowns import Unknowns, identifiability, unknowns
 _BOUND = {-1: "at low", 1: "at high"}
 
 
-def create_fit(
-    objective: Objective,
-    solution: Solution,
-    seconds: float,
-    robust: bool = True,
-    doubts: tuple[str, ...] = (),
-) -> Fit:
-    """The result at a solution; ``doubts`` join the message.
+@dataclass(frozen=True, eq=False)
+class Known:
+    """What is known at a solution; ``around`` it, over the parameters off their bounds."""
 
-    Errors are robust, or take all elements of c2 for independent where ``robust`` is not wanted.
-    """
-    problem, here = objective.problem, at_solution(objective, solution)
-    errors = standard_errors(objective, solution, here, robust)
-    names = tuple(name for name, is_free in zip(problem.varying, here.free, strict=True) if is_free)
-    slopes = objective.slopes(solution.x)[here.free]
-    values = problem.expand(objective.to_values(solution.x))
-    around = Neighbourhood(problem, values, names, slopes, errors.found, errors.covariance)
-    unknown = unknowns(here.weighted, solution.x, around, here.scaling.contrast, robust)
-    keep = np.flatnonzero(~unknown.undetermined)
-    covariance = (errors.covariance * np.outer(slopes, slopes))[np.ix_(keep, keep)]
-    determined = tuple(names[k] for k in keep)
-    residuals = residuals_at(objective, solution.x, here.scaling)
-    structure, misfit = _structure(here, solution.x, residuals)
-    noise, orders = np.array([one.noise for one in residuals]), orders_of(objective.bins)
-    bounds = _at_bounds(objective, solution, here.scaling)
+    solution: Solution
+    here: AtSolution
+    errors: StandardErrors
+    around: Neighbourhood
+    unknown: Unknowns
+    residuals: list[Residuals]
+
+    @property
+    def noise(self) -> np.ndarray:
+        """The noise per element of every bin, (bins,)."""
+        return np.array([residual.noise for residual in self.residuals])
+
+
+def create_fit(solution: Solution, optimizer: str, seconds: float) -> Fit:
+    """The result at a solution that the ``optimizer`` of this name found within ``seconds``."""
+    known = _known(solution.folded())
+    around, errors, unknown = known.around, known.errors, known.unknown
+    names = zip(around.names, unknown.undetermined, strict=True)
+    determined = tuple(name for name, is_lost in names if not is_lost)
+    covariance = _covariance(around, ~unknown.undetermined)
+    structure, misfit = _structure(known)
+    bounds = _at_bounds(known)
+    doubts = (solution.message, *bounds, misfit, *errors.doubts, *solution.doubts)
+    problem, width = around.problem, solution.objective.width[known.here.free]
     return Fit(
         model=problem.model.name,
-        optimizer="nlsq",
-        estimates=_estimates(objective, solution, names, errors, unknown.undetermined),
-        scaling=_bins(objective, here, noise, unknown),
+        optimizer=optimizer,
+        estimates=_estimates(known),
+        scaling=_bins(known),
         covariance=covariance,
         covariance_names=determined,
-        statistics=(
-            _statistics(solution, here.equations, here.scaling, noise, seconds)
-            | Statistics(deviance=deviance(objective, here.scaling.ssr))
-            | errors.statistics
-            | structure
-            | Statistics(bin_average=str(orders), bin_nodes=(orders.q, orders.phi))
+        statistics=_statistics(known, seconds) | errors.statistics | structure | solution.statistics,
+        identifiability=(
+            identifiability(around, unknown, covariance, determined, bounds) | solution.identifiability
         ),
-        identifiability=identifiability(around, unknown, covariance, determined, bounds),
         verdict=solution.verdict,
-        message="; ".join(filter(None, (solution.message, *bounds, misfit, *errors.doubts, *doubts))),
-        provenance=Provenance(scaling=_designs(objective)),
+        message="; ".join(filter(None, doubts)),
+        provenance=Provenance(scaling=_designs(solution.objective)),
         problem=problem,
-        curves=curve_bands(
-            around, objective.width[here.free], quantile(errors.statistics.get("dof", np.inf))
-        ),
+        curves=curve_bands(around, width, quantile(errors.statistics.get("dof", np.inf))),
     )
 
 
-def _structure(here: AtSolution, u: np.ndarray, found: list[Residuals]) -> tuple[Statistics, str]:
+def _known(solution: Solution) -> Known:
+    here = at_solution(solution)
+    errors = standard_errors(here, solution.robust)
+    problem, slopes = here.weighted.problem, here.weighted.slopes(here.x)
+    names = tuple(name for name, is_free in zip(problem.varying, here.free, strict=True) if is_free)
+    around = Neighbourhood(
+        problem, solution.values, names, slopes[here.free], errors.spectrum, errors.covariance
+    )
+    return Known(solution, here, errors, around, unknowns(here, around, solution.robust), residuals_at(here))
+
+
+def _covariance(around: Neighbourhood, determined: np.ndarray) -> np.ndarray:
+    """The covariance of the parameters themselves, over those that are ``determined`` (p,)."""
+    covariance = around.covariance * np.outer(around.slopes, around.slopes)
+    return covariance[np.ix_(determined, determined)]
+
+
+def _structure(known: Known) -> tuple[Statistics, str]:
     """What is said about structure of the residuals in the statistics, and in the message."""
-    if here.equations.cost <= here.weighted.floor:
+    if known.here.equations.cost <= known.here.weighted.floor:
         return Statistics(structure="not asked: the residuals are rounding"), ""
-    structure = structure_at(here.weighted, u, here.free, here.scaling, found)
+    structure = structure_at(known.here, known.residuals)
     seen = structure.lag.found or structure.age.found
     doubt = f"{structure.verdict}: the residuals are not noise about this model"
     return structure_statistics(structure), doubt if seen else ""
@@ -93,84 +108,75 @@ def _designs(objective: Objective) -> dict[str, str]:
     }
 
 
-def _estimates(
-    objective: Objective,
-    solution: Solution,
-    names: tuple[str, ...],
-    errors: StandardErrors,
-    undetermined: np.ndarray,
-) -> tuple[Estimate, ...]:
-    problem = objective.problem
-    values = problem.expand(objective.to_values(solution.x))
-    slopes = dict(zip(problem.varying, objective.slopes(solution.x), strict=True))
-    both = np.sqrt([np.diag(errors.covariance), np.diag(errors.independent)])
-    columns = np.where(undetermined, np.nan, both).T
-    known = {name: slopes[name] * row for name, row in zip(names, columns, strict=True)}
-    lost = {name for name, is_lost in zip(names, undetermined, strict=True) if is_lost}
-    active = dict(zip(problem.varying, solution.active, strict=True))
+def _estimates(known: Known) -> tuple[Estimate, ...]:
+    problem, around, lost = known.around.problem, known.around, known.unknown.undetermined
+    both = np.sqrt([np.diag(known.errors.covariance), np.diag(known.errors.independent)])
+    errors = dict(zip(around.names, (np.where(lost, np.nan, both) * around.slopes).T, strict=True))
+    undetermined = {name for name, is_lost in zip(around.names, lost, strict=True) if is_lost}
+    active = dict(zip(problem.varying, known.solution.active, strict=True))
 
     def status(name: str) -> str:
         if name in problem.ties:
             return f"= {problem.ties[name]}"
         if name not in active:
             return "fixed"
-        return _BOUND.get(int(active[name]), "undetermined" if name in lost else "determined")
+        return _BOUND.get(int(active[name]), "undetermined" if name in undetermined else "determined")
 
     def estimate(name: str) -> Estimate:
-        row, (error, independent) = problem.parameters[name], known.get(name, (np.nan, np.nan))
+        row, (error, independent) = problem.parameters[name], errors.get(name, (np.nan, np.nan))
         place = (row.unit, row.low, row.high, float(row.start), name in active, status(name))
-        return Estimate(name, values[name], float(error), float(independent), *place)
+        return Estimate(name, around.values[name], float(error), float(independent), *place)
 
     return tuple(estimate(name) for name in problem.parameters)
 
 
-def _bins(
-    objective: Objective, here: AtSolution, noise: np.ndarray, unknown: Unknowns
-) -> tuple[BinScaling, ...]:
-    errors = zip(scaling_errors(here), (unknown.contrast, unknown.offset), strict=True)
-    contrast_error, offset_error = (np.where(lost, np.nan, error) for error, lost in errors)
+def _bins(known: Known) -> tuple[BinScaling, ...]:
+    bins, scaling, unknown = known.here.weighted.bins, known.here.scaling, known.unknown
+    contrast_error, offset_error = scaling_errors(known.here)
+    columns = {
+        "contrast": scaling.contrast,
+        "offset": scaling.offset,
+        "contrast_error": np.where(unknown.contrast, np.nan, contrast_error),
+        "offset_error": np.where(unknown.offset, np.nan, offset_error),
+        "noise": known.noise,
+    }
     return tuple(
         BinScaling(
             bin.q,
             bin.phi,
-            float(here.scaling.contrast[k]),
-            float(here.scaling.offset[k]),
-            float(contrast_error[k]),
-            float(offset_error[k]),
-            float(noise[k]),
-            int(bin.moments.pairs),
+            **{name: float(of[k]) for name, of in columns.items()},
+            n_pairs=int(bin.moments.pairs),
         )
-        for k, bin in enumerate(objective.bins)
+        for k, bin in enumerate(bins)
     )
 
 
-def _statistics(
-    solution: Solution,
-    equations: NormalEquations,
-    scaling: SolvedScaling,
-    noise: np.ndarray,
-    seconds: float,
-) -> Statistics:
-    variables = int((solution.active == 0).sum()) + scaling.design.shape[1]
+def _statistics(known: Known, seconds: float) -> Statistics:
+    """Figures of the fit as a whole."""
+    objective, equations, scaling = known.here.weighted, known.here.equations, known.here.scaling
+    variables = int((known.solution.active == 0).sum()) + scaling.design.shape[1]
+    square = float(np.sum(scaling.ssr / known.noise**2))
+    orders = orders_of(objective.bins)
     return Statistics(
         n_pairs=equations.n_pairs,
         n_variables=variables,
         ssr=float(scaling.ssr.sum()),
         cost=equations.cost,
-        reduced_chi2=float(np.sum(scaling.ssr / noise**2)) / max(equations.n_pairs - variables, 1),
-        noise=tuple(map(float, noise)),
-        iterations=solution.iterations,
+        deviance=deviance(objective, scaling.ssr),
+        reduced_chi2=square / max(equations.n_pairs - variables, 1),
+        noise=tuple(known.noise.tolist()),
+        iterations=known.solution.iterations,
         seconds=seconds,
+        bin_average=str(orders),
+        bin_nodes=(orders.q, orders.phi),
     )
 
 
-def _at_bounds(objective: Objective, solution: Solution, scaling: SolvedScaling) -> list[str]:
+def _at_bounds(known: Known) -> list[str]:
     """What stands at a bound, in words."""
-    at_bounds = [
-        f"{name} {_BOUND[int(side)]}"
-        for name, side in zip(objective.problem.varying, solution.active, strict=True)
-        if side
-    ]
+    objective, scaling = known.here.weighted, known.here.scaling
+    active = zip(objective.problem.varying, known.solution.active, strict=True)
+    at_bounds = [f"{name} {_BOUND[int(side)]}" for name, side in active if side]
     for name, design, values in (
         ("contrast", objective.contrast, scaling.contrast),
         ("offset", objective.offset, scaling.offset),

@@ -10,10 +10,9 @@ from heterodyne.bins.bin import Bin
 from heterodyne.device.cores import side_by_side
 from heterodyne.evaluators.meshgrid import averaged_tile
 from heterodyne.evaluators.tangent import block_tangent
-from heterodyne.problem.normal_equations import SolvedScaling
-from heterodyne.problem.objective import Objective
 from heterodyne.result.statistics import Statistics
 from heterodyne.solution.robust import decay_frames, speckle_clusters
+from heterodyne.solution.solution import AtSolution
 from heterodyne.solution.structure import (
     BLOCKS,
     BinBlocks,
@@ -89,36 +88,31 @@ def _neighbour_sums(residual: np.ndarray, weights: np.ndarray) -> tuple[float, i
     return float(terms.sum()), int(np.count_nonzero(both))
 
 
-def residuals_at(objective: Objective, u: np.ndarray, scaling: SolvedScaling) -> list[Residuals]:
-    """Noise and sums of the residuals of every bin."""
-    params = objective.problem.expand(objective.to_values(u))
-    rows = list(zip(objective.bins, scaling.contrast, scaling.offset, strict=True))
+def residuals_at(here: AtSolution) -> list[Residuals]:
+    """Noise and sums of the residuals of every bin at a solution."""
+    objective, params = here.weighted, here.weighted.parameters(here.x)
     return side_by_side(
-        lambda row: examine_residuals(objective.problem.model, params, *row), rows, objective.at_once
+        lambda row: examine_residuals(objective.problem.model, params, *row),
+        list(zip(objective.bins, here.scaling.contrast, here.scaling.offset, strict=True)),
+        objective.at_once,
     )
 
 
-def structure_at(
-    objective: Objective, u: np.ndarray, free: np.ndarray, scaling: SolvedScaling, found: list[Residuals]
-) -> Structure:
-    """The structure of residuals, over the coordinates that are ``free`` of their bounds.
-
-    The objective's noise per bin is that of the residuals.
-    """
-    columns = (objective.problem.selection_matrix() * objective.slopes(u))[:, free]
-    of_contrast, of_offset = np.split(scaling.design, 2)
-    bins = []
-    for b, (one, residuals) in enumerate(zip(objective.bins, found, strict=True)):
-        sums, weight = residuals.sums, 1.0 / float(objective.sigma[b]) ** 2
-        place = one.t, one.nodes, sums.frames, sums.grain
-        s = block_tangent(objective.problem.model, objective.theta(u), *place)
+def structure_at(here: AtSolution, residuals: list[Residuals]) -> Structure:
+    """The structure of these residuals, over the coordinates that are free of their bounds."""
+    objective, scaling = here.weighted, here.scaling
+    columns, theta = objective.columns(here.x)[:, here.free], objective.theta(here.x)
+    blocks = []
+    for b, (bin, (_, sums)) in enumerate(zip(objective.bins, residuals, strict=True)):
+        weight = 1.0 / float(objective.sigma[b]) ** 2
+        s = block_tangent(objective.problem.model, theta, bin.t, bin.nodes, sums.frames, sums.grain)
         moved = scaling.contrast[b] * np.tensordot(columns.T, s[1:], axes=1)
-        weights = of_contrast[b][:, None, None] * s[0] + of_offset[b][:, None, None]
-        tangent = np.concatenate([moved, weights])
-        bins.append(BinBlocks(weight * sums.residual, weight * sums.weight, tangent))
+        of_contrast, of_offset = (rows[b][:, None, None] for rows in np.split(scaling.design, 2))
+        tangent = np.concatenate([moved, of_contrast * s[0] + of_offset])
+        blocks.append(BinBlocks(weight * sums.residual, weight * sums.weight, tangent))
     clusters = speckle_clusters(objective)
-    grains = [found[members[0]].sums.grain for members in clusters]
-    return residual_structure(bins, clusters, grains, decay_frames(objective, u))
+    grains = [residuals[members[0]].sums.grain for members in clusters]
+    return residual_structure(blocks, clusters, grains, decay_frames(objective, here.x))
 
 
 def structure_statistics(structure: Structure) -> Statistics:

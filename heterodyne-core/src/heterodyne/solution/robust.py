@@ -42,23 +42,37 @@ def robust_meat(objective: Objective, u: np.ndarray, free: np.ndarray) -> Meat:
     scaling = objective.solve(u)[1]
     linear = _linear(objective, scaling, u, free)
     clusters = speckle_clusters(objective)
-    p, own = int(free.sum()), [_weights_of(scaling, members) for members in clusters]
-    both = side_by_side(
-        lambda one: _summed(objective, u, _with_weights(linear, scaling, one[0]), one[1]),
-        list(zip(own, clusters, strict=True)),
+    p, weights = int(free.sum()), [_weights_of(scaling, members) for members in clusters]
+    scores = side_by_side(
+        lambda cluster: _summed(objective, u, _with_weights(linear, scaling, cluster[0]), cluster[1]),
+        list(zip(weights, clusters, strict=True)),
         objective.at_once,
     )
-    sums = [one.rows(slice(p)) for one in both]
-    bandwidth = bandwidth_of((one.frames for one in sums), decay_frames(objective, u))
-    meats = [one.meat(bandwidth) for one in both]
-    matrix = np.sum([one[:p, :p] for one in meats], axis=0)
-    joined = _joined(sums)
-    shared = None if len(joined) == len(sums) else np.sum([one.meat(bandwidth) for one in joined], axis=0)
-    shortest = min(one.frames.shape[1] for one in sums)
+    of_coordinates = [cluster.rows(slice(p)) for cluster in scores]
+    bandwidth = bandwidth_of((cluster.frames for cluster in of_coordinates), decay_frames(objective, u))
+    meats = [cluster.meat(bandwidth) for cluster in scores]
     of_weights = np.zeros_like(scaling.hessian)
-    for columns, one in zip(own, meats, strict=True):
-        of_weights[np.ix_(columns, columns)] += one[p:, p:]
-    return Meat(matrix, bandwidth, degrees_of_freedom(shortest, bandwidth), shared, of_weights)
+    for columns, meat in zip(weights, meats, strict=True):
+        of_weights[np.ix_(columns, columns)] += meat[p:, p:]
+    shortest = min(cluster.frames.shape[1] for cluster in scores)
+    return Meat(
+        np.sum([meat[:p, :p] for meat in meats], axis=0),
+        bandwidth,
+        degrees_of_freedom(shortest, bandwidth),
+        _shared(of_coordinates, bandwidth),
+        of_weights,
+    )
+
+
+def _shared(scores: list[ClusterScores], bandwidth: int) -> np.ndarray | None:
+    """M with all clusters of one length as one, None where no two have one length."""
+    by_length: dict[int, ClusterScores] = {}
+    for cluster in scores:
+        length = cluster.frames.shape[1]
+        by_length[length] = by_length[length] + cluster if length in by_length else cluster
+    if len(by_length) == len(scores):
+        return None
+    return np.sum([cluster.meat(bandwidth) for cluster in by_length.values()], axis=0)
 
 
 def _weights_of(scaling: SolvedScaling, members: tuple[int, ...]) -> np.ndarray:
@@ -73,21 +87,14 @@ def _with_weights(
     """Every bin's model with the derivatives by these scaling weights after the others."""
     of_contrast, of_offset = np.split(scaling.design[:, columns], 2)
     return tuple(
-        one._replace(
-            slopes=np.concatenate([one.slopes, np.outer(of_contrast[b], np.eye(1, one.slopes.shape[1])[0])]),
-            shift=np.concatenate([one.shift, of_offset[b]]),
+        model._replace(
+            slopes=np.concatenate(
+                [model.slopes, np.outer(of_contrast[b], np.eye(1, model.slopes.shape[1])[0])]
+            ),
+            shift=np.concatenate([model.shift, of_offset[b]]),
         )
-        for b, one in enumerate(linear)
+        for b, model in enumerate(linear)
     )
-
-
-def _joined(sums: list[ClusterScores]) -> list[ClusterScores]:
-    """The scores of all clusters of one length as those of one cluster."""
-    by_length: dict[int, ClusterScores] = {}
-    for one in sums:
-        length = one.frames.shape[1]
-        by_length[length] = by_length[length] + one if length in by_length else one
-    return list(by_length.values())
 
 
 def speckle_clusters(objective: Objective) -> list[tuple[int, ...]]:
@@ -106,7 +113,7 @@ def _linear(
     objective: Objective, scaling: SolvedScaling, u: np.ndarray, free: np.ndarray
 ) -> tuple[Linear, ...]:
     """Every bin's model, linear in the free coordinates, less the projection on the scaling design."""
-    columns = (objective.problem.selection_matrix() * objective.slopes(u))[:, free]
+    columns = objective.columns(u)[:, free]
     projection = np.linalg.pinv(scaling.hessian, hermitian=True) @ scaling.coupling[:, free]
     of_contrast, of_offset = np.split(scaling.design @ projection, 2)
     return tuple(
@@ -137,14 +144,12 @@ def _summed(
 
 def decay_frames(objective: Objective, u: np.ndarray) -> int:
     """The frames in which S falls to 1/e after the middle frame, the most over the bins."""
-    params = objective.problem.expand(objective.to_values(u))
+    model, params = objective.problem.model, objective.parameters(u)
     longest = 1
-    for one in objective.bins:
-        last = int(np.flatnonzero(one.weight)[-1])
+    for bin in objective.bins:
+        last = bin.frames - 1
         middle = last // 2
-        s = averaged_tile(
-            objective.problem.model, params, one.t, one.nodes, middle, middle, 1, last - middle + 1
-        )[0]
+        (s,) = averaged_tile(model, params, bin.t, bin.nodes, middle, middle, 1, last - middle + 1)
         below = np.flatnonzero(s < 1.0 / np.e)
         longest = max(longest, int(below[0]) if len(below) else len(s))
     return longest

@@ -36,7 +36,7 @@ LEVEL = 0.01
 AGES = 3
 """Parts into which the ages are divided."""
 
-_FLAT = 1e-8  # eigenvalues of correlation matrices below this are rounding
+_SINGULAR = 1e-8  # eigenvalues of correlation matrices below this are rounding
 _TAKEN = 1e-6  # of a cell's own variance: with less than this left, its mean has been taken out
 
 
@@ -126,28 +126,28 @@ def residual_structure(
 
     ``grains`` are the frames per block of every cluster; the bandwidth is at least ``fewest`` frames.
     """
-    cells = [[one.lag_cells() for one in bins], [one.age_cells() for one in bins]]
-    scores = [
-        [_cluster_scores([bins[b] for b in members], [of[b] for b in members]) for members in clusters]
-        for of in cells
-    ]
-    bandwidth = bandwidth_of([one.frames for one in scores[1]], fewest, grains)
-    frames = min(one.frames.shape[1] * grain for one, grain in zip(scores[1], grains, strict=True))
-    found, rows = [], []
-    for parts, of, by_cluster in zip((1, AGES), cells, scores, strict=True):
-        fit = _projection(bins, of)
+    cells = [[bin.lag_cells() for bin in bins], [bin.age_cells() for bin in bins]]
+    of_lag, of_age = (
+        [_cluster_scores([bins[b] for b in members], [of_bin[b] for b in members]) for members in clusters]
+        for of_bin in cells
+    )
+    bandwidth = bandwidth_of([cluster.frames for cluster in of_age], fewest, grains)
+    frames = min(cluster.frames.shape[1] * grain for cluster, grain in zip(of_age, grains, strict=True))
+    checks, rows = [], []
+    for parts, of_bin, scores in zip((1, AGES), cells, (of_lag, of_age), strict=True):
+        fit = _projection(bins, of_bin)
         variance = np.zeros_like(fit.variance)
-        for members, one, grain in zip(clusters, by_cluster, grains, strict=True):
+        for members, cluster, grain in zip(clusters, scores, grains, strict=True):
             loading = np.concatenate([-fit.coefficients, *(fit.own[b] for b in members)], axis=1)
-            variance += loading @ one.meat(max(round(bandwidth / grain), 1)) @ loading.T
+            variance += loading @ cluster.meat(max(round(bandwidth / grain), 1)) @ loading.T
         # the kernel's factor for all frames is in it; means were taken over a part of them
         variance *= max(frames - bandwidth, 1) / max(frames - parts * bandwidth, 1)
         z, correlation = _standardised(fit, variance)
         dof = max(degrees_of_freedom(frames // parts, bandwidth) - (parts > 1), 1.0)
-        found.append(_check(z, correlation, dof))
+        checks.append(_check(z, correlation, dof))
         rows.append(tuple(z[own.any(axis=1)].reshape(-1, parts) for own in fit.own))
     lag_z = tuple(row[:, 0] for row in rows[0])
-    return Structure(found[0], found[1], bandwidth, lag_z, rows[1])
+    return Structure(checks[0], checks[1], bandwidth, lag_z, rows[1])
 
 
 class _Projection(NamedTuple):
@@ -162,18 +162,18 @@ class _Projection(NamedTuple):
 
 
 def _projection(bins: Sequence[BinBlocks], cells: Sequence[np.ndarray]) -> _Projection:
-    count, fitted = [of.shape[0] * of.shape[1] for of in cells], len(bins[0].tangent)
+    count, fitted = [z.shape[0] * z.shape[1] for z in cells], len(bins[0].tangent)
     own = np.split(np.eye(sum(count)), np.cumsum(count)[:-1], axis=1)
     sums, variance = np.zeros(sum(count)), np.zeros((sum(count), sum(count)))
     coupling, hessian = np.zeros((sum(count), fitted)), np.zeros((fitted, fitted))
-    for one, of, place in zip(bins, cells, own, strict=True):
-        acts = np.flatnonzero(one.tangent.any(axis=(1, 2)))
-        flat = one.tangent[acts].reshape(len(acts), -1)
-        sums += place @ _sum(one.residual[:-1, None] * of).ravel()
-        variance += place @ np.asarray(block_diag(*_cell_gram(one.weight, of))) @ place.T
-        weighted = (one.weight[:-1, None] * of).reshape(place.shape[1], -1)
-        coupling[:, acts] += place @ (weighted @ flat.T)
-        hessian[np.ix_(acts, acts)] += (flat * one.weight.sum(axis=0).ravel()) @ flat.T
+    for bin, z, place in zip(bins, cells, own, strict=True):
+        acts = np.flatnonzero(bin.tangent.any(axis=(1, 2)))
+        tangent = bin.tangent[acts].reshape(len(acts), -1)
+        sums += place @ _sum(bin.residual[:-1, None] * z).ravel()
+        variance += place @ np.asarray(block_diag(*_cell_gram(bin.weight, z))) @ place.T
+        weighted = (bin.weight[:-1, None] * z).reshape(place.shape[1], -1)
+        coupling[:, acts] += place @ (weighted @ tangent.T)
+        hessian[np.ix_(acts, acts)] += (tangent * bin.weight.sum(axis=0).ravel()) @ tangent.T
     coefficients = coupling @ _inverse(hessian)
     return _Projection(sums, variance - coefficients @ coupling.T, np.diag(variance), coefficients, own)
 
@@ -192,30 +192,30 @@ def _inverse(matrix: np.ndarray) -> np.ndarray:
     """The inverse over all directions that are not flat after scaling to unit diagonal."""
     size = np.sqrt(np.maximum(np.diag(matrix), 0.0))
     size = np.where(size > 0, size, 1.0)
-    return np.linalg.pinv(matrix / np.outer(size, size), _FLAT, hermitian=True) / np.outer(size, size)
+    return np.linalg.pinv(matrix / np.outer(size, size), _SINGULAR, hermitian=True) / np.outer(size, size)
 
 
 def _cluster_scores(bins: Sequence[BinBlocks], cells: Sequence[np.ndarray]) -> ClusterScores:
     """The scores of bins with the same speckle: of the tangent space added up, of the cells bin by bin."""
     tangent, rows = np.zeros_like(bins[0].tangent), []
-    for one, of in zip(bins, cells, strict=True):
-        left = _centred(one, of)
-        tangent += left.sum(axis=0) * one.tangent
-        rows.append((left[:-1, None] * of).reshape(-1, *left.shape[1:]))
+    for bin, z in zip(bins, cells, strict=True):
+        left = _centred(bin, z)
+        tangent += left.sum(axis=0) * bin.tangent
+        rows.append((left[:-1, None] * z).reshape(-1, *left.shape[1:]))
     upper = np.concatenate([tangent, *rows])
     both = upper + upper.transpose(0, 2, 1)
     return ClusterScores(both.sum(axis=2), both, 1)
 
 
-def _centred(one: BinBlocks, cells: np.ndarray) -> np.ndarray:
+def _centred(bin: BinBlocks, cells: np.ndarray) -> np.ndarray:
     """Σ W r' / σ² (K, n, n), r' the residual less its cells; over age also less its mean at every lag."""
-    left = one.residual.copy()
-    left[-1] -= one.weight[-1] * _mean(_sum(one.residual[-1]), _sum(one.weight[-1]))
+    left, weight = bin.residual.copy(), bin.weight
+    left[-1] -= weight[-1] * _mean(_sum(bin.residual[-1]), _sum(weight[-1]))
     if cells.shape[1] > 1:
-        left[:-1] -= one.weight[:-1] * _lag_means(one.residual[:-1], one.weight[:-1])
-    for k, gram in enumerate(_cell_gram(one.weight, cells)):
+        left[:-1] -= weight[:-1] * _lag_means(bin.residual[:-1], weight[:-1])
+    for k, gram in enumerate(_cell_gram(weight, cells)):
         means = _inverse(gram) @ _sum(left[k] * cells[k])
-        left[k] -= one.weight[k] * np.tensordot(means, cells[k], axes=1)
+        left[k] -= weight[k] * np.tensordot(means, cells[k], axes=1)
     return left
 
 
@@ -244,7 +244,7 @@ def _raised(variance: np.ndarray, least: np.ndarray) -> np.ndarray:
     """The variance matrix, nowhere below ``least``, that of independent elements."""
     size = np.sqrt(np.diag(least))
     values, vectors = np.linalg.eigh(least / np.outer(size, size))
-    keep = values > _FLAT * max(values[-1:], default=0.0)
+    keep = values > _SINGULAR * max(values[-1:], default=0.0)
     root = vectors[:, keep] * np.sqrt(values[keep])
     back = (vectors[:, keep] / np.sqrt(values[keep])).T / size
     inner, directions = np.linalg.eigh(back @ variance @ back.T)

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from heterodyne.problem.normal_equations import undetermined_scaling
-from heterodyne.problem.objective import Objective
 from heterodyne.problem.problem import Problem
 from heterodyne.result.fit import strong_correlations
 from heterodyne.result.identifiability import Finding, Identifiability
@@ -16,6 +15,7 @@ from heterodyne.solution.degeneracies import conventions, merged_parameters, mer
 from heterodyne.solution.neighbourhood import Neighbourhood
 from heterodyne.solution.other_solutions import aliased_fringes, other_solutions
 from heterodyne.solution.robust import speckle_clusters
+from heterodyne.solution.solution import AtSolution
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,23 +32,18 @@ class Unknowns:
     offset: np.ndarray
 
 
-def unknowns(
-    objective: Objective, u: np.ndarray, here: Neighbourhood, fitted: np.ndarray, robust: bool
-) -> Unknowns:
-    """What the data leave open at ``u``, where the contrasts are ``fitted`` (bins,).
-
-    ``objective`` is weighted by the residual noise, its cost half of χ².
-    """
-    problem, values = objective.problem, here.values
-    sums = objective.sums(u)
+def unknowns(here: AtSolution, around: Neighbourhood, robust: bool) -> Unknowns:
+    """What the data leave open at a solution, ``around`` which they say so much."""
+    objective, problem, values = here.weighted, around.problem, around.values
+    sums = objective.sums(here.x)
     contrast, offset = undetermined_scaling(sums, objective.contrast, objective.offset, objective.sigma)
-    absent = objective.contrast.matrix.any(axis=1) & (fitted <= objective.contrast.low)
-    merged = merged_parameters(here)
+    absent = objective.contrast.matrix.any(axis=1) & (here.scaling.contrast <= objective.contrast.low)
+    merged = merged_parameters(around)
     labels = bin_labels(problem)
 
     def cost(other: Mapping[str, float]) -> float:
         # by the code that the fit has compiled: `Objective.cost` is faster, but takes another second to compile
-        return objective(objective.to_coordinates(np.array([other[name] for name in problem.varying]))).cost
+        return objective(objective.point(other)).cost
 
     findings = (
         *merged,
@@ -56,10 +51,10 @@ def unknowns(
         *merged_scaling(labels, sums.model.total[:, 0] / sums.data.pairs, contrast, offset, absent),
         *aliased_fringes(problem, values),
         *same_speckle(labels, speckle_clusters(objective), robust),
-        *conventions(here),
+        *conventions(around),
     )
-    lost = here.undetermined.union(*(one.parameters for one in merged if one.undetermined))
-    return Unknowns(findings, np.isin(here.names, list(lost)), contrast, offset)
+    lost = around.undetermined.union(*(finding.parameters for finding in merged if finding.undetermined))
+    return Unknowns(findings, np.isin(around.names, list(lost)), contrast, offset)
 
 
 def bin_labels(problem: Problem) -> list[str]:
@@ -73,18 +68,18 @@ def bin_labels(problem: Problem) -> list[str]:
 
 
 def identifiability(
-    here: Neighbourhood,
+    around: Neighbourhood,
     unknown: Unknowns,
     covariance: np.ndarray,
     determined: tuple[str, ...],
     bounds: Sequence[str],
 ) -> Identifiability:
     """What a result says of it; ``covariance`` is that of the ``determined`` parameters."""
-    names = zip(here.names, unknown.undetermined, strict=True)
+    spectrum, names = around.spectrum, zip(around.names, unknown.undetermined, strict=True)
     return Identifiability(
-        names=here.names,
-        rank=here.spectrum.rank,
-        eigenvalues=tuple(map(float, here.spectrum.eigenvalues)),
+        names=around.names,
+        rank=spectrum.rank,
+        eigenvalues=tuple(map(float, spectrum.eigenvalues)),
         undetermined=tuple(name for name, is_lost in names if is_lost),
         at_bounds=tuple(bounds),
         correlated=tuple(strong_correlations(covariance, determined)),

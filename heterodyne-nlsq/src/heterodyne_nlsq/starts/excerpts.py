@@ -20,15 +20,15 @@ def on_excerpts(objective: Objective, *sizes: int) -> tuple[Objective, ...]:
     share its contrast and offset. ``sizes`` are those that `excerpts` takes. Raises `DataError` if no part
     holds anything to fit.
     """
-    of_bins = [excerpts(bin, *sizes) for bin in objective.bins]
-    windows, thinned = zip(*of_bins, strict=True)
-    both = [of_bin.windows + of_bin.thinned for of_bin in of_bins]
-    made = tuple(_on(objective, parts) for parts in (windows, thinned, both) if any(parts))
-    if not made:
+    per_bin = [excerpts(bin, *sizes) for bin in objective.bins]
+    windows, thinned = zip(*per_bin, strict=True)
+    both = [parts.windows + parts.thinned for parts in per_bin]
+    objectives = tuple(_on(objective, parts) for parts in (windows, thinned, both) if any(parts))
+    if not objectives:
         raise DataError(
             "c2 is constant in every part of the data in which a start is sought: give start values"
         )
-    return made
+    return objectives
 
 
 def _on(objective: Objective, parts: Sequence[tuple[Bin, ...]]) -> Objective:

@@ -49,38 +49,34 @@ class Crude:
 
 def crude_estimates(bins: tuple[Bin, ...], candidates: int = 6) -> Crude:
     """The estimates from all bins; the reference time is the geometric middle of the windows."""
-    times = [_window_times(one) for one in bins]
-    misfits = [[_misfit(*_lag_curve(one, w)) for w in range(_WINDOWS)] for one in bins]
+    times = [_window_times(bin) for bin in bins]
+    misfits = [[_misfit(*_lag_curve(bin, w)) for w in range(_WINDOWS)] for bin in bins]
     # every bin and window counts by how far it is from its own best description
     relative = np.array([[m / max(m.min(), 1e-300) for m in row] for row in misfits])
     best = relative.min(axis=3).reshape(len(bins), _WINDOWS, -1)
     which = relative.min(axis=2).argmin(axis=2)
-    q, dt = np.array([one.q for one in bins]), np.array([_spacing(one) for one in bins])
+    q, dt = np.array([bin.q for bin in bins]), np.array([_spacing(bin) for bin in bins])
     j = _RATES[which] / (q**2 * dt)[:, None]
     log_t = np.log(np.array(times))
     slope = np.polyfit(log_t.ravel(), np.log(j).ravel(), 1)[0]
     middle = 0.5 * (log_t.min() + log_t.max())
-    flows = _flows(best, q, np.array([one.phi for one in bins]), dt, log_t - middle, candidates)
+    flows = _flows(best, q, np.array([bin.phi for bin in bins]), dt, log_t - middle, candidates)
     rate, alpha = float(np.exp(np.median(np.log(j)))), float(np.clip(slope, -1.0, 1.0))
     return Crude(float(np.exp(middle)), rate, alpha, flows)
 
 
-def _frames(one: Bin) -> int:
-    return int(np.flatnonzero(one.weight)[-1]) + 1
+def _spacing(bin: Bin) -> float:
+    return float((bin.t[bin.frames - 1] - bin.t[0]) / (bin.frames - 1))
 
 
-def _spacing(one: Bin) -> float:
-    return float((one.t[_frames(one) - 1] - one.t[0]) / (_frames(one) - 1))
+def _window_times(bin: Bin) -> list[float]:
+    edges = np.linspace(0, bin.frames - 1, _WINDOWS + 1).astype(int)
+    return [float(bin.t[(a + b) // 2]) for a, b in itertools.pairwise(edges)]
 
 
-def _window_times(one: Bin) -> list[float]:
-    edges = np.linspace(0, _frames(one) - 1, _WINDOWS + 1).astype(int)
-    return [float(one.t[(a + b) // 2]) for a, b in itertools.pairwise(edges)]
-
-
-def _lag_curve(one: Bin, window: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _lag_curve(bin: Bin, window: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Lags in frames, mean of c2 over the pairs whose middle lies in the window, and their summed weights."""
-    frames = _frames(one)
+    frames = bin.frames
     low, high = window * frames // _WINDOWS, (window + 1) * frames // _WINDOWS
     furthest = max(high - low, 4)
     lags = np.unique(
@@ -89,8 +85,8 @@ def _lag_curve(one: Bin, window: int) -> tuple[np.ndarray, np.ndarray, np.ndarra
     means, counts = np.zeros(len(lags)), np.zeros(len(lags))
     for k, lag in enumerate(lags):
         first = np.arange(max(low - lag // 2, 0), min(high - lag // 2, frames - lag))
-        counts[k] = one.weights_at(lag)[first].sum()
-        means[k] = one.d[first, first + lag].sum() / counts[k] if counts[k] else 0.0
+        counts[k] = bin.weights_at(lag)[first].sum()
+        means[k] = bin.d[first, first + lag].sum() / counts[k] if counts[k] else 0.0
     return lags, means, counts
 
 
@@ -140,6 +136,6 @@ def _flows(
     return tuple(found)
 
 
-def _apart(one: FlowCandidate, two: FlowCandidate) -> bool:
-    turned = float(between_axes(one.phi0, two.phi0))
-    return abs(np.log(one.speed / two.speed)) > 0.15 or turned > 9.0 or abs(one.beta - two.beta) > 0.3
+def _apart(flow: FlowCandidate, other: FlowCandidate) -> bool:
+    turned = float(between_axes(flow.phi0, other.phi0))
+    return abs(np.log(flow.speed / other.speed)) > 0.15 or turned > 9.0 or abs(flow.beta - other.beta) > 0.3

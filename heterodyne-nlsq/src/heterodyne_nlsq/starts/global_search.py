@@ -9,7 +9,6 @@ points are then polished on all data.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -20,8 +19,8 @@ from heterodyne.result.statistics import Statistics
 from heterodyne.solution.solution import Solution
 from heterodyne_nlsq.starts.excerpts import on_excerpts
 from heterodyne_nlsq.starts.points import data_points, latin_hypercube
-from heterodyne_nlsq.starts.search import best_of
-from heterodyne_nlsq.trust_region.minimise import Tolerances, minimise
+from heterodyne_nlsq.starts.search import Search, best_of
+from heterodyne_nlsq.trust_region.refine import refined
 
 _EXCERPTS = (2, 64, 128)  # windows of every bin, frames of a window, frames of the thinned matrix
 
@@ -33,52 +32,39 @@ _GATHERED = 1  # standard deviation of the deviance over the population at which
 _LOWER = 1e-9  # relative: by less than this a cost is not lower
 
 
-def with_global_search(
-    objective: Objective,
-    solution: Solution,
-    options: Mapping[str, Any],
-    tolerances: Tolerances,
-    progress: Callable[[str], None],
-) -> tuple[Solution, Statistics, str]:
-    """The better of a solution and of what the global search finds, figures of both, and what it added.
+def with_global_search(solution: Solution, search: Search) -> Solution:
+    """The better of a solution and of what the global search finds, which says what the search added.
 
     Iterations are added up.
     """
-    points, evaluations = _evolved(objective, options, tolerances, progress)
-    found = best_of(objective, points, options, tolerances, progress)
-    without, alone = (float(np.sum(objective.solve(one.x)[1].ssr)) for one in (solution, found))
-    lower = found.equations.cost < solution.equations.cost * (1.0 - _LOWER)
-    words = (
-        f"the global search found a lower minimum: ssr {alone:.8g}, without it {without:.8g}"
-        if lower
-        else f"the global search found nothing lower: ssr {alone:.8g}, without it {without:.8g}"
-    )
-    best, other = (found, solution) if lower else (solution, found)
+    objective = solution.objective
+    points, evaluations = _evolved(objective, search)
+    searched = best_of(objective, points, search)
+    without, alone = (float(np.sum(objective.solve(at.x)[1].ssr)) for at in (solution, searched))
+    lower = searched.equations.cost < solution.equations.cost * (1.0 - _LOWER)
+    found = "a lower minimum" if lower else "nothing lower"
+    words = f"the global search found {found}: ssr {alone:.8g}, without it {without:.8g}"
     figures = Statistics(ssr_without_global=without, ssr_global=alone, global_evaluations=evaluations)
-    total = best.iterations + other.iterations
-    return Solution(best.x, best.equations, best.active, best.verdict, best.message, total), figures, words
+    return replace(
+        searched if lower else solution,
+        iterations=solution.iterations + searched.iterations,
+        doubts=(*solution.doubts, words),
+        statistics=figures | solution.statistics,
+    )
 
 
-def _evolved(
-    objective: Objective, options: Mapping[str, Any], tolerances: Tolerances, progress: Callable[[str], None]
-) -> tuple[np.ndarray, int]:
+def _evolved(objective: Objective, search: Search) -> tuple[np.ndarray, int]:
     """The best points of the evolved population in coordinates, best first, and the number of points tried."""
     # scipy.optimize loads it on demand
     from scipy.optimize import differential_evolution
 
     coarse = on_excerpts(objective, *_EXCERPTS)[-1]
-    low, width = objective.low, objective.high - objective.low
-    size = len(low)
-    half = max(_POPULATION * size // 2, _LEAST)
-    anywhere = latin_hypercube(half, size, options["seed"])
-    near = (data_points(coarse, half, options["seed"]) - low) / width
-    population: Any = np.clip(np.concatenate([anywhere, near]), 0.0, 1.0)
-    pairs, generation = sum(bin.moments.pairs for bin in coarse.bins), 0
-    limits = replace(tolerances, max_iterations=_IMPROVE)
+    low, width = coarse.low, coarse.high - coarse.low
+    pairs, generation = sum(part.moments.pairs for part in coarse.bins), 0
+    short = search.tolerances.at_most(_IMPROVE)
 
     def improved(unit: np.ndarray) -> Solution:
-        start = low + unit * width
-        return minimise(coarse, start, low, low + width, limits, floor=coarse.floor)
+        return refined(coarse, low + unit * width, short)
 
     def deviance(unit: np.ndarray) -> float:
         cost = improved(unit).equations.cost
@@ -87,20 +73,29 @@ def _evolved(
     def watch(intermediate_result: Any) -> None:
         nonlocal generation
         generation += 1
-        progress(f"global search, generation {generation}: deviance {intermediate_result.fun:.8g}")
+        search.progress(f"global search, generation {generation}: deviance {intermediate_result.fun:.8g}")
 
-    found = differential_evolution(
+    evolved = differential_evolution(
         deviance,
-        [(0.0, 1.0)] * size,
+        [(0.0, 1.0)] * len(low),
         maxiter=_GENERATIONS,
         tol=0.0,
         atol=_GATHERED,
         mutation=(0.4, 1.0),
         recombination=0.9,
-        init=population,
-        rng=options["seed"],
+        init=_population(coarse, search.seed),
+        rng=search.seed,
         polish=False,
         callback=watch,
     )
-    order = np.argsort(found.population_energies)[: 2 * options["polish"]]
-    return np.array([improved(unit).x for unit in found.population[order]]), int(found.nfev)
+    order = np.argsort(evolved.population_energies)[: 2 * search.polish]
+    return np.array([improved(unit).x for unit in evolved.population[order]]), int(evolved.nfev)
+
+
+def _population(coarse: Objective, seed: int) -> Any:
+    """The first points, (points, p), over the range of the bounds: half of them anywhere, half from the data."""
+    low, width = coarse.low, coarse.high - coarse.low
+    half = max(_POPULATION * len(low) // 2, _LEAST)
+    anywhere = latin_hypercube(half, len(low), seed)
+    near = (data_points(coarse, half, seed) - low) / width
+    return np.clip(np.concatenate([anywhere, near]), 0.0, 1.0)

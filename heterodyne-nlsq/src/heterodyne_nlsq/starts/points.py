@@ -30,11 +30,10 @@ _GROWN = 0.1  # offsets of fractions are tried up to twice this
 def start_points(objective: Objective, count: int, seed: int) -> np.ndarray:
     """Points in the objective's coordinates, (points, p): one if every start was given, else ``count``."""
     problem = objective.problem
-    given = objective.to_coordinates(problem.column("start"))
     if not problem.needs_start:
-        return given[None]
+        return objective.start[None]
     started = [name in problem.started for name in problem.varying]
-    return np.where(started, given, data_points(objective, count, seed))
+    return np.where(started, objective.start, data_points(objective, count, seed))
 
 
 def data_points(objective: Objective, count: int, seed: int) -> np.ndarray:
@@ -122,7 +121,7 @@ def twin_points(objective: Objective, u: np.ndarray) -> list[np.ndarray]:
     """The points of the twins that the model states, within bounds."""
     problem = objective.problem
     low, high = problem.column("low"), problem.column("high")
-    values = problem.expand(objective.to_values(u))
+    values = objective.parameters(u)
     return [
         objective.to_coordinates(np.clip([twin[name] for name in problem.varying], low, high))
         for _, twin in twins(problem, values)

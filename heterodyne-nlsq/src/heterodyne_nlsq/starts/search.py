@@ -7,7 +7,8 @@ twins of a model each minimum has another beside it, a little worse or better, t
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,52 +17,63 @@ from heterodyne.problem.objective import Objective
 from heterodyne.solution.solution import Solution
 from heterodyne_nlsq.starts.excerpts import on_excerpts
 from heterodyne_nlsq.starts.points import start_points, twin_points
-from heterodyne_nlsq.trust_region.minimise import Tolerances, minimise
+from heterodyne_nlsq.trust_region.minimise import Tolerances
+from heterodyne_nlsq.trust_region.refine import refined
 
 _EXCERPT = 50  # iterations on excerpts, whose solution is only a start
 _TRIAL = 12  # iterations after which the better half of the screened starts goes on
 
 
-def search_points(
-    objective: Objective, options: Mapping[str, Any], tolerances: Tolerances, progress: Callable[[str], None]
-) -> np.ndarray:
+@dataclass(frozen=True)
+class Search:
+    """How minima are sought: when to stop, ``starts`` points to try, of which the ``polish`` best are fitted to the
+    end, the ``seed`` of the points, and who is told of it."""
+
+    tolerances: Tolerances
+    starts: int
+    polish: int
+    seed: int
+    progress: Callable[[str], None]
+
+    def at_most(self, iterations: int) -> Search:
+        """The same with no more than so many iterations per start."""
+        return replace(self, tolerances=self.tolerances.at_most(iterations))
+
+
+def create_search(options: Mapping[str, Any], progress: Callable[[str], None]) -> Search:
+    """The search that the options ask for."""
+    tolerances = Tolerances(*(options[name] for name in ("ftol", "xtol", "gtol", "max_iterations")))
+    return Search(tolerances, options["starts"], options["polish"], options["seed"], progress)
+
+
+def search_points(objective: Objective, search: Search) -> np.ndarray:
     """Where to start, (points, p): without start values and with c2 left in files, where excerpts of it lead."""
     if not objective.problem.needs_start or all(bin.values.in_memory for bin in objective.bins):
-        return start_points(objective, options["starts"], options["seed"])
+        return start_points(objective, search.starts, search.seed)
     *parts, both = on_excerpts(objective)
-    progress(f"start from {len(both.bins)} excerpts of the data")
-    limits = replace(tolerances, max_iterations=min(_EXCERPT, tolerances.max_iterations))
-    found = [
-        best_of(part, start_points(part, options["starts"], options["seed"]), options, limits, progress).x
-        for part in parts
-    ]
-    return best_of(both, np.array(found), options, limits, progress).x[None]
+    search.progress(f"start from {len(both.bins)} excerpts of the data")
+    short = search.at_most(_EXCERPT)
+    solutions = [best_of(part, start_points(part, search.starts, search.seed), short) for part in parts]
+    return best_of(both, np.array([solution.x for solution in solutions]), short).x[None]
 
 
-def best_of(
-    objective: Objective,
-    points: np.ndarray,
-    options: Mapping[str, Any],
-    tolerances: Tolerances,
-    progress: Callable[[str], None],
-) -> Solution:
+def best_of(objective: Objective, points: np.ndarray, search: Search) -> Solution:
     """The solution of least cost over these starting points (points, p) and the twins of the solutions."""
 
     def watch(iteration: int, cost: float) -> None:
-        progress(f"iteration {iteration}: cost {cost:.8g}")
+        search.progress(f"iteration {iteration}: cost {cost:.8g}")
 
-    def run(x: np.ndarray, limits: Tolerances) -> Solution:
-        return minimise(objective, x, objective.low, objective.high, limits, watch, objective.floor)
+    def run(x: np.ndarray, tolerances: Tolerances = search.tolerances) -> Solution:
+        return refined(objective, x, tolerances, watch)
 
     if len(points) == 1:
-        return run(points[0], tolerances)
-    progress(f"screening {len(points)} starts")
+        return run(points[0])
+    search.progress(f"screening {len(points)} starts")
     order = np.argsort([screened_cost(objective, point) for point in points])
-    short = replace(tolerances, max_iterations=min(_TRIAL, tolerances.max_iterations))
-    trials = sorted((run(points[k], short) for k in order[: 2 * options["polish"]]), key=_cost)
-    best = min((run(one.x, tolerances) for one in trials[: options["polish"]]), key=_cost)
-    others = [run(twin, tolerances) for twin in twin_points(objective, best.x)]
-    return min((best, *others), key=_cost)
+    short = partial(run, tolerances=search.tolerances.at_most(_TRIAL))
+    trials = sorted((short(points[k]) for k in order[: 2 * search.polish]), key=_cost)
+    best = min((run(trial.x) for trial in trials[: search.polish]), key=_cost)
+    return min((best, *map(run, twin_points(objective, best.x))), key=_cost)
 
 
 def screened_cost(objective: Objective, point: np.ndarray) -> float:

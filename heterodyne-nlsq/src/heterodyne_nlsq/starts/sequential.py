@@ -6,7 +6,6 @@ single bins answer another question than those of the joint fit; they show wheth
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -14,36 +13,32 @@ import numpy as np
 
 from heterodyne.problem.objective import Objective
 from heterodyne.problem.scaling import ScalingDesign
-from heterodyne_nlsq.trust_region.minimise import Tolerances, minimise
+from heterodyne_nlsq.starts.search import Search
+from heterodyne_nlsq.trust_region.refine import refined
 
 
 def bin_by_bin(
-    objective: Objective, start: np.ndarray, tolerances: Tolerances, progress: Callable[[str], None]
+    objective: Objective, start: np.ndarray, search: Search
 ) -> tuple[np.ndarray, tuple[dict[str, Any], ...]]:
     """The coordinates after the last bin, and every bin's q, phi, verdict, iterations and values.
 
     Every bin that is fitted alone has its own contrast and offset unless these are fixed.
     """
-    x, table = start, []
-    for index, one in enumerate(objective.bins):
-        alone = replace(objective, bins=(one,), sigma=objective.sigma[index : index + 1]).scaled(
-            *(_of_one_bin(design, index) for design in (objective.contrast, objective.offset))
-        )
-        found = minimise(alone, x, alone.low, alone.high, tolerances, floor=alone.floor)
-        x = found.x
-        progress(
-            f"bin {index + 1} of {len(objective.bins)}: {found.verdict}, cost {found.equations.cost:.8g}"
-        )
-        table.append(
-            {
-                "q": one.q,
-                "phi": one.phi,
-                "verdict": found.verdict,
-                "iterations": found.iterations,
-                "values": objective.problem.expand(objective.to_values(x)),
-            }
-        )
+    x, table, count = start, [], len(objective.bins)
+    for index, bin in enumerate(objective.bins):
+        alone = refined(_on_one_bin(objective, index), x, search.tolerances)
+        x, verdict = alone.x, alone.verdict
+        search.progress(f"bin {index + 1} of {count}: {verdict}, cost {alone.equations.cost:.8g}")
+        row = {"q": bin.q, "phi": bin.phi, "verdict": verdict, "iterations": alone.iterations}
+        table.append({**row, "values": objective.parameters(x)})
     return x, tuple(table)
+
+
+def _on_one_bin(objective: Objective, index: int) -> Objective:
+    """The objective on one of its bins."""
+    only = slice(index, index + 1)
+    alone = replace(objective, bins=objective.bins[only], sigma=objective.sigma[only])
+    return alone.scaled(*(_of_one_bin(design, index) for design in (objective.contrast, objective.offset)))
 
 
 def _of_one_bin(design: ScalingDesign, index: int) -> str | float:

@@ -13,20 +13,20 @@ residual, D² the diagonal of H: they and the tangent cosine have one unit.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
 
 from heterodyne.problem.normal_equations import NormalEquations
-from heterodyne_nlsq.trust_region.bounded_step import bounded_step, scaled_spectrum
+from heterodyne_nlsq.trust_region.bounded_step import Region, bounded_step, scaled_spectrum
 from heterodyne_nlsq.trust_region.stationarity import (
+    Box,
+    Evaluate,
     Point,
-    active_bounds,
     column_size,
     residual_norm,
-    tangent_cosine,
     whitening,
 )
 
@@ -69,32 +69,25 @@ def has_edge(here: Point, there: Point, known: bool) -> bool:
     Unless edges are ``known`` to be near, the trapezoidal rule must fail too: it states the change of the
     cost whatever the curvature, but not across a jump.
     """
-    step, one, two = there.x - here.x, here.equations, there.equations
-    jump = float((two.gradient - one.gradient) @ step)
-    if not jump > _JUMP * float(step @ one.gram @ step):
+    step, before, after = there.x - here.x, here.equations, there.equations
+    jump = float((after.gradient - before.gradient) @ step)
+    if not jump > _JUMP * float(step @ before.gram @ step):
         return False
-    missed = two.cost - one.cost - 0.5 * float((one.gradient + two.gradient) @ step)
-    return known or abs(missed) > _MISSED * jump + ROUNDING * one.cost
+    missed = after.cost - before.cost - 0.5 * float((before.gradient + after.gradient) @ step)
+    return known or abs(missed) > _MISSED * jump + ROUNDING * before.cost
 
 
-def edge_step(
-    here: Point,
-    beyond: Sequence[Point],
-    reach: float,
-    scale: np.ndarray,
-    radius: float,
-    low: np.ndarray,
-    high: np.ndarray,
-) -> EdgeStep:
-    """The step that minimises the largest of the quadratics of all points, ‖scale · s‖ ≤ radius.
+def edge_step(here: Point, beyond: Sequence[Point], reach: float, region: Region) -> EdgeStep:
+    """The step within the region that minimises the largest of the quadratics of all points.
 
     Edges nearer than ``reach`` count as passing through the point itself: costs so close differ by little
     more than rounding. Bounds are kept but do not enter the weights: what is promised may then be below 0.
     """
     gram = here.equations.gram
     values, gradients = linearised(here, beyond, reach)
-    weights, shift = _damped(values, gradients, gram, scale, radius)
-    step = bounded_step(weights @ gradients, gram + shift * np.diag(scale**2), scale, np.inf, low, high)
+    weights, shift = _damped(values, gradients, gram, region)
+    damped = gram + shift * np.diag(region.scale**2)
+    step = bounded_step(weights @ gradients, damped, region._replace(radius=np.inf))
     promised = -float(np.max(values + gradients @ step) + 0.5 * step @ gram @ step)
     return EdgeStep(step, promised, weights[1:])
 
@@ -107,30 +100,31 @@ def linearised(here: Point, beyond: Sequence[Point], reach: float) -> tuple[np.n
     """
     x, own = here
     values, gradients = [0.0], [own.gradient]
-    for one in beyond:
-        back, equations = x - one.x, one.equations
+    for point in beyond:
+        back, equations = x - point.x, point.equations
         bent = own.gram @ back
         value = float(equations.cost + (equations.gradient + 0.5 * bent) @ back - own.cost)
-        values.append(0.0 if value >= -ROUNDING * own.cost or distance(here, one) <= reach else value)
+        values.append(0.0 if value >= -ROUNDING * own.cost or distance(here, point) <= reach else value)
         gradients.append(equations.gradient + bent)
     return np.array(values), np.array(gradients)
 
 
 def _damped(
-    values: np.ndarray, gradients: np.ndarray, gram: np.ndarray, scale: np.ndarray, radius: float
+    values: np.ndarray, gradients: np.ndarray, gram: np.ndarray, region: Region
 ) -> tuple[np.ndarray, float]:
     """The weights λ and the μ ≥ 0 whose step -(H + μ D²)⁻¹ Σ λ g ends within the radius, close to it if μ > 0."""
-    spectrum, vectors = scaled_spectrum(gram, scale)
+    scale, radius, *_ = region
+    eigenvalues, vectors = scaled_spectrum(gram, scale)
     slopes = gradients / scale @ vectors
 
     def at(shift: float) -> tuple[np.ndarray, float]:
-        weights = simplex_weights(values, slopes / np.sqrt(spectrum + shift))
-        return weights, float(np.linalg.norm(weights @ slopes / (spectrum + shift)))
+        weights = simplex_weights(values, slopes / np.sqrt(eigenvalues + shift))
+        return weights, float(np.linalg.norm(weights @ slopes / (eigenvalues + shift)))
 
     weights, length = at(0.0)
     if length <= radius:
         return weights, 0.0
-    short, long = 1e-6 * spectrum[-1], 0.0
+    short, long = 1e-6 * eigenvalues[-1], 0.0
     while at(short)[1] > radius:
         short, long = 10.0 * short, short
     for _ in range(_TRIES):
@@ -145,7 +139,7 @@ def _damped(
 def simplex_weights(values: np.ndarray, whitened: np.ndarray) -> np.ndarray:
     """λ (k,) ≥ 0 of sum 1 that maximises λᵀe - ½ ‖λᵀG‖² for values e (k,) and rows G (k, p); few k."""
     gram = whitened @ whitened.T
-    best, found = -np.inf, np.eye(len(values))[0]
+    highest, best = -np.inf, np.eye(len(values))[0]
     for size in range(1, len(values) + 1):
         for chosen in map(list, combinations(range(len(values)), size)):
             system = np.ones((size + 1, size + 1))
@@ -153,41 +147,31 @@ def simplex_weights(values: np.ndarray, whitened: np.ndarray) -> np.ndarray:
             weights = np.zeros(len(values))
             weights[chosen] = np.linalg.lstsq(system, np.append(values[chosen], 1.0), rcond=None)[0][:size]
             value = float(weights @ values - 0.5 * weights @ gram @ weights)
-            if np.all(weights >= 0.0) and value > best:
-                best, found = value, weights
-    return found
+            if np.all(weights >= 0.0) and value > highest:
+                highest, best = value, weights
+    return best
 
 
 def onto_edges(
-    evaluate: Callable[[np.ndarray], NormalEquations],
-    here: Point,
-    beyond: Sequence[Point],
-    weights: np.ndarray,
-    box: tuple[np.ndarray, np.ndarray],
-    reach: float,
+    evaluate: Evaluate, here: Point, beyond: Sequence[Point], weights: np.ndarray, box: Box, reach: float
 ) -> tuple[Point, list[Point]]:
     """``here`` moved to the edges before the points that have a weight, and those points to the other side.
 
     They end no further apart than ``reach``. Where no edge is met, or the cost would rise, both stay.
     """
-    found = list(beyond)
-    white = whitening(here.equations.gram, active_bounds(here, *box))
+    moved = list(beyond)
+    white = whitening(here.equations.gram, box.active(here))
     for index in np.flatnonzero(weights > 0).tolist():
         across = white.T @ white @ (beyond[index].equations.gradient - here.equations.gradient)
-        both = bracket(evaluate, here, beyond[index], across, box, reach)
-        if both is not None:
-            near, found[index] = both
+        sides = bracket(evaluate, here, beyond[index], across, box, reach)
+        if sides is not None:
+            near, moved[index] = sides
             here = near if near.equations.cost <= here.equations.cost * (1.0 + ROUNDING) else here
-    return here, found
+    return here, moved
 
 
 def bracket(
-    evaluate: Callable[[np.ndarray], NormalEquations],
-    here: Point,
-    beyond: Point,
-    across: np.ndarray,
-    box: tuple[np.ndarray, np.ndarray],
-    reach: float,
+    evaluate: Evaluate, here: Point, beyond: Point, across: np.ndarray, box: Box, reach: float
 ) -> tuple[Point, Point] | None:
     """Points within the ``box`` on both sides of the edge met first along ``across``, at most ``reach`` apart.
 
@@ -218,10 +202,10 @@ def bracket(
     return (near, far) if np.isfinite(far.equations.cost) else None
 
 
-def on_edge(here: Point, beyond: Sequence[Point], active: np.ndarray, gtol: float) -> bool:
+def on_edge(here: Point, beyond: Sequence[Point], box: Box, gtol: float) -> bool:
     """Whether a mean of the gradients found within ``gtol`` of a point vanishes as that of a minimum does."""
-    near = [one.equations.gradient for one in beyond if distance(here, one) <= gtol]
+    near = [point.equations.gradient for point in beyond if distance(here, point) <= gtol]
     gradients = np.array([here.equations.gradient, *near])
-    whitened = gradients @ whitening(here.equations.gram, active).T
+    whitened = gradients @ whitening(here.equations.gram, box.active(here)).T
     weights = simplex_weights(np.zeros(len(gradients)), whitened)
-    return tangent_cosine(here.equations, active, weights @ gradients) <= gtol
+    return box.cosine(here, weights @ gradients) <= gtol

@@ -10,13 +10,14 @@ Conn, Gould & Toint, Trust-Region Methods (SIAM 2000), chapters 7, 12 and 17.4. 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
 from heterodyne.problem.normal_equations import NormalEquations
-from heterodyne.solution.solution import Solution, Verdict
-from heterodyne_nlsq.trust_region.bounded_step import bounded_step
+from heterodyne.solution.solution import Verdict
+from heterodyne_nlsq.trust_region.bounded_step import Region, bounded_step
 from heterodyne_nlsq.trust_region.kinks import (
     MOST,
     ROUNDING,
@@ -28,11 +29,11 @@ from heterodyne_nlsq.trust_region.kinks import (
     on_edge,
     onto_edges,
 )
-from heterodyne_nlsq.trust_region.stationarity import Point, active_bounds, column_size, tangent_cosine
-
-Evaluate = Callable[[np.ndarray], NormalEquations]
+from heterodyne_nlsq.trust_region.stationarity import Box, Evaluate, Point, column_size
 
 ON_EDGE = "the minimum is where the model clips a fraction or a rate, and errors hold to one side of it"
+
+Watch = Callable[[int, float], None]
 
 _ACCEPT, _POOR, _GOOD = 1e-4, 0.25, 0.75
 _PATIENCE = 3  # small steps in a row before a fit counts as standing still
@@ -47,89 +48,118 @@ class Tolerances:
     gtol: float = 1e-7
     max_iterations: int = 200
 
+    def at_most(self, iterations: int) -> Tolerances:
+        """The same with no more than so many iterations."""
+        return replace(self, max_iterations=min(iterations, self.max_iterations))
+
+
+class Minimum(NamedTuple):
+    """Where a descent ended: x, the normal equations there, the active bounds, and how it ended."""
+
+    x: np.ndarray
+    equations: NormalEquations
+    active: np.ndarray
+    verdict: Verdict
+    message: str
+    iterations: int
+
+
+class _Descent(NamedTuple):
+    """A descent under way: the point reached, points beyond the edges near it, D (p,) and Δ of the trust
+    region, and how many steps in a row promised next to nothing."""
+
+    here: Point
+    beyond: list[Point]
+    scale: np.ndarray
+    radius: float = np.inf
+    idle: int = 0
+
 
 def minimise(
     evaluate: Evaluate,
     start: np.ndarray,
-    low: np.ndarray,
-    high: np.ndarray,
+    box: Box,
     tolerances: Tolerances = Tolerances(),
-    progress: Callable[[int, float], None] | None = None,
+    watch: Watch = lambda iteration, cost: None,
     floor: float = 0.0,
-) -> Solution:
-    """The minimum of the cost within ``low`` ≤ x ≤ ``high`` that is reached from ``start``.
+) -> Minimum:
+    """The minimum of the cost within the ``box`` that is reached from ``start``.
 
     A cost of at most ``floor`` is rounding and counts as converged: there the gradient has no direction.
+    ``watch`` is told the number and the cost of every iteration.
     """
-    x = _inside(np.asarray(start, dtype=float), low, high)
-    here, beyond = Point(x, evaluate(x)), list[Point]()
-    scale, radius, idle = column_size(here.equations.gram), np.inf, 0
-    near = error_length(here.equations)
+    x = box.nearest(np.asarray(start, dtype=float))
+    here = Point(x, evaluate(x))
+    descent = _Descent(here, [], column_size(here.equations.gram))
 
-    def end(verdict: Verdict, message: str, iteration: int) -> Solution:
-        return Solution(*here, active_bounds(here, low, high), verdict, message, iteration)
+    def ended(verdict: Verdict, message: str, iterations: int) -> Minimum:
+        return Minimum(*descent.here, box.active(descent.here), verdict, message, iterations)
 
     if not _finite(here.equations):
-        return end("failed", "the cost is not finite at the start", 0)
+        return ended("failed", "the cost is not finite at the start", 0)
     for iteration in range(tolerances.max_iterations):
-        cost = here.equations.cost
-        if progress:
-            progress(iteration, cost)
-        cosine = tangent_cosine(here.equations, active_bounds(here, low, high))
-        if cost <= floor or cosine <= tolerances.gtol:
-            return end("converged", "", iteration)
-        if idle >= _PATIENCE:
-            return end("stalled", "the cost no longer changes", iteration)
-        scale = np.maximum(scale, column_size(here.equations.gram))
-        beyond = [one for one in beyond if distance(here, one) <= near]
-        step, promised, weights = _step(
-            here, beyond, tolerances.gtol, scale, radius, low - here.x, high - here.x
-        )
-        if beyond and promised <= tolerances.gtol**2 * cost:
-            here, beyond = onto_edges(evaluate, here, beyond, weights, (low, high), 0.5 * tolerances.gtol)
-            if on_edge(here, beyond, active_bounds(here, low, high), tolerances.gtol):
-                return end("converged", ON_EDGE, iteration)
-            idle += 1
-            continue
-        if promised <= 0.0 or _negligible(step, here.x, tolerances.xtol):
-            return end("stalled", "no step reduces the cost", iteration)
-        x = _inside(here.x + step, low, high)
-        there = Point(x, evaluate(x))
-        ratio = _agreement(here, there, promised)
-        radius = _next_radius(radius, ratio, float(np.linalg.norm(scale * step)))
-        idle = idle + 1 if promised <= tolerances.ftol * cost else 0
-        crossed = cosine <= near and has_edge(here, there, bool(beyond))
-        if ratio > _ACCEPT:
-            here, there = there, here
-        if crossed:
-            beyond = [*beyond, there][-MOST:]
-    return end("max iterations", f"not converged in {tolerances.max_iterations}", tolerances.max_iterations)
+        watch(iteration, descent.here.equations.cost)
+        if descent.here.equations.cost <= floor or box.cosine(descent.here) <= tolerances.gtol:
+            return ended("converged", "", iteration)
+        if descent.idle >= _PATIENCE:
+            return ended("stalled", "the cost no longer changes", iteration)
+        descent = _surveyed(descent)
+        step = _step(descent, box, tolerances.gtol)
+        if descent.beyond and step.promised <= tolerances.gtol**2 * descent.here.equations.cost:
+            descent = _onto_edges(evaluate, descent, step.weights, box, tolerances.gtol)
+            if on_edge(descent.here, descent.beyond, box, tolerances.gtol):
+                return ended("converged", ON_EDGE, iteration)
+        elif step.promised <= 0.0 or _negligible(step.step, descent.here.x, tolerances.xtol):
+            return ended("stalled", "no step reduces the cost", iteration)
+        else:
+            descent = _tried(evaluate, descent, step, box, tolerances.ftol)
+    return ended("max iterations", f"not converged in {tolerances.max_iterations}", tolerances.max_iterations)
 
 
-def _step(
-    here: Point,
-    beyond: list[Point],
-    reach: float,
-    scale: np.ndarray,
-    radius: float,
-    low: np.ndarray,
-    high: np.ndarray,
-) -> EdgeStep:
+def _surveyed(descent: _Descent) -> _Descent:
+    """The descent with the scale of all points met so far, and points beyond edges only where they are near."""
+    here = descent.here
+    near = error_length(here.equations)
+    return descent._replace(
+        scale=np.maximum(descent.scale, column_size(here.equations.gram)),
+        beyond=[point for point in descent.beyond if distance(here, point) <= near],
+    )
+
+
+def _step(descent: _Descent, box: Box, reach: float) -> EdgeStep:
     """The next step: with points beyond edges theirs, unless the bounds spoil it."""
+    here, beyond = descent.here, descent.beyond
+    region = Region(descent.scale, descent.radius, box.low - here.x, box.high - here.x)
     if beyond:
-        found = edge_step(here, beyond, reach, scale, radius, low, high)
-        if found.promised >= -(reach**2) * here.equations.cost:
-            return found
+        across = edge_step(here, beyond, reach, region)
+        if across.promised >= -(reach**2) * here.equations.cost:
+            return across
     gradient, gram = here.equations.gradient, here.equations.gram
-    step = bounded_step(gradient, gram, scale, radius, low, high)
+    step = bounded_step(gradient, gram, region)
     return EdgeStep(step, -float(gradient @ step + 0.5 * step @ gram @ step), np.zeros(len(beyond)))
 
 
-def _inside(x: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
-    """x within its bounds, exactly on a bound where only rounding keeps it off."""
-    width = high - low
-    near = 1e-13 * np.where(np.isfinite(width), width, 0.0)
-    return np.where(x <= low + near, low, np.where(x >= high - near, high, x))
+def _onto_edges(
+    evaluate: Evaluate, descent: _Descent, weights: np.ndarray, box: Box, gtol: float
+) -> _Descent:
+    """The descent with its points moved to both sides of the edges that hold it."""
+    here, beyond = onto_edges(evaluate, descent.here, descent.beyond, weights, box, 0.5 * gtol)
+    return descent._replace(here=here, beyond=beyond, idle=descent.idle + 1)
+
+
+def _tried(evaluate: Evaluate, descent: _Descent, step: EdgeStep, box: Box, ftol: float) -> _Descent:
+    """The descent after a step, which is taken where the cost falls, with the region that its promise deserves."""
+    here, beyond = descent.here, descent.beyond
+    x = box.nearest(here.x + step.step)
+    there = Point(x, evaluate(x))
+    ratio = _agreement(here, there, step.promised)
+    radius = _next_radius(descent.radius, ratio, float(np.linalg.norm(descent.scale * step.step)))
+    idle = descent.idle + 1 if step.promised <= ftol * here.equations.cost else 0
+    # edges matter where a smooth minimum would be less than a standard error away
+    crossed = has_edge(here, there, bool(beyond)) and box.cosine(here) <= error_length(here.equations)
+    if ratio > _ACCEPT:
+        here, there = there, here
+    return _Descent(here, [*beyond, there][-MOST:] if crossed else beyond, descent.scale, radius, idle)
 
 
 def _agreement(here: Point, there: Point, promised: float) -> float:
@@ -138,12 +168,12 @@ def _agreement(here: Point, there: Point, promised: float) -> float:
     Where both drown in the rounding of the cost, the reduction is that of the slopes at both ends (Hager &
     Zhang, SIAM J. Optim. 16 (2005) 170), which keep their digits.
     """
-    one, two = here.equations, there.equations
-    if not _finite(two):
+    before, after = here.equations, there.equations
+    if not _finite(after):
         return -1.0
-    reduction, blur = one.cost - two.cost, ROUNDING * one.cost
+    reduction, blur = before.cost - after.cost, ROUNDING * before.cost
     if promised <= blur and abs(reduction) <= blur:
-        reduction = -0.5 * float((one.gradient + two.gradient) @ (there.x - here.x))
+        reduction = -0.5 * float((before.gradient + after.gradient) @ (there.x - here.x))
     return reduction / promised
 
 

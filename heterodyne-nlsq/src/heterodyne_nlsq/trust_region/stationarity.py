@@ -1,14 +1,18 @@
-"""A point of a fit, its active bounds, and how far it is from a minimum."""
+"""A point of a fit, the box that bounds it, and how far it is from a minimum."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
 from heterodyne.problem.normal_equations import NormalEquations
+from heterodyne.problem.spectrum import FLAT
 
-_DETERMINED = 1e-10  # eigenvalue of the scaled Gram matrix, over p, from which a direction is determined
+Evaluate = Callable[[np.ndarray], NormalEquations]
+
+_NEAR = 1e-13  # of the width of a box: so near a bound, only rounding keeps a coordinate off it
 
 
 class Point(NamedTuple):
@@ -18,23 +22,34 @@ class Point(NamedTuple):
     equations: NormalEquations
 
 
-def active_bounds(here: Point, low: np.ndarray, high: np.ndarray) -> np.ndarray:
-    """-1 where x is at its low bound and the cost falls beyond it, 1 at the high one, 0 elsewhere."""
-    x, gradient = here.x, here.equations.gradient
-    return ((x >= high) & (gradient < 0)).astype(int) - ((x <= low) & (gradient > 0)).astype(int)
+class Box(NamedTuple):
+    """The bounds ``low`` ≤ x ≤ ``high``, (p,) each."""
 
+    low: np.ndarray
+    high: np.ndarray
 
-def tangent_cosine(
-    equations: NormalEquations, active: np.ndarray, gradient: np.ndarray | None = None
-) -> float:
-    """The cosine between the residual and the tangent space, sqrt(gᵀ H⁻¹ g / 2 cost), 0 at a minimum.
+    def nearest(self, x: np.ndarray) -> np.ndarray:
+        """x within its bounds, exactly on a bound where only rounding keeps it off."""
+        low, high = self
+        width = high - low
+        near = _NEAR * np.where(np.isfinite(width), width, 0.0)
+        return np.where(x <= low + near, low, np.where(x >= high - near, high, x))
 
-    Taken over coordinates that are free of their bounds and directions that are not flat. Times
-    sqrt(pairs / parameters) it is the relative offset of Bates & Watts, Technometrics 23 (1981) 179: the
-    distance from the minimum in standard errors. ``gradient`` is that of the equations unless given.
-    """
-    given = equations.gradient if gradient is None else gradient
-    return float(np.linalg.norm(whitening(equations.gram, active) @ given)) / residual_norm(equations)
+    def active(self, point: Point) -> np.ndarray:
+        """The bounds on which a point lies and beyond which the cost falls: -1 low, 1 high, 0 none."""
+        return point.equations.active(point.x, *self)
+
+    def cosine(self, point: Point, gradient: np.ndarray | None = None) -> float:
+        """The cosine between the residual and the tangent space, sqrt(gᵀ H⁻¹ g / 2 cost), 0 at a minimum.
+
+        Taken over coordinates that are free of their bounds and directions that are not flat. Times
+        sqrt(pairs / parameters) it is the relative offset of Bates & Watts, Technometrics 23 (1981) 179: the
+        distance from the minimum in standard errors. ``gradient`` is that at the point unless given.
+        """
+        equations = point.equations
+        slope = equations.gradient if gradient is None else gradient
+        white = whitening(equations.gram, self.active(point))
+        return float(np.linalg.norm(white @ slope)) / residual_norm(equations)
 
 
 def residual_norm(equations: NormalEquations) -> float:
@@ -50,10 +65,10 @@ def whitening(gram: np.ndarray, active: np.ndarray) -> np.ndarray:
         return np.zeros((0, len(gram)))
     size = column_size(inner)
     values, vectors = np.linalg.eigh(inner / np.outer(size, size))
-    determined = values > _DETERMINED * len(values)
-    found = np.zeros((int(determined.sum()), len(gram)))
-    found[:, free] = (vectors[:, determined] / np.sqrt(values[determined])).T / size
-    return found
+    determined = values > FLAT * len(values)
+    white = np.zeros((int(determined.sum()), len(gram)))
+    white[:, free] = (vectors[:, determined] / np.sqrt(values[determined])).T / size
+    return white
 
 
 def column_size(gram: np.ndarray) -> np.ndarray:
