@@ -15,7 +15,7 @@ import heterodyne as het
 from heterodyne.errors import PluginError
 from heterodyne.plugins import hookimpl
 from heterodyne.plugins.records import OptimizerRecord
-from heterodyne.problem import Objective, create_objective, create_problem
+from heterodyne.problem import Choices, Objective, create_objective, create_problem
 from heterodyne.solution import create_solution
 from tolerances import REORDERED, SIGMAS, SOLVED
 
@@ -29,7 +29,7 @@ def data() -> het.TwoTime:
 
 @pytest.fixture(scope="module")
 def objective(data) -> Objective:
-    return create_objective(create_problem(data, het.create_model("static"), fix={"D_offset": 0.0}))
+    return create_objective(create_problem(data, het.create_model("static"), Choices(fix={"D_offset": 0.0})))
 
 
 def stranger(problem, options, progress):
@@ -80,8 +80,8 @@ def test_points_are_parameters_by_name(objective):
 
 def test_columns_are_the_derivatives_of_all_parameters_ties_included():
     tie = {"D_offset_ref": "D_offset_sample"}
-    problem = create_problem(het.simulate(frames=20), het.create_model("two-component"), tie=tie)
-    objective = create_objective(problem)
+    model = het.create_model("two-component")
+    objective = create_objective(create_problem(het.simulate(frames=20), model, Choices(tie=tie)))
     u = objective.start
     steps = 1e-6 * np.eye(len(u))
     slopes = [(objective.theta(u + step) - objective.theta(u - step)) / 2e-6 for step in steps]
@@ -91,7 +91,9 @@ def test_columns_are_the_derivatives_of_all_parameters_ties_included():
 def test_a_coordinate_that_ends_next_to_a_bound_which_holds_it_is_on_it(data):
     model = het.create_model("static")
     above, below = (
-        create_objective(create_problem(data, model, fix={"D_offset": 0.0}, bounds={"alpha": bounds}))
+        create_objective(
+            create_problem(data, model, Choices(fix={"D_offset": 0.0}, bounds={"alpha": bounds}))
+        )
         for bounds in ((0.3, 2.0), (-2.0, 0.3))
     )
     near, off = (np.array([np.log(3e3), 0.3 + away]) for away in (1e-7, 1e-3))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -41,8 +41,8 @@ class Solution:
     iterations: int = 0
     robust: bool = True
     doubts: tuple[str, ...] = ()
-    statistics: Mapping[str, Any] = Statistics()
-    identifiability: Mapping[str, Any] = Identifiability()
+    statistics: Mapping[str, Any] = field(default_factory=Statistics)
+    identifiability: Mapping[str, Any] = field(default_factory=Identifiability)
 
     @property
     def values(self) -> dict[str, float]:
