@@ -14,7 +14,6 @@ from heterodyne.bins.bin import PADDING, Bin
 from heterodyne.bins.reading import read_bins
 from heterodyne.bins.streaming import stream_bins
 from heterodyne.bins.tiles import TILE
-from heterodyne.data.two_time import TwoTime
 from heterodyne.errors import ConfigError
 from heterodyne.problem.problem import Problem
 
@@ -62,16 +61,12 @@ def read(problem: Problem, strategy: Strategy) -> tuple[Bin, ...]:
 
 
 def _direct_bytes(problem: Problem) -> float:
-    matrices = [(_padded(data.n_frames) ** 2, data.n_bins * (1 + _by_pair(data))) for data in problem.data]
+    matrices = [(_padded(data.n_frames) ** 2, data.n_bins * (1 + data.weighs_pairs)) for data in problem.data]
     return float(sum(8 * pairs * count for pairs, count in matrices) + _READING * max(matrices)[0])
 
 
 def _padded(frames: int) -> int:
     return -(-frames // PADDING) * PADDING
-
-
-def _by_pair(data: TwoTime) -> bool:
-    return data.weight is not None and data.weight.ndim == 3
 
 
 def _size(problem: Problem) -> str:
@@ -85,6 +80,6 @@ def _obstacle(problem: Problem) -> str:
     """Why the matrices must be in memory, or nothing."""
     if problem.model.components is None:
         return f"model {problem.model.name!r} is not separable and needs whole matrices"
-    if any(_by_pair(data) for data in problem.data):
+    if any(data.weighs_pairs for data in problem.data):
         return "weights per pair need whole matrices"
     return ""

@@ -95,6 +95,11 @@ class TwoTime:
         return len(self.t)
 
     @property
+    def weighs_pairs(self) -> bool:
+        """Whether weights are per pair of frames, (frames, frames) for every bin."""
+        return isinstance(self.weight, StoredMatrices) or (self.weight is not None and self.weight.ndim == 3)
+
+    @property
     def duration(self) -> float:
         """Seconds from the first frame to the last."""
         return float(self.t[-1] - self.t[0])

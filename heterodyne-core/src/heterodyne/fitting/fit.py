@@ -17,7 +17,6 @@ from heterodyne.device.compilation import keep_compiled_code
 from heterodyne.errors import ConfigError, PluginError, unknown
 from heterodyne.model import Model
 from heterodyne.plugins.manager import optimizer_record
-from heterodyne.plugins.records import OptimizerRecord
 from heterodyne.problem.choices import SPELLINGS, ChoiceKeywords, Choices, spells_choices
 from heterodyne.problem.problem import Problem, create_problem
 from heterodyne.problem.warm_start import WarmStart
@@ -88,7 +87,7 @@ def fit_chosen(
     settings = record.complete({} if options is None else options)
     problem = create_problem(data, model if isinstance(model, Model) else create_model(model), choices)
     keep_compiled_code()
-    result = _optimized(problem, record, settings, progress or _silent)
+    result = optimized(problem, record.resolve(Optimizer), record.name, settings, progress or _silent)
     provenance = Provenance(
         data=tuple(map(_origin, problem.data)),
         options=settings,
@@ -101,24 +100,26 @@ def fit_chosen(
     return replace(result, provenance=provenance | result.provenance)
 
 
-def _optimized(
-    problem: Problem, record: OptimizerRecord, options: Mapping[str, Any], progress: Callable[[str], None]
+def optimized(
+    problem: Problem,
+    optimizer: Optimizer,
+    name: str,
+    options: Mapping[str, Any],
+    progress: Callable[[str], None],
 ) -> Fit:
-    """The result of an optimizer, whose name it bears.
+    """The result of an optimizer, whose name it bears; ``options`` are all that it has.
 
     Raises `PluginError` where it is neither a `Solution` nor a `Fit`.
     """
     began = perf_counter()
-    result = record.resolve(Optimizer)(problem, options, progress)
+    result = optimizer(problem, options, progress)
     if isinstance(result, Solution):
         seconds = perf_counter() - began
         progress("errors")
-        return create_fit(result, record.name, seconds)
+        return create_fit(result, name, seconds)
     if not isinstance(result, Fit):
-        raise PluginError(
-            f"optimizer {record.name!r} returned {type(result).__name__}, not a Solution or a Fit"
-        )
-    return replace(result, optimizer=record.name)
+        raise PluginError(f"optimizer {name!r} returned {type(result).__name__}, not a Solution or a Fit")
+    return replace(result, optimizer=name)
 
 
 def labelled(progress: Callable[[str], None] | None, label: str) -> Callable[[str], None] | None:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from heterodyne.data.two_time import TwoTime
-from heterodyne.fitting.fit import Optimizer
+from heterodyne.fitting.fit import Optimizer, optimized
 from heterodyne.plugins.manager import optimizer_record
 from heterodyne.problem.choices import Choices
 from heterodyne.problem.problem import Problem, create_problem
@@ -114,9 +114,9 @@ class OptimizerConformance:
         """The fit of a problem, with ``options`` beside those of the class."""
         given, say = {**self.options, **(options or {})}, (lines if lines is not None else []).append
         if not isinstance(self.optimizer, str):
-            return self.optimizer(problem, given, say)
+            return optimized(problem, self.optimizer, "by hand", given, say)
         record = optimizer_record(self.optimizer)
-        return record.resolve(Optimizer)(problem, record.complete(given), say)
+        return optimized(problem, record.resolve(Optimizer), record.name, record.complete(given), say)
 
 
 @lru_cache
