@@ -82,9 +82,7 @@ def assert_same(ours, theirs):
     assert {name: theirs.values[NEW[name]] for name in NEW} == pytest.approx(ours.values, rel=REORDERED)
     assert [original(row.status) for row in theirs.estimates] == [row.status for row in ours.estimates]
     np.testing.assert_allclose(theirs.covariance, ours.covariance, rtol=TWO_WAYS)
-    words = [
-        [original(finding["words"]) for finding in fit.identifiability["findings"]] for fit in (theirs, ours)
-    ]
+    words = [[original(finding.words) for finding in fit.identifiability.findings] for fit in (theirs, ours)]
     assert words[0] == words[1]
     for their_band, our_band in zip(theirs.curves, ours.curves, strict=True):
         assert (their_band.name, their_band.unit) == (our_band.name, our_band.unit)
