@@ -52,6 +52,7 @@ def matrices_read(monkeypatch):
     return read
 
 
+@pytest.mark.slow
 def test_a_fit_reads_the_selected_matrices_once_and_no_other(result, matrices_read):
     data = het.load(result, q=0.012)
     assert matrices_read == []

@@ -155,6 +155,7 @@ def test_a_bad_choice_is_one_line_and_nothing_is_written(heterodyne, run_file, c
     assert [path.name for path in Path.cwd().iterdir()] == [run_file]
 
 
+@pytest.mark.slow
 def test_the_demo_finds_its_truth(tmp_path: Path):
     command = [sys.executable, "-m", "heterodyne_cli", "demo", "-o", "made"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
@@ -196,6 +197,7 @@ def test_one_fit_per_azimuth_is_tabulated_and_drawn(heterodyne, run_file):
     assert document["constancy"]["alpha"]["verdict"] == "constant"
 
 
+@pytest.mark.slow
 def test_models_are_compared_and_each_has_a_folder(heterodyne, run_file):
     options = ("--fix", "D_offset=0", "--starts", "8", "--polish", "1", "-o", "out")
     held = [part for name in ("f1", "f3", "alpha_ref") for part in ("--fix", f"{name}=0")]

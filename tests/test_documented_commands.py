@@ -11,6 +11,8 @@ import pytest
 
 from program import exit_status
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[1]
 PAGES = ("README.md", "docs/getting-started.md", "docs/configuration.md", "docs/real-data.md")
 MATRIX = Path("tests/data/two_time_nsls2/test_g2.npy")

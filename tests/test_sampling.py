@@ -18,6 +18,8 @@ import heterodyne as het
 from program import exit_status
 from tolerances import SIGMAS
 
+pytestmark = pytest.mark.slow
+
 TRUTH = {"D0": 4000.0, "alpha": -0.1, "D_offset": 0.0}
 SHORT = ("--chains", "2", "--warmup", "100", "--draws", "300", "--ess", "50", "--rhat", "1.1")
 CMC = ("--optimizer", "cmc", "--model", "static", "--fix", "D_offset=0")

@@ -25,6 +25,8 @@ from heterodyne_cmc.coordinates import create_space
 from heterodyne_nlsq.starts.points import start_points, twin_points
 from tolerances import REORDERED, TWO_WAYS
 
+pytestmark = pytest.mark.slow
+
 DATA = het.simulate(frames=48, seed=2)
 HELD = {"f2": 5.0, "v_offset": 10.0, "D_offset_ref": 100.0}
 

@@ -75,6 +75,7 @@ def prepared(problem, calibrated=True, warm=True):
     return prepare(with_own_scaling(problem), read_bins(problem.data), warm, calibrated, lambda line: None)
 
 
+@pytest.mark.slow
 def test_calibration_takes_precision_and_robust_covariance_from_the_solution(static_problem):
     problem = static_problem()
     found = prepared(problem)
@@ -148,6 +149,7 @@ def least_squares(only_plugins):
     return spy
 
 
+@pytest.mark.slow
 def test_a_solution_that_is_given_is_taken_and_another_start_is_not(static_problem, least_squares):
     problem = static_problem()
     least_squares.values = problem.column("start")

@@ -51,6 +51,7 @@ def test_a_likelihood_that_says_nothing_is_not_tilted():
     np.testing.assert_allclose(tilt_of(found, np.zeros((2, 2)), np.array([1.0, -2.0])), 0.0, atol=REORDERED)
 
 
+@pytest.mark.slow
 def test_priors_lead_the_centre_along_a_valley_that_the_data_leave_open():
     """Only the mean rate is known: D0 and D_offset from the far end of the bounds come to where the prior is."""
     data = het.simulate("static", params={"D0": 4e3, "alpha": 0.0}, frames=64, phi=[0.0, 60.0], noise=NOISE)
@@ -65,6 +66,7 @@ def test_priors_lead_the_centre_along_a_valley_that_the_data_leave_open():
     assert found.bandwidth > 0
 
 
+@pytest.mark.slow
 def test_a_prior_against_the_data_gives_their_weighted_mean(static_problem):
     """The adjusted mode lies where a likelihood with the robust covariance and the prior balance."""
     solved = static_problem(phi=[0.0, 60.0])

@@ -34,6 +34,8 @@ from heterodyne_cmc import nuts
 from heterodyne_cmc.plugin import OPTIONS
 from heterodyne_cmc.sampling import fit
 
+pytestmark = pytest.mark.slow
+
 posix = pytest.mark.skipif(os.name != "posix", reason="kills process groups")
 
 TRUTH = {"D0": 3e3, "alpha": 0.2}

@@ -4,12 +4,14 @@ from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
+import pytest
 
 from heterodyne.result.fit import Fit
 from heterodyne.testing import OptimizerConformance, WriterConformance
 from heterodyne_cmc.posterior import Posterior
 
 
+@pytest.mark.slow
 class TestCmc(OptimizerConformance):
     optimizer = "cmc"
     options: ClassVar = {"chains": 2, "warmup": 100, "draws": 250, "rhat": 1.05, "ess": 100.0}

@@ -25,6 +25,8 @@ from heterodyne_cmc.shards import pair_shards
 from heterodyne_cmc.worker import sample_shard
 from tolerances import REORDERED, SIGMAS
 
+pytestmark = pytest.mark.slow
+
 COUNT = 40_000
 SHORT = {"chains": 2, "warmup": 100, "draws": 500, "block": 100, "ess": 100.0, "divergences": 0.05}
 

@@ -21,6 +21,8 @@ from heterodyne.executors.task import Outcome
 from heterodyne_cmc import drawing
 from heterodyne_cmc.worker import sample_shard
 
+pytestmark = pytest.mark.slow
+
 HERE = Path(__file__).parent
 SHORT = {"chains": 2, "warmup": 40, "draws": 40, "block": 10, "divergences": 1.0}
 APART = {"shards": 3, "partition": "pairs", "no_warm_start": True}

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 PROGRAM = """
 import heterodyne as het
 from heterodyne.device.compilation import keep_compiled_code
@@ -28,6 +30,7 @@ def run(**environment):
     return done.stdout.strip()
 
 
+@pytest.mark.slow
 def test_a_second_process_finds_what_the_first_compiled(tmp_path):
     folder = Path(run(XDG_CACHE_HOME=str(tmp_path / "cache")))
     assert folder.parent == tmp_path / "cache" / "heterodyne"
@@ -39,12 +42,14 @@ def test_a_second_process_finds_what_the_first_compiled(tmp_path):
     }
 
 
+@pytest.mark.slow
 def test_the_user_may_name_another_folder_or_none(tmp_path):
     assert Path(run(HETERODYNE_CACHE=str(tmp_path / "own"))).parent == tmp_path / "own"
     assert run(HETERODYNE_CACHE="") == "None"
     assert run(JAX_COMPILATION_CACHE_DIR=str(tmp_path / "jax")) == str(tmp_path / "jax")
 
 
+@pytest.mark.slow
 def test_a_folder_that_cannot_be_made_is_no_error(tmp_path):
     (tmp_path / "file").touch()
     assert run(HETERODYNE_CACHE=str(tmp_path / "file" / "below")) == "None"

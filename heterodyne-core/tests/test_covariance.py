@@ -145,6 +145,7 @@ def test_scores_are_residual_times_derivative():
     assert not found[:, :, 50:].any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("orders", [(1, 1), (2, 3)])
 @pytest.mark.parametrize("name", ["two-component", "static-reference", "static"])
 def test_scores_by_components_are_those_by_automatic_differentiation(name, orders):

@@ -29,6 +29,7 @@ def whole_matrix_sums(model, theta, data, index):
     return len(d), d, x
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MODELS)
 def test_dense_sums_equal_sums_over_the_whole_matrix(name):
     mask = np.ones(90, dtype=bool)
@@ -49,6 +50,7 @@ def test_dense_sums_equal_sums_over_the_whole_matrix(name):
         np.testing.assert_array_less(np.abs(sums.gram - x @ x.T), 1e-11 * np.outer(size, size) + NOTHING)
 
 
+@pytest.mark.slow
 def test_the_cost_alone_needs_no_jacobian():
     data = simulate(frames=64, seed=1)
     model, bins = create_model("two-component"), read_bins((data,))

@@ -123,6 +123,7 @@ def reference():
         return run("serial", [task("draws", seed=seed, name=f"shard {seed}") for seed in (3, 4)])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("executor", ["processes", "dask"])
 def test_results_do_not_depend_on_the_executor(executor, settings_of, reference):
     tasks = [task("draws", seed=seed, name=f"shard {seed}") for seed in (3, 4)]
@@ -191,6 +192,7 @@ def test_a_killed_process_costs_its_own_task_only_and_is_run_again(executor, set
     assert len(set(seen)) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("executor", ["serial", "processes", "dask"])
 def test_a_task_that_always_dies_ends_after_its_retries_and_says_how(executor, settings_of):
     events: list[Event] = []
@@ -217,6 +219,7 @@ def test_a_process_that_cannot_start_says_why(monkeypatch):
     assert "no_such_module" in (outcome.error or "")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("workers", "at_once"), [(None, 2), (1, 1), (4, 4)])
 def test_tasks_at_once_are_as_many_as_the_cores_have_threads_for(workers, at_once, monkeypatch):
     monkeypatch.setenv("NPROC", "5")
@@ -240,6 +243,7 @@ def test_the_environment_is_the_users_with_the_threads_fixed_and_stays_as_it_is(
     assert dict(os.environ) == before
 
 
+@pytest.mark.slow
 @linux
 @pytest.mark.parametrize("threads", [1, 3])
 def test_a_process_keeps_no_more_cores_busy_than_it_has_threads(threads):
@@ -268,6 +272,7 @@ def children(parent, number):
     return [int(parent.stdout.readline().split()[0]) for _ in range(number)]
 
 
+@pytest.mark.slow
 @linux
 @pytest.mark.parametrize(
     ("executor", "number", "how"),
@@ -329,6 +334,7 @@ class Loss:
                 self.cluster.start_worker()
 
 
+@pytest.mark.slow
 @linux
 @pytest.mark.parametrize(("allowed", "attempts"), [(3, [1, 2]), (0, [2, 2])])
 def test_a_task_whose_dask_worker_is_killed_runs_again_on_another(own_cluster, allowed, attempts):
@@ -344,6 +350,7 @@ def test_a_task_whose_dask_worker_is_killed_runs_again_on_another(own_cluster, a
     assert gone(loss.pids, 10)
 
 
+@pytest.mark.slow
 @linux
 def test_a_lost_dask_worker_counts_as_a_death(own_cluster):
     cluster = own_cluster(1)
@@ -413,6 +420,7 @@ def test_a_scheduler_that_does_not_answer_is_one_line_within_seconds(monkeypatch
     assert time.monotonic() - began < 5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("address", ["nonsense://127.0.0.1:1", "tcp://127.0.0.1:port"])
 def test_an_address_that_is_none_is_one_line(address):
     pytest.importorskip("distributed")

@@ -57,6 +57,7 @@ def test_an_unknown_or_zero_width_has_one_node(width):
     assert np.isnan(nodes.phi).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MODELS)
 def test_sums_over_a_finite_bin_equal_the_dense_ones(name):
     model, theta, (one, _) = bins_of(name, dq=5e-4, dphi=10.0)
@@ -68,6 +69,7 @@ def test_sums_over_a_finite_bin_equal_the_dense_ones(name):
     assert np.all(np.abs(fast.cross - slow.cross) <= REORDERED * size * np.sqrt(one.moments.square) + NOTHING)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MODELS)
 def test_merged_rows_give_the_s_of_all_rows(name):
     model, theta, (one, _) = bins_of(name, dq=5e-4, dphi=10.0)
@@ -89,6 +91,7 @@ def test_only_fringes_vary_with_the_azimuth():
     assert not varying_rows(het.create_model("no-flow")).with_phi.any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("widths", [{"dphi": 10.0}, {"dphi": 3.0}, {"dq": 5e-4}, {"dq": 3e-4, "dphi": 6.0}])
 def test_sufficient_orders_are_sufficient_and_no_more(widths):
     model, _, bins = bins_of(frames=120, **widths)

@@ -17,6 +17,7 @@ SMALL = {"frames": 30, "dt": 0.3, "phi": [0.0, 45.0], "pixels": 400, "modes": 2}
 REPEATS = 60
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["two-component", "static-reference", "no-flow"])
 def test_the_mean_over_repeats_is_one_plus_s_over_modes(model):
     repeats = [het.simulate_speckle(model, **SMALL, seed=seed) for seed in range(REPEATS)]

@@ -78,6 +78,7 @@ def assert_same_sums(sums, expected, size_of_cross):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("skip", [0, 3])
 @pytest.mark.parametrize(("make", "size"), [(two_bins, 64), (troubled, 64), (troubled, 128)])
 def test_a_streamed_bin_is_the_bin_in_memory(make, size, skip):
@@ -93,6 +94,7 @@ def test_a_streamed_bin_is_the_bin_in_memory(make, size, skip):
             )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "frames"), [*((name, 100) for name in MODELS), *(("static", n) for n in (64, 65, 128))]
 )
@@ -106,6 +108,7 @@ def test_every_model_and_number_of_frames_gives_the_same_sums(name, frames):
         assert_same_sums(*of, np.sqrt(expected.data.square[index]))
 
 
+@pytest.mark.slow
 def test_nodes_of_a_finite_bin_are_averaged_over():
     data, model = two_bins(100, "equilibrium"), het.create_model("equilibrium")
     nodes = bin_nodes(0.01, 40.0, 1e-4, 5.0, 2, 3)

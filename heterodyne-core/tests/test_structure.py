@@ -97,6 +97,7 @@ def test_the_tangent_of_blocks_is_the_mean_over_their_pairs():
         np.testing.assert_allclose(row[apart], mean[apart], atol=0.02 * np.abs(mean).max())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("length", [0.3, 1.0, 2.0])
 def test_noise_passes_however_many_frames_share_it(length):
     flagged = [
@@ -106,6 +107,7 @@ def test_noise_passes_however_many_frames_share_it(length):
     assert sum(flagged) <= 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("length", "depth"), [(0.3, 0.6), (1.0, 1.5), (2.0, 3.0)])
 def test_a_dip_at_short_lags_is_structure_over_lag(length, depth):
     dip = -depth * np.exp(-LAG / 8.0)
@@ -114,6 +116,7 @@ def test_a_dip_at_short_lags_is_structure_over_lag(length, depth):
     assert sum(one.age.found for one in found) <= 4
 
 
+@pytest.mark.slow
 def test_a_drift_is_structure_over_age():
     verdicts = [checked(white(seed) + AGE, white(seed + 50) + AGE).verdict for seed in range(8)]
     assert verdicts.count("structure over age") >= 7

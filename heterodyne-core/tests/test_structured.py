@@ -150,6 +150,7 @@ def over(name: str, data: TwoTime, skip_lags: int = 0, examples: int = 20) -> No
     run()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SEPARABLE)
 def test_all_sums_equal_those_of_the_whole_matrix(name):
     over(name, matrices(FRAMES), examples=40)
@@ -190,12 +191,14 @@ CHOICES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("choice", CHOICES)
 @pytest.mark.parametrize("name", ["two-component", "static"])
 def test_sums_leave_out_and_weigh_what_the_data_say(name, choice):
     over(name, matrices(FRAMES, seed=6, **CHOICES[choice](FRAMES)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("skip_lags", [1, 5, SHORT - 4])
 def test_sums_without_the_lags_next_to_the_diagonal(skip_lags):
     over("two-component", matrices(SHORT, seed=7), skip_lags)

@@ -22,6 +22,7 @@ def started(**without):
     return {name: value for name, value in TRUTH.items() if name not in without and name != "f2"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_a_fixed_parameter_is_not_moved(data, name):
     row = het.create_model("two-component").parameters[name]
@@ -60,6 +61,7 @@ def settled():
     return data, het.fit(data, "static", fix={"D_offset": 0.0}, options={"weights": "equal"})
 
 
+@pytest.mark.slow
 def test_a_warm_start_begins_and_ends_at_the_earlier_estimates(settled, tmp_path):
     data, cold = settled
     cold.save(tmp_path, ["json"])
@@ -89,6 +91,7 @@ def test_a_start_value_goes_before_the_warm_start(settled):
     assert starts == {"D0": 2e3, "alpha": cold.values["alpha"], "D_offset": 0.0}
 
 
+@pytest.mark.slow
 def test_the_fit_of_another_model_gives_what_is_common():
     held = dict.fromkeys(("D_offset_ref", "D_offset_sample", "f1", "f2", "f3"), 0.0)
     truth = {"D0_ref": 2e4, "alpha_ref": -0.3, "D0_sample": 6e3, "alpha_sample": 0.2, "f0": 0.4}

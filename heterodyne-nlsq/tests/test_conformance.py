@@ -12,6 +12,8 @@ from heterodyne.fitting.fit import Optimizer
 from heterodyne.plugins.manager import optimizer_record
 from heterodyne.testing import OptimizerConformance
 
+pytestmark = pytest.mark.slow
+
 NLSQ = optimizer_record("nlsq")
 
 

@@ -15,6 +15,7 @@ def curves_of(fit):
     return {band.name: band for band in fit.curves}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("model", "names"),
     [
@@ -32,6 +33,7 @@ def test_every_variant_has_the_curves_of_its_parameters(model, names):
     assert [band.name for band in fit.curves] == names
 
 
+@pytest.mark.slow
 def test_bands_are_those_of_repeated_draws_of_the_parameters():
     data = het.simulate(frames=120, seed=1)
     fit = het.fit(data, fix=HELD, options=QUICK)
@@ -47,6 +49,7 @@ def test_bands_are_those_of_repeated_draws_of_the_parameters():
     np.testing.assert_allclose(band.high - band.value, wide * band.error, rtol=SOLVED)
 
 
+@pytest.mark.slow
 def test_bands_cover_the_truth():
     outside = []
     for seed in range(8):
@@ -69,6 +72,7 @@ def test_bands_cover_the_truth():
     assert np.mean(outside) < 0.15
 
 
+@pytest.mark.slow
 def test_a_curve_is_determined_where_its_parameters_merge():
     data = het.simulate(
         model="static", frames=80, seed=0, params={"D0": 5e3, "alpha": 0.0, "D_offset": 500.0}
@@ -81,6 +85,7 @@ def test_a_curve_is_determined_where_its_parameters_merge():
     assert band.error.max() < 200.0
 
 
+@pytest.mark.slow
 def test_a_curve_whose_parameters_the_data_do_not_tell_has_no_band(tmp_path):
     data = het.simulate(frames=80, seed=0).bins([0])  # one azimuth: v0 and phi0 merge
     fit = het.fit(data, fix=HELD, options=QUICK)

@@ -16,6 +16,8 @@ from heterodyne_nlsq.starts.search import Search, screened_cost, search_points
 from heterodyne_nlsq.trust_region.minimise import Tolerances
 from tolerances import REORDERED, SAME_MINIMUM, SAME_PLACE, SIGMAS, SOLVED
 
+pytestmark = pytest.mark.slow
+
 TRUTH = {
     "D0_ref": 2e4, "alpha_ref": -0.5, "D0_sample": 8e3, "alpha_sample": 0.4,
     "v0": 1e3, "beta": 0.2, "f0": 0.5, "f1": -0.12, "phi0": 10.0,

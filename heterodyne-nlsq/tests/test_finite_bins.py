@@ -12,6 +12,8 @@ import heterodyne as het
 from heterodyne.variants.two_component import TRUTH
 from tolerances import SIGMAS
 
+pytestmark = pytest.mark.slow
+
 FREE = ("D0_ref", "D0_sample", "v0", "f0", "phi0")
 HELD = {name: value for name, value in TRUTH.items() if name not in FREE}
 START = {name: TRUTH[name] for name in FREE}

@@ -1,9 +1,12 @@
 """The global search and what it says it adds."""
 
 import numpy as np
+import pytest
 
 import heterodyne as het
 from tolerances import SAME_MINIMUM
+
+pytestmark = pytest.mark.slow
 
 PARAMS = {"D0": 4e3, "alpha": 0.2, "D_offset": 0.0}
 HELD = {"D_offset_ref": 0.0, "D_offset_sample": 0.0, "v_offset": 0.0, "f3": 0.0}

@@ -7,6 +7,8 @@ import pytest
 import heterodyne as het
 from tolerances import SIGMAS
 
+pytestmark = pytest.mark.slow
+
 HELD = dict.fromkeys(("v_offset", "D_offset_ref", "D_offset_sample", "f2", "f3"), 0.0)
 SAMPLE_HELD = {name: value for name, value in HELD.items() if not name.endswith("_ref")}
 TRUTH = {"D0_ref": 2e4, "alpha_ref": -0.3, "D0_sample": 6e3, "alpha_sample": 0.2}

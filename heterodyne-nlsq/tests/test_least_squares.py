@@ -19,6 +19,7 @@ def off_start(data):
     return {n: truth_of(data)[n] * f for n, f in zip(names, START_FACTORS, strict=False)}
 
 
+@pytest.mark.slow
 def test_a_start_off_by_10_to_30_percent_reaches_the_minimum_next_to_the_truth():
     data = het.simulate(seed=0)
     truth = truth_of(data)

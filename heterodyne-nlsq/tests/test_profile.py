@@ -16,6 +16,8 @@ from heterodyne_nlsq.starts.search import Search
 from heterodyne_nlsq.trust_region.minimise import Tolerances
 from heterodyne_nlsq.trust_region.refine import refined
 
+pytestmark = pytest.mark.slow
+
 STATIC = {"D0": 3e3, "alpha": 0.2, "D_offset": 0.0}
 
 

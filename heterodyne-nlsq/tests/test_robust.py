@@ -11,6 +11,8 @@ from heterodyne.solution.covariance import quantile
 from heterodyne.solution.robust import speckle_clusters
 from tolerances import REORDERED
 
+pytestmark = pytest.mark.slow
+
 FREE = ("D0_ref", "D0_sample", "v0", "beta", "f0", "phi0")
 
 

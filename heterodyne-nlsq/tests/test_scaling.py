@@ -11,6 +11,8 @@ import heterodyne as het
 from heterodyne.errors import ConfigError
 from tolerances import SAME_MINIMUM, SOLVED
 
+pytestmark = pytest.mark.slow
+
 TRUTH = {"D0": 3e3, "alpha": 0.2, "D_offset": 0.0}
 CHOICES = {"model": "static", "fix": ["D_offset"], "start": {"D0": 2.5e3, "alpha": 0.1}}
 AZIMUTHS = [0.0, 40.0, 80.0]

@@ -5,6 +5,8 @@ import pytest
 
 import heterodyne as het
 
+pytestmark = pytest.mark.slow
+
 FREE = ("D0_ref", "D0_sample", "v0", "beta", "f0", "phi0")
 QUICK = {"errors": "independent", "starts": 16}
 

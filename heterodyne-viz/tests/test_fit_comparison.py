@@ -257,6 +257,7 @@ def test_importing_the_plugin_loads_neither_matplotlib_nor_jax():
     assert subprocess.run([sys.executable, "-c", check], check=False).returncode == 0
 
 
+@pytest.mark.slow
 def test_the_figure_needs_no_pyplot():
     check = "import sys, heterodyne_viz.fit_comparison; sys.exit('matplotlib.pyplot' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", check], check=False).returncode == 0
