@@ -16,10 +16,10 @@ def given_weights(data: TwoTime, index: int) -> tuple[np.ndarray, np.ndarray | N
     """Weights per frame (N,), and per pair (N, N), 0 on the diagonal, where those are given."""
     if data.weight is None:
         return np.ones(data.n_frames), None
-    given = data.weight[index]
-    if given.ndim == 1:
-        return given / (given.max() or 1.0), None
-    upper = np.triu(given, 1) / (given.max() or 1.0)
+    weight = data.weight[index]
+    if weight.ndim == 1:
+        return weight / (weight.max() or 1.0), None
+    upper = np.triu(weight, 1) / (weight.max() or 1.0)
     pairs = upper + upper.T
     return (pairs > 0).any(axis=1).astype(float), pairs
 
