@@ -17,6 +17,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 from jax import Array
 from jax.typing import ArrayLike
 from jaxtyping import Float
@@ -162,7 +163,7 @@ class Model:
         return None if self.flow is None else self.curve(self.flow.curve)
 
     def correlation(
-        self, params: Mapping[str, float], t: ArrayLike, q: float, phi: float = float("nan")
+        self, params: Mapping[str, float], t: npt.ArrayLike, q: float, phi: float = float("nan")
     ) -> Float[np.ndarray, "frames frames"]:
         """S between the frame times ``t``.
 

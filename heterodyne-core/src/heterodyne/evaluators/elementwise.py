@@ -6,11 +6,11 @@ N × N array is ever formed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
+import numpy.typing as npt
 from jax import Array
 from jaxtyping import Float, Int
 
@@ -34,7 +34,7 @@ class ShardGrid:
 
 
 def precompute_shard_grid(
-    t: Float[AnyArray, " frames"], first: AnyArray | Sequence[int], second: AnyArray | Sequence[int]
+    t: Float[AnyArray, " frames"], first: npt.ArrayLike, second: npt.ArrayLike
 ) -> ShardGrid:
     """The grid of the pairs (first[k], second[k]), frames counted from 0, either order.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Generic, NamedTuple, Protocol, TypeVar
+from typing import Generic, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
@@ -32,6 +32,7 @@ class PairSums(NamedTuple):
     model: Sums[np.ndarray]
 
 
+@runtime_checkable
 class Evaluator(Protocol):
     """A way to sum over the pairs of a bin at the parameters ``theta``, in the order of the model's table.
 

@@ -94,7 +94,9 @@ def _tile_products(
     return jnp.sum(of_right * right), (of_left, of_right, jax.tree.map(lambda x: before * x, of_t))
 
 
-def _pull_back(residuals: tuple[Array, ...], cotangent: Array) -> tuple[Array | None, ...]:
+def _pull_back(
+    residuals: tuple[Array | Transfer, ...], cotangent: Float[Array, ""]
+) -> tuple[Array | Transfer | None, ...]:
     return (None, *jax.tree.map(lambda x: cotangent * x, residuals))
 
 
