@@ -8,10 +8,14 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
 import pytest
+from jaxtyping import install_import_hook
 
 from heterodyne.plugins import PROJECT
 from heterodyne.plugins.manager import manager
 from program import Done, exit_status
+
+# none of these is imported yet: their functions check the shapes that annotations state while tests run
+install_import_hook(["heterodyne.kernels", "heterodyne.evaluators", "heterodyne.model"], "shapes.checked")
 
 
 @pytest.fixture

@@ -17,11 +17,13 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 from jax import Array
 from jax.typing import ArrayLike
+from jaxtyping import Float
 
 from heterodyne.errors import DataError, ParameterError, unknown
-from heterodyne.kernels._jax import jax, jnp
+from heterodyne.kernels._jax import AnyArray, FloatArray, Scalar, jax, jnp
 from heterodyne.kernels.curves import RATE, SPEED, Constant, Curve, Growth, PowerLaw
 from heterodyne.kernels.integrals import attenuation
 from heterodyne.parameters import ParameterTable
@@ -69,14 +71,14 @@ Profiles = Any  # a pytree of arrays whose last axis is the frame axis
 
 
 class Components(NamedTuple):
-    """What a separable S consists of: ``a`` and ``exponent`` (K, N), ``phase`` (F, N) in rad of the last F.
+    """What a separable S consists of: a and Λ of its terms, and κ in rad of the last of them, its fringes.
 
-    Derivatives have a leading axis, (P, K, N) and (P, F, N).
+    Derivatives have a leading axis (P,).
     """
 
-    a: Array
-    exponent: Array
-    phase: Array
+    a: Float[Array, "*P terms frames"]
+    exponent: Float[Array, "*P terms frames"]
+    phase: Float[Array, "*P fringes frames"]
 
     @classmethod
     def of(cls, stated: tuple[Array, ...]) -> Components:
@@ -179,9 +181,9 @@ class Model:
         return None if self.flow is None else self.curve(self.flow.curve)
 
     def correlation(
-        self, params: Mapping[str, float], t: ArrayLike, q: float, phi: float = float("nan")
-    ) -> np.ndarray:
-        """S over the frame times ``t``, shape (N, N).
+        self, params: Mapping[str, float], t: npt.ArrayLike, q: float, phi: float = float("nan")
+    ) -> Float[np.ndarray, "frames frames"]:
+        """S between the frame times ``t``.
 
         Parameters that are not given take the registry's start value. Raises `ParameterError` for an
         unknown name and `DataError` for times that are not positive and increasing.
@@ -251,7 +253,7 @@ def _complement(
     return {share.prefactor: float(height * np.exp(-rate * since)), share.rate: rate, share.offset: offset}
 
 
-def pair_of_components(left: tuple[Array, ...], right: tuple[Array, ...]) -> Array:
+def pair_of_components(left: tuple[Array, ...], right: tuple[Array, ...]) -> FloatArray:
     """S between frames from their components, summed over the leading axis."""
     left, right = Components.of(left), Components.of(right)
     terms = left.a * right.a * attenuation(right.exponent - left.exponent)
@@ -261,9 +263,11 @@ def pair_of_components(left: tuple[Array, ...], right: tuple[Array, ...]) -> Arr
 
 
 @partial(jax.jit, static_argnames="model")
-def correlation_matrix(model: Model, params: Parameters, t: ArrayLike, q: ArrayLike, phi: ArrayLike) -> Array:
-    """S over all pairs of frames, shape (N, N)."""
+def correlation_matrix(
+    model: Model, params: Parameters, t: Float[AnyArray, " frames"], q: Scalar, phi: Scalar
+) -> Float[Array, "frames frames"]:
+    """S over all pairs of frames."""
     profiles = model.profiles(params, jnp.asarray(t), q, phi)
-    left = jax.tree.map(lambda row: row[..., :, None], profiles)
-    right = jax.tree.map(lambda row: row[..., None, :], profiles)
+    left = jax.tree.map(lambda profile: profile[..., :, None], profiles)
+    right = jax.tree.map(lambda profile: profile[..., None, :], profiles)
     return model.pair(left, right)

@@ -24,15 +24,15 @@ def read_bin(data: TwoTime, index: int, skip_lags: int = 0) -> Bin:
     Raises `DataError` for a matrix that cannot be used.
     """
     where = f"{data.provenance.get('file', 'data')} bin {index + 1} ({data.label(index)})"
-    given, of_pairs = given_weights(data, index)
+    of_frames, of_pairs = given_weights(data, index)
     left_out = left_out_pairs(data, index, skip_lags, of_pairs)
-    mask = data.mask[index] & (given > 0)
+    mask = data.mask[index] & (of_frames > 0)
     c2, used = checked(data.c2[index], mask, where, left_out if len(left_out) else None)
     frames = len(used)
     padding = -frames % PADDING
     d = _aligned_square(frames + padding)
     d[:frames, :frames] = c2
-    weight = np.pad(given * used, (0, padding))
+    weight = np.pad(of_frames * used, (0, padding))
     if of_pairs is None:
         skipped, pair_weight = left_out[used[left_out].all(axis=1)], None
         weight, pairs = normalised(weight, skipped)

@@ -57,14 +57,14 @@ def stream_bin(data: TwoTime, index: int, skip_lags: int, memory: float, size: i
     `DataError` for a matrix that cannot be used and for weights per pair.
     """
     where = f"{data.provenance.get('file', 'data')} bin {index + 1} ({data.label(index)})"
-    given, of_pairs = given_weights(data, index)
+    of_frames, of_pairs = given_weights(data, index)
     if of_pairs is not None:
         raise DataError(f"{where}: weights per pair need the matrix in memory: use the strategy direct")
     source = windows(data.c2, index)
     if source.frames != data.n_frames:
         raise DataError(f"{where}: the matrix has {source.frames} frames, its time axis {data.n_frames}")
     left_out = left_out_pairs(data, index, skip_lags, None)
-    survey = Survey(given * data.mask[index], where)
+    survey = Survey(of_frames * data.mask[index], where)
     with source.opened() as read:
         tiles = Tiles(source, source.half(read), size, _by_tile(left_out, size))
         _survey(survey, tiles, read, memory)

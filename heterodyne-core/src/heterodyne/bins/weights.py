@@ -18,10 +18,10 @@ def given_weights(data: TwoTime, index: int) -> tuple[np.ndarray, np.ndarray | N
     if data.weight is None:
         return np.ones(data.n_frames), None
     # weights that stay in a file are checked here, where they are read
-    given = weights(data.weight[index][None], 1, data.n_frames)[0]
-    if given.ndim == 1:
-        return given / (given.max() or 1.0), None
-    upper = np.triu(given, 1) / (given.max() or 1.0)
+    weight = weights(data.weight[index][None], 1, data.n_frames)[0]
+    if weight.ndim == 1:
+        return weight / (weight.max() or 1.0), None
+    upper = np.triu(weight, 1) / (weight.max() or 1.0)
     pairs = upper + upper.T
     return (pairs > 0).any(axis=1).astype(float), pairs
 

@@ -9,18 +9,15 @@ component's own decay, stands once per q with the weights of its azimuths added 
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from jax import Array
-from jax.typing import ArrayLike
+from jaxtyping import Bool, Float, Int
 
 from heterodyne.bins.nodes import Nodes
-from heterodyne.kernels._jax import jax, jnp
-from heterodyne.model import Components
-
-if TYPE_CHECKING:
-    from heterodyne.model import Model, Parameters
+from heterodyne.kernels._jax import AnyArray, Scalar, jax, jnp
+from heterodyne.model import Components, Model, Parameters
 
 _POINT = (0.0123, 17.0)
 _ELSEWHERE = (
@@ -30,55 +27,64 @@ _ELSEWHERE = (
 _TIMES = np.linspace(0.1, 1.0, 8)
 
 
-def averaged_components(model: Model, params: Parameters, t: Array, nodes: Nodes) -> Components:
+def averaged_components(
+    model: Model, params: Parameters, t: Float[Array, " frames"], nodes: Nodes
+) -> Components:
     """The components of S averaged over the nodes."""
     rows = jax.vmap(jax.vmap(lambda q, phi: components_at(model, params, t, q, phi)))(nodes.q, nodes.phi)
     if nodes.weight.size == 1:
-        return jax.tree.map(lambda row: row[0, 0], rows)
+        return jax.tree.map(lambda values: values[0, 0], rows)
     varying = varying_rows(model)
     plain = rows.a.shape[2] - rows.phase.shape[2]
     is_fringe = np.arange(rows.a.shape[2]) >= plain
     merged = [
-        _merged(rows, nodes.weight, found, plain, on_q, on_phi)
+        _merged(rows, nodes.weight, alike, plain, on_q, on_phi)
         for fringe in (False, True)
         for on_q in (False, True)
         for on_phi in (False, True)
-        if len(found := varying.like(on_q, on_phi, is_fringe == fringe))
+        if len(alike := varying.like(on_q, on_phi, is_fringe == fringe))
     ]
     return jax.tree.map(lambda *parts: jnp.concatenate(parts), *merged)
 
 
-def components_at(model: Model, params: Parameters, t: Array, q: ArrayLike, phi: ArrayLike) -> Components:
+def components_at(
+    model: Model, params: Parameters, t: Float[Array, " frames"], q: Scalar, phi: Scalar
+) -> Components:
     """The components at a point."""
     assert model.components is not None
     return Components.of(model.components(params, t, q, phi))
 
 
 def _merged(
-    rows: Components, weight: Array | np.ndarray, found: np.ndarray, plain: int, on_q: bool, on_phi: bool
+    rows: Components,
+    weight: Float[AnyArray, "q_values azimuths"],
+    alike: Int[np.ndarray, " alike"],
+    plain: int,
+    on_q: bool,
+    on_phi: bool,
 ) -> Components:
-    """These rows of every node (q values, azimuths, K, N), once where they are the same, (rows, N)."""
+    """The rows ``alike`` of every node (q values, azimuths, terms, frames), once where they are the same."""
     same = tuple(axis for axis, changes in enumerate((on_q, on_phi)) if not changes)
     once = tuple(slice(None) if changes else slice(1) for changes in (on_q, on_phi))
     root = jnp.sqrt(jnp.sum(jnp.asarray(weight), axis=same, keepdims=True))[..., None, None]
     frames = rows.a.shape[-1]
-    turning = found[found >= plain] - plain
+    turning = alike[alike >= plain] - plain
     parts = (
-        rows.a[once][:, :, found] * root,
-        rows.exponent[once][:, :, found],
+        rows.a[once][:, :, alike] * root,
+        rows.exponent[once][:, :, alike],
         rows.phase[once][:, :, turning],
     )
     return Components(*(part.reshape(-1, frames) for part in parts))
 
 
 class VaryingRows(NamedTuple):
-    """Which rows of a model's components change with q and with the azimuth, (K,) each."""
+    """Which rows of a model's components change with q and with the azimuth."""
 
-    with_q: np.ndarray
-    with_phi: np.ndarray
+    with_q: Bool[np.ndarray, " terms"]
+    with_phi: Bool[np.ndarray, " terms"]
 
-    def like(self, on_q: bool, on_phi: bool, among: np.ndarray) -> np.ndarray:
-        """The numbers of the rows ``among`` (K,) that change with just these."""
+    def like(self, on_q: bool, on_phi: bool, among: Bool[np.ndarray, " terms"]) -> Int[np.ndarray, " alike"]:
+        """The numbers of the rows ``among`` that change with just these."""
         return np.flatnonzero((self.with_q == on_q) & (self.with_phi == on_phi) & among)
 
 
@@ -92,7 +98,7 @@ def varying_rows(model: Model) -> VaryingRows:
     params = model.parameters.starts()
 
     @jax.jit
-    def stacked(q: float, phi: float) -> Array:
+    def stacked(q: Scalar, phi: Scalar) -> Float[Array, "3 terms frames"]:
         a, exponent, phase = components_at(model, params, jnp.asarray(_TIMES), q, phi)
         return jnp.stack([a, exponent, jnp.concatenate([jnp.zeros_like(a[len(phase) :]), phase])])
 

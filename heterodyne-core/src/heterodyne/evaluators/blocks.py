@@ -10,26 +10,27 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from jax import Array
+from jaxtyping import Float
 
 from heterodyne.kernels._jax import jax, jnp
 from heterodyne.model import Components
 
 
 class Blocks(NamedTuple):
-    """Components cut into blocks, K terms of which the last 2F are the cosines and the sines of F fringes.
+    """Components cut into blocks, terms of which the last 2F are the cosines and the sines of F fringes.
 
-    ``a`` and ``rise`` = Λ(i) - Λ(s) are (nb, K, B); ``jump`` (nb, K) is Λ(s) - Λ(e of the block before) and
-    ``turn`` (nb, F) is κ(s) - κ(s of the block before), 0 for the first block.
+    ``rise`` = Λ(i) - Λ(s); ``jump`` is Λ(s) - Λ(e of the block before) and ``turn`` κ(s) - κ(s of the block
+    before), 0 for the first block. Derivatives have a leading axis (P,).
     """
 
-    a: Array
-    rise: Array
-    jump: Array
-    turn: Array
+    a: Float[Array, "*P blocks terms size"]
+    rise: Float[Array, "*P blocks terms size"]
+    jump: Float[Array, "*P blocks terms"]
+    turn: Float[Array, "*P blocks fringes"]
 
     @property
-    def span(self) -> Array:
-        """Λ(e) - Λ(s) of every block, (nb, K)."""
+    def span(self) -> Float[Array, "*P blocks terms"]:
+        """Λ(e) - Λ(s) of every block."""
         return self.rise[..., -1]
 
 
@@ -58,20 +59,20 @@ def along(of: Callable[[Any], Any], at: Any, slopes: Any) -> tuple[Any, Any]:
     return jax.vmap(lambda slope: jax.jvp(of, (at,), (slope,)), out_axes=(None, 0))(slopes)
 
 
-def sides(b: Blocks) -> tuple[Array, Array]:
-    """l and r, (nb, K, B)."""
+def sides(b: Blocks) -> tuple[Float[Array, "blocks terms size"], Float[Array, "blocks terms size"]]:
+    """l and r."""
     return b.a * jnp.exp(b.rise - b.span[..., None]), b.a * jnp.exp(-b.rise)
 
 
 class Transfer(NamedTuple):
-    """T: each term times ``direct`` (..., K), to which a fringe's two add each other times ``crossed`` (..., 2F)."""
+    """T: each term times ``direct``, to which a fringe's two add each other times ``crossed``."""
 
-    direct: Array
-    crossed: Array
+    direct: Float[Array, "*blocks terms"]
+    crossed: Float[Array, "*blocks 2*fringes"]
 
 
-def rotation(factor: Array, angle: Array) -> Transfer:
-    """Factors (..., K) with a rotation of the fringes, the last terms, by ``angle`` (..., F)."""
+def rotation(factor: Float[Array, "*blocks terms"], angle: Float[Array, "*blocks fringes"]) -> Transfer:
+    """The factors with a rotation of the fringes, the last terms, by ``angle``."""
     fringes = angle.shape[-1]
     plain = jnp.ones((*angle.shape[:-1], factor.shape[-1] - 2 * fringes))
     cosine, sine = jnp.cos(angle), jnp.sin(angle)
@@ -82,8 +83,8 @@ def rotation(factor: Array, angle: Array) -> Transfer:
     )
 
 
-def carried(t: Transfer, rows: Array) -> Array:
-    """Tᵀ times rows (..., K, n)."""
+def carried(t: Transfer, rows: Float[Array, "*blocks terms n"]) -> Float[Array, "*blocks terms n"]:
+    """Tᵀ times rows."""
     moved = t.direct[..., None] * rows
     if not (turning := t.crossed.shape[-1]):
         return moved
@@ -91,15 +92,17 @@ def carried(t: Transfer, rows: Array) -> Array:
     return jnp.concatenate([moved[..., :-turning, :], turned], axis=-2)
 
 
-def paired(rows: Array, right: Array, turning: int) -> Transfer:
-    """The derivative of Σ (Tᵀ rows) · right in T, of which ``turning`` terms turn; both are (..., K, n)."""
+def paired(
+    rows: Float[Array, "*blocks terms n"], right: Float[Array, "*blocks terms n"], turning: int
+) -> Transfer:
+    """The derivative of Σ (Tᵀ rows) · right in T, of which ``turning`` terms turn."""
     ends = right[..., right.shape[-2] - turning :, :]
     crossed = jnp.sum(_exchanged(rows, turning) * ends, axis=-1)
     return Transfer(jnp.sum(rows * right, axis=-1), crossed)
 
 
-def _exchanged(rows: Array, turning: int) -> Array:
-    """The last rows with cosines and sines exchanged, (..., 2F, n)."""
+def _exchanged(rows: Float[Array, "*blocks terms n"], turning: int) -> Float[Array, "*blocks {turning} n"]:
+    """The last rows with cosines and sines exchanged."""
     return jnp.roll(rows[..., rows.shape[-2] - turning :, :], turning // 2, axis=-2)
 
 
@@ -109,7 +112,7 @@ def transposed(t: Transfer) -> Transfer:
 
 
 def transfer(b: Blocks) -> Transfer:
-    """T(I, J), (nb, nb, K) and (nb, nb, 2F), 0 unless I < J."""
+    """T(I, J) of all pairs of blocks, 0 unless I < J."""
     start = jnp.cumsum(b.jump + jnp.concatenate([jnp.zeros_like(b.span[:1]), b.span[:-1]]), axis=0)
     phase = jnp.cumsum(b.turn, axis=0)
     before = jnp.triu(jnp.ones((len(start), len(start)), dtype=bool), 1)[..., None]
@@ -117,8 +120,8 @@ def transfer(b: Blocks) -> Transfer:
     return rotation(jnp.where(before, jnp.exp(-exponent), 0.0), phase[None, :] - phase[:, None])
 
 
-def corner(rise: Array) -> Array:
-    """The tiles on the diagonal: exp(-(Λ_k(j) - Λ_k(i))) for i < j, else 0, (nb, K, B, B)."""
+def corner(rise: Float[Array, "*blocks terms size"]) -> Float[Array, "*blocks terms size size"]:
+    """The tiles on the diagonal: exp(-(Λ_k(j) - Λ_k(i))) for i < j, else 0."""
     upper = jnp.triu(jnp.ones((rise.shape[-1],) * 2, dtype=bool), 1)
     lag = jnp.where(upper, rise[..., None, :] - rise[..., :, None], 0.0)
     return jnp.where(upper, jnp.exp(-lag), 0.0)

@@ -7,23 +7,24 @@ frames × frames on or above the diagonal; only one block's Jacobian is ever in 
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from jax import Array
+from jaxtyping import Float, Int
 
 from heterodyne.bins.bin import Bin
 from heterodyne.bins.nodes import Nodes
 from heterodyne.evaluators.pair_sums import Sums
 from heterodyne.kernels._jax import jax, jnp
-
-if TYPE_CHECKING:
-    from heterodyne.model import Model
+from heterodyne.model import Model
 
 BLOCK = 64
 
 
-def bin_sums(model: Model, theta: np.ndarray, bin: Bin, jacobian: bool = True) -> Sums[np.ndarray]:
+def bin_sums(
+    model: Model, theta: Float[np.ndarray, " P"], bin: Bin, jacobian: bool = True
+) -> Sums[np.ndarray]:
     """The sums of one bin in memory, whatever the model and the weights."""
     blocks = np.stack(np.triu_indices(len(bin.weight) // BLOCK), axis=1).astype(np.int32)
     weight = bin.weight if bin.pair_weight is None else bin.pair_weight
@@ -35,12 +36,12 @@ def bin_sums(model: Model, theta: np.ndarray, bin: Bin, jacobian: bool = True) -
 def _block_sums(
     model: Model,
     jacobian: bool,
-    theta: Array,
-    t: Array,
+    theta: Float[Array, " P"],
+    t: Float[Array, " frames"],
     nodes: Nodes,
-    weight: Array,
-    data: Array,
-    blocks: Array,
+    weight: Float[Array, " frames"] | Float[Array, "frames frames"],
+    data: Float[Array, "frames frames"],
+    blocks: Int[Array, "blocks 2"],
 ) -> Sums[Array]:
     """The sums over the blocks (row, column), strictly above the diagonal."""
 
@@ -81,12 +82,14 @@ def _block_sums(
     return jax.lax.scan(add, zero, blocks)[0]
 
 
-def _weight(weight: Array, i: Array, j: Array) -> Array:
-    """The weights of a block, from weights per frame (N,) or per pair (N, N)."""
+def _weight(
+    weight: Float[Array, " frames"] | Float[Array, "frames frames"], i: Int[Array, ""], j: Int[Array, ""]
+) -> Float[Array, "{BLOCK} {BLOCK}"]:
+    """The weights of a block, from weights per frame or per pair."""
     if weight.ndim == 2:
         return jax.lax.dynamic_slice(weight, (i, j), (BLOCK, BLOCK))
     return _window(weight, i)[:, None] * _window(weight, j)[None, :]
 
 
-def _window(leaf: Array, start: Array) -> Array:
+def _window(leaf: Float[Array, "*axes frames"], start: Int[Array, ""]) -> Float[Array, "*axes {BLOCK}"]:
     return jax.lax.dynamic_slice_in_dim(leaf, start, BLOCK, axis=-1)

@@ -8,34 +8,34 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 from jax import Array
-from jax.typing import ArrayLike
+from jaxtyping import Float, Int
 
 from heterodyne.bins.bin import Bin
 from heterodyne.bins.nodes import Nodes
 from heterodyne.errors import DataError
-from heterodyne.kernels._jax import jax, jnp
-
-if TYPE_CHECKING:
-    from heterodyne.model import Model, Parameters
+from heterodyne.kernels._jax import AnyArray, Scalar, jax, jnp
+from heterodyne.model import Model, Parameters
 
 
 @dataclass(frozen=True, eq=False)
 class ShardGrid:
-    """Frame pairs to evaluate: times of all frames (N,), frame indices of each pair, first ≤ second."""
+    """Frame pairs to evaluate: times of all frames in s, frame indices of each pair, first ≤ second."""
 
-    t: np.ndarray
-    first: np.ndarray
-    second: np.ndarray
+    t: Float[np.ndarray, " frames"]
+    first: Int[np.ndarray, " pairs"]
+    second: Int[np.ndarray, " pairs"]
 
     def __len__(self) -> int:
         return len(self.first)
 
 
-def precompute_shard_grid(t: ArrayLike, first: ArrayLike, second: ArrayLike) -> ShardGrid:
+def precompute_shard_grid(
+    t: Float[AnyArray, " frames"], first: npt.ArrayLike, second: npt.ArrayLike
+) -> ShardGrid:
     """The grid of the pairs (first[k], second[k]), frames counted from 0, either order.
 
     Raises `DataError` for indices outside the frames or lists of different length.
@@ -51,14 +51,16 @@ def precompute_shard_grid(t: ArrayLike, first: ArrayLike, second: ArrayLike) -> 
 
 
 def correlation_pairs(
-    model: Model, params: Parameters, grid: ShardGrid, q: ArrayLike, phi: ArrayLike
-) -> Array:
-    """S at every pair of the grid, shape (pairs,)."""
+    model: Model, params: Parameters, grid: ShardGrid, q: Scalar, phi: Scalar
+) -> Float[Array, " pairs"]:
+    """S at every pair of the grid."""
     return _pairs(model, params, grid.t, grid.first, grid.second, q, phi)
 
 
-def averaged_pairs(model: Model, params: Parameters, grid: ShardGrid, nodes: Nodes) -> np.ndarray:
-    """S averaged over the nodes of a bin at every pair of the grid, shape (pairs,)."""
+def averaged_pairs(
+    model: Model, params: Parameters, grid: ShardGrid, nodes: Nodes
+) -> Float[np.ndarray, " pairs"]:
+    """S averaged over the nodes of a bin at every pair of the grid."""
     total = np.zeros(len(grid))
     for weight, q, phi in zip(*nodes.listed(), strict=True):
         total += weight * np.asarray(correlation_pairs(model, params, grid, q, phi))
@@ -66,16 +68,26 @@ def averaged_pairs(model: Model, params: Parameters, grid: ShardGrid, nodes: Nod
 
 
 def pairs_at_points(
-    model: Model, params: Parameters, grid: ShardGrid, q: np.ndarray, phi: np.ndarray
-) -> np.ndarray:
-    """S at every pair of the grid for every point of a list of q and phi, shape (points, pairs)."""
+    model: Model,
+    params: Parameters,
+    grid: ShardGrid,
+    q: Float[np.ndarray, " points"],
+    phi: Float[np.ndarray, " points"],
+) -> Float[np.ndarray, "points pairs"]:
+    """S at every pair of the grid for every point of a list of q and phi."""
     return np.asarray(_points(model, params, grid.t, grid.first, grid.second, q, phi))
 
 
 @partial(jax.jit, static_argnames="model")
 def _points(
-    model: Model, params: Parameters, t: ArrayLike, first: Array, second: Array, q: Array, phi: Array
-) -> Array:
+    model: Model,
+    params: Parameters,
+    t: Float[AnyArray, " frames"],
+    first: Int[AnyArray, " pairs"],
+    second: Int[AnyArray, " pairs"],
+    q: Float[AnyArray, " points"],
+    phi: Float[AnyArray, " points"],
+) -> Float[Array, "points pairs"]:
     # one point at a time, so that only one set of profiles is in memory
     return jax.lax.map(lambda at: _pairs(model, params, t, first, second, *at), (q, phi))
 
@@ -84,29 +96,36 @@ def _points(
 def _pairs(
     model: Model,
     params: Parameters,
-    t: ArrayLike,
-    first: ArrayLike,
-    second: ArrayLike,
-    q: ArrayLike,
-    phi: ArrayLike,
-) -> Array:
+    t: Float[AnyArray, " frames"],
+    first: Int[AnyArray, " pairs"],
+    second: Int[AnyArray, " pairs"],
+    q: Scalar,
+    phi: Scalar,
+) -> Float[Array, " pairs"]:
     profiles = model.profiles(params, jnp.asarray(t), q, phi)
-    left = jax.tree.map(lambda row: row[..., first], profiles)
-    right = jax.tree.map(lambda row: row[..., second], profiles)
+    left = jax.tree.map(lambda profile: profile[..., first], profiles)
+    right = jax.tree.map(lambda profile: profile[..., second], profiles)
     return model.pair(left, right)
 
 
 def listed_values(
-    model: Model, theta: Array, t: ArrayLike, nodes: Nodes, first: ArrayLike, second: ArrayLike
-) -> Array:
-    """S averaged over the nodes of a bin at these pairs of frames, shape (pairs,)."""
+    model: Model,
+    theta: Float[AnyArray, " P"],
+    t: Float[AnyArray, " frames"],
+    nodes: Nodes,
+    first: Int[AnyArray, " pairs"],
+    second: Int[AnyArray, " pairs"],
+) -> Float[Array, " pairs"]:
+    """S averaged over the nodes of a bin at these pairs of frames."""
     at = nodes.listed()
     params = dict(zip(model.parameters, theta, strict=True))
     each = jax.vmap(lambda q, phi: _pairs(model, params, t, first, second, q, phi))(at.q, at.phi)
     return jnp.tensordot(at.weight, each, axes=1)
 
 
-def skipped_sums(model: Model, theta: np.ndarray, bin: Bin, jacobian: bool) -> tuple[np.ndarray, np.ndarray]:
+def skipped_sums(
+    model: Model, theta: Float[np.ndarray, " P"], bin: Bin, jacobian: bool
+) -> tuple[Float[np.ndarray, " x"], Float[np.ndarray, "x x"]]:
     """ΣX and Σ X Xᵀ over the pairs that a bin leaves out, weighted, to be taken away from sums over all.
 
     Their data are 0 in the bin, so Σ d X needs no correction.
@@ -121,13 +140,13 @@ def skipped_sums(model: Model, theta: np.ndarray, bin: Bin, jacobian: bool) -> t
 def _listed_sums(
     model: Model,
     jacobian: bool,
-    theta: Array,
-    t: Array,
+    theta: Float[Array, " P"],
+    t: Float[Array, " frames"],
     nodes: Nodes,
-    first: Array,
-    second: Array,
-    weight: Array,
-) -> tuple[Array, Array]:
+    first: Int[Array, " pairs"],
+    second: Int[Array, " pairs"],
+    weight: Float[Array, " pairs"],
+) -> tuple[Float[Array, " x"], Float[Array, "x x"]]:
     def mean(values: Array) -> Array:
         return listed_values(model, values, t, nodes, first, second)
 

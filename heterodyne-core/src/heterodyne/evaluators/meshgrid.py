@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from jax import Array
-from jax.typing import ArrayLike
+from jaxtyping import Float, Int
 
 from heterodyne.bins.nodes import Nodes
-from heterodyne.kernels._jax import jax, jnp
-from heterodyne.model import correlation_matrix
-
-if TYPE_CHECKING:
-    from heterodyne.model import Model, Parameters
+from heterodyne.kernels._jax import AnyArray, Scalar, jax, jnp
+from heterodyne.model import Model, Parameters, correlation_matrix
 
 
-def averaged_matrix(model: Model, params: Parameters, t: ArrayLike, nodes: Nodes) -> np.ndarray:
-    """S averaged over the nodes of a bin, shape (N, N), with one more such array in memory."""
+def averaged_matrix(
+    model: Model, params: Parameters, t: Float[AnyArray, " frames"], nodes: Nodes
+) -> Float[np.ndarray, "frames frames"]:
+    """S averaged over the nodes of a bin, with one more such array in memory."""
     total = np.zeros((np.size(t), np.size(t)))
     for weight, q, phi in zip(*nodes.listed(), strict=True):
         total += weight * np.asarray(correlation_matrix(model, params, t, q, phi))
@@ -29,36 +28,38 @@ def averaged_matrix(model: Model, params: Parameters, t: ArrayLike, nodes: Nodes
 def correlation_tile(
     model: Model,
     params: Parameters,
-    t: ArrayLike,
-    q: ArrayLike,
-    phi: ArrayLike,
-    first: ArrayLike,
-    second: ArrayLike,
+    t: Float[AnyArray, " frames"],
+    q: Scalar,
+    phi: Scalar,
+    first: int | Int[Array, ""],
+    second: int | Int[Array, ""],
     rows: int,
     columns: int,
-) -> Array:
+) -> Float[Array, "{rows} {columns}"]:
     """S between ``rows`` frames from frame ``first`` on and ``columns`` frames from ``second`` on."""
     profiles = model.profiles(params, jnp.asarray(t), q, phi)
 
-    def window(start: ArrayLike, size: int) -> Any:
-        return jax.tree.map(lambda row: jax.lax.dynamic_slice_in_dim(row, start, size, axis=-1), profiles)
+    def window(start: int | Int[Array, ""], size: int) -> Any:
+        return jax.tree.map(
+            lambda profile: jax.lax.dynamic_slice_in_dim(profile, start, size, axis=-1), profiles
+        )
 
-    left = jax.tree.map(lambda row: row[..., :, None], window(first, rows))
-    right = jax.tree.map(lambda row: row[..., None, :], window(second, columns))
+    left = jax.tree.map(lambda profile: profile[..., :, None], window(first, rows))
+    right = jax.tree.map(lambda profile: profile[..., None, :], window(second, columns))
     return model.pair(left, right)
 
 
 def averaged_tile(
     model: Model,
     params: Parameters,
-    t: ArrayLike,
+    t: Float[AnyArray, " frames"],
     nodes: Nodes,
     first: int,
     second: int,
     rows: int,
     columns: int,
-) -> np.ndarray:
-    """S averaged over the nodes of a bin, (rows, columns) frames from ``first`` and ``second`` on."""
+) -> Float[np.ndarray, "{rows} {columns}"]:
+    """S averaged over the nodes of a bin, from the frames ``first`` and ``second`` on."""
     total = np.zeros((rows, columns))
     for weight, q, phi in zip(*nodes.listed(), strict=True):
         total += weight * np.asarray(correlation_tile(model, params, t, q, phi, first, second, rows, columns))

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Generic, NamedTuple, Protocol, TypeVar
+from typing import Generic, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
+from jaxtyping import Float
 
 from heterodyne.bins.bin import Bin, Moments
 from heterodyne.kernels._jax import AnyArray
-
-if TYPE_CHECKING:
-    from heterodyne.model import Model
+from heterodyne.model import Model
 
 Numbers = TypeVar("Numbers", bound=AnyArray)
 
@@ -18,13 +17,12 @@ Numbers = TypeVar("Numbers", bound=AnyArray)
 class Sums(NamedTuple, Generic[Numbers]):
     """Sums over the pairs i < j that depend on the parameters, X = (S, ∂S/∂θ_1, ..., ∂S/∂θ_P) or S alone.
 
-    ``cross`` Σ W d X and ``total`` Σ W X are (1+P,), ``gram`` Σ W X Xᵀ is (1+P, 1+P), d = c2 - reference; with a
-    leading axis (bins,) where they are those of several bins.
+    ``cross`` Σ W d X, ``total`` Σ W X and ``gram`` Σ W X Xᵀ with d = c2 - reference, of one bin or of several.
     """
 
-    cross: Numbers
-    total: Numbers
-    gram: Numbers
+    cross: Float[Numbers, "*bins x"]
+    total: Float[Numbers, "*bins x"]
+    gram: Float[Numbers, "*bins x x"]
 
 
 class PairSums(NamedTuple):
@@ -34,8 +32,9 @@ class PairSums(NamedTuple):
     model: Sums[np.ndarray]
 
 
+@runtime_checkable
 class Evaluator(Protocol):
-    """A way to sum over the pairs of a bin at the parameters ``theta`` (P,), in the order of the model's table.
+    """A way to sum over the pairs of a bin at the parameters ``theta``, in the order of the model's table.
 
     Without ``jacobian`` X is S alone, which is enough for the cost. Pairs that the bin's ``skipped`` lists are
     summed as if they were used, which `heterodyne.evaluators.sums` makes good; all others not in use are left
@@ -43,5 +42,5 @@ class Evaluator(Protocol):
     """
 
     def __call__(
-        self, model: Model, theta: np.ndarray, bin: Bin, jacobian: bool = True
+        self, model: Model, theta: Float[np.ndarray, " P"], bin: Bin, jacobian: bool = True
     ) -> Sums[np.ndarray]: ...

@@ -7,20 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial, reduce
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from jax import Array
-from jax.typing import ArrayLike
+from jaxtyping import Float, Int
 
 from heterodyne.bins.bin import Bin
 from heterodyne.bins.nodes import Nodes
 from heterodyne.bins.parts import Part
 from heterodyne.evaluators.structured import components
-from heterodyne.kernels._jax import jax, jnp
-
-if TYPE_CHECKING:
-    from heterodyne.model import Model
+from heterodyne.kernels._jax import Scalar, jax, jnp
+from heterodyne.model import Model
 
 _UNROLLED = 8  # planes, up to which their products are written out: faster, but every one is compiled
 
@@ -28,26 +26,27 @@ _UNROLLED = 8  # planes, up to which their products are written out: faster, but
 class Linear(NamedTuple):
     """One bin's model at the solution: model_ij = ``offset`` + ``contrast`` S_ij, and its derivatives.
 
-    The projected derivatives are ``slopes`` (p, 1+P) · (S, ∂S) + ``shift`` (p,); ``sigma`` is the noise per
-    element.
+    The projected derivatives are ``slopes`` · (S, ∂S) + ``shift``; ``sigma`` is the noise per element.
     """
 
     contrast: float
     offset: float
-    slopes: np.ndarray
-    shift: np.ndarray
+    slopes: Float[np.ndarray, "p 1+P"]
+    shift: Float[np.ndarray, " p"]
     sigma: float
 
 
 class ScorePart(NamedTuple):
-    """Scores of a part of the upper triangle, (p, rows, columns), from frames ``first`` and ``second`` on."""
+    """Scores of a part of the upper triangle, from frames ``first`` and ``second`` on."""
 
     first: int
     second: int
-    scores: np.ndarray
+    scores: Float[np.ndarray, "p rows columns"]
 
 
-def score_parts(model: Model, theta: np.ndarray, bin: Bin, linear: Linear) -> Iterator[ScorePart]:
+def score_parts(
+    model: Model, theta: Float[np.ndarray, " P"], bin: Bin, linear: Linear
+) -> Iterator[ScorePart]:
     """The scores of all pairs i < j of one bin, part by part; 0 at every other place."""
     evaluate = dense_scores if model.components is None else separable_scores
     for part in bin.parts():
@@ -57,8 +56,15 @@ def score_parts(model: Model, theta: np.ndarray, bin: Bin, linear: Linear) -> It
 
 
 @partial(jax.jit, static_argnames="model")
-def separable_scores(model: Model, theta: Array, t: Array, nodes: Nodes, linear: Linear, part: Part) -> Array:
-    """The scores (p, rows, columns) of a separable S, some times faster than `dense_scores`.
+def separable_scores(
+    model: Model,
+    theta: Float[Array, " P"],
+    t: Float[Array, " frames"],
+    nodes: Nodes,
+    linear: Linear,
+    part: Part,
+) -> Float[Array, "p rows columns"]:
+    """The scores of a separable S, some times faster than `dense_scores`.
 
     With P = E cos Δκ, Q = E sin Δκ and E = e^{-ΔΛ} of every component between frames i and j, a change
     (a', Λ', κ') of its rows moves it by
@@ -70,8 +76,8 @@ def separable_scores(model: Model, theta: Array, t: Array, nodes: Nodes, linear:
     rows, slopes = components(model, theta, t, nodes)
     moved = jax.tree.map(lambda slope: jnp.tensordot(linear.slopes[:, 1:], slope, axes=1), slopes)
     shape = part.c2.shape
-    i, di = jax.tree.map(lambda row: _window(row, part.first, shape[0]), (rows, moved))
-    j, dj = jax.tree.map(lambda row: _window(row, part.second, shape[1]), (rows, moved))
+    i, di = jax.tree.map(lambda values: _window(values, part.first, shape[0]), (rows, moved))
+    j, dj = jax.tree.map(lambda values: _window(values, part.second, shape[1]), (rows, moved))
     turning = slice(len(rows.a) - len(rows.phase), None)
     decay = jnp.exp(jnp.minimum(i.exponent[:, :, None] - j.exponent[:, None, :], 0.0))
     turn = j.phase[:, None, :] - i.phase[:, :, None]
@@ -90,8 +96,12 @@ def separable_scores(model: Model, theta: Array, t: Array, nodes: Nodes, linear:
     return sum((_products(*term) for term in terms), jnp.zeros((len(linear.slopes), *shape)))
 
 
-def _products(planes: Array, of_rows: Array, of_columns: Array) -> Array:
-    """Σ_k planes_kij of_rows_ki of_columns_kj, (p, rows, columns); either factor may have an axis (p,) first."""
+def _products(
+    planes: Float[Array, "k rows columns"],
+    of_rows: Float[Array, "*p k #rows"],
+    of_columns: Float[Array, "*p k #columns"],
+) -> Float[Array, "p rows columns"]:
+    """Σ_k planes_kij of_rows_ki of_columns_kj, of which at least one factor has an axis (p,) first."""
     # unless held here, every plane would be computed again for each of the p
     planes, of_rows, of_columns = jax.lax.optimization_barrier((planes, of_rows, of_columns))
 
@@ -104,15 +114,22 @@ def _products(planes: Array, of_rows: Array, of_columns: Array) -> Array:
 
 
 @partial(jax.jit, static_argnames="model")
-def dense_scores(model: Model, theta: Array, t: Array, nodes: Nodes, linear: Linear, part: Part) -> Array:
-    """The scores (p, rows, columns) of any model, by automatic differentiation of every pair."""
+def dense_scores(
+    model: Model,
+    theta: Float[Array, " P"],
+    t: Float[Array, " frames"],
+    nodes: Nodes,
+    linear: Linear,
+    part: Part,
+) -> Float[Array, "p rows columns"]:
+    """The scores of any model, by automatic differentiation of every pair."""
     at = nodes.listed()
     rows, columns = part.c2.shape
 
     def mean(values: Array) -> Array:
         params = dict(zip(model.parameters, values, strict=True))
 
-        def of(q: ArrayLike, phi: ArrayLike) -> Array:
+        def of(q: Scalar, phi: Scalar) -> Float[Array, "rows columns"]:
             profiles = model.profiles(params, t, q, phi)
             left = jax.tree.map(lambda x: _window(x, part.first, rows)[..., :, None], profiles)
             right = jax.tree.map(lambda x: _window(x, part.second, columns)[..., None, :], profiles)
@@ -127,5 +144,7 @@ def dense_scores(model: Model, theta: Array, t: Array, nodes: Nodes, linear: Lin
     return residual * (derivative + linear.shift[:, None, None]) / linear.sigma**2
 
 
-def _window(leaf: Array, start: Array | int, size: int) -> Array:
+def _window(
+    leaf: Float[Array, "*axes frames"], start: int | Int[Array, ""], size: int
+) -> Float[Array, "*axes {size}"]:
     return jax.lax.dynamic_slice_in_dim(leaf, start, size, axis=-1)

@@ -14,6 +14,7 @@ from functools import partial
 
 import numpy as np
 from jax import Array
+from jaxtyping import Float, Num
 
 from heterodyne.bins.bin import Bin
 from heterodyne.bins.nodes import Nodes
@@ -29,11 +30,13 @@ from heterodyne.evaluators.structured import (
     with_data,
     with_slopes,
 )
-from heterodyne.kernels._jax import jax, jnp
+from heterodyne.kernels._jax import Scalar, jax, jnp
 from heterodyne.model import Components, Model
 
 
-def bin_sums(model: Model, theta: np.ndarray, bin: Bin, jacobian: bool = True) -> Sums[np.ndarray]:
+def bin_sums(
+    model: Model, theta: Float[np.ndarray, " P"], bin: Bin, jacobian: bool = True
+) -> Sums[np.ndarray]:
     """The sums of one bin that is read tile by tile, of a separable S and weights per frame."""
     evaluate = _with_jacobian if jacobian else _values
     rows, slopes, total, gram = evaluate(model, theta, bin.t, bin.nodes, bin.weight)
@@ -42,22 +45,30 @@ def bin_sums(model: Model, theta: np.ndarray, bin: Bin, jacobian: bool = True) -
 
 @partial(jax.jit, static_argnames="model")
 def _with_jacobian(
-    model: Model, theta: Array, t: Array, nodes: Nodes, weight: Array
-) -> tuple[Components, Components, Array, Array]:
+    model: Model,
+    theta: Float[Array, " P"],
+    t: Float[Array, " frames"],
+    nodes: Nodes,
+    weight: Float[Array, " frames"],
+) -> tuple[Components, Components, Float[Array, " 1+P"], Float[Array, "1+P 1+P"]]:
     rows, slopes = components(model, theta, t, nodes)
     return rows, slopes, *model_sums(rows, slopes, weight)
 
 
 @partial(jax.jit, static_argnames="model")
 def _values(
-    model: Model, theta: Array, t: Array, nodes: Nodes, weight: Array
-) -> tuple[Components, None, Array, Array]:
+    model: Model,
+    theta: Float[Array, " P"],
+    t: Float[Array, " frames"],
+    nodes: Nodes,
+    weight: Float[Array, " frames"],
+) -> tuple[Components, None, Float[Array, " 1"], Float[Array, "1 1"]]:
     rows = averaged(model, theta, t, nodes)
     return rows, None, *model_sums(rows, no_slopes(rows), weight)
 
 
-def data_products(bin: Bin, rows: Components, slopes: Components | None) -> np.ndarray:
-    """Σ d X, (1+P,), in one pass over the tiles; (1,) without ``slopes``."""
+def data_products(bin: Bin, rows: Components, slopes: Components | None) -> Float[np.ndarray, " x"]:
+    """Σ d X in one pass over the tiles; X is S alone without ``slopes``."""
     tiles, reference = bin.tiles, bin.moments.reference
     size, blocks = tiles.size, tiles.blocks
     left, right, t = jax.tree.map(np.asarray, _factors(rows, size))
@@ -82,16 +93,23 @@ def data_products(bin: Bin, rows: Components, slopes: Components | None) -> np.n
 
 
 @partial(jax.jit, static_argnames="size")
-def _factors(rows: Components, size: int) -> tuple[Array, Array, Transfer]:
+def _factors(
+    rows: Components, size: int
+) -> tuple[Float[Array, "blocks terms {size}"], Float[Array, "blocks terms {size}"], Transfer]:
     b = cut(rows, size)
     return *sides(b), transfer(b)
 
 
 def _at(frames: slice, rows: Components | None) -> Components | None:
-    return None if rows is None else jax.tree.map(lambda row: row[..., frames], rows)
+    return None if rows is None else jax.tree.map(lambda values: values[..., frames], rows)
 
 
-def _centred(tile: Array, reference: Array, of_rows: Array, of_columns: Array) -> Array:
+def _centred(
+    tile: Num[Array, "size size"],
+    reference: Scalar,
+    of_rows: Float[Array, " size"],
+    of_columns: Float[Array, " size"],
+) -> Float[Array, "size size"]:
     """W (c2 - reference) in float64, 0 for pairs that are not used, whatever stands there."""
     d = jnp.where(jnp.isfinite(tile), tile.astype(float) - reference, 0.0)
     return d * (of_rows[:, None] * of_columns)
@@ -99,8 +117,14 @@ def _centred(tile: Array, reference: Array, of_rows: Array, of_columns: Array) -
 
 @jax.jit
 def _far(
-    tile: Array, reference: Array, of_rows: Array, of_columns: Array, left: Array, right: Array, t: Transfer
-) -> tuple[Array, Array, Transfer]:
+    tile: Num[Array, "size size"],
+    reference: Scalar,
+    of_rows: Float[Array, " size"],
+    of_columns: Float[Array, " size"],
+    left: Float[Array, "terms size"],
+    right: Float[Array, "terms size"],
+    t: Transfer,
+) -> tuple[Float[Array, "terms size"], Float[Array, "terms size"], Transfer]:
     """Tᵀ u, T v and the products of u and r in the places of T, of a tile off the diagonal."""
     d = _centred(tile, reference, of_rows, of_columns)
     u, v = left @ d, right @ d.T
@@ -108,7 +132,13 @@ def _far(
 
 
 @jax.jit
-def _near(tile: Array, reference: Array, weight: Array, rows: Components, slopes: Components | None) -> Array:
+def _near(
+    tile: Num[Array, "size size"],
+    reference: Scalar,
+    weight: Float[Array, " size"],
+    rows: Components,
+    slopes: Components | None,
+) -> Float[Array, " x"]:
     """Σ d X of a tile on the diagonal."""
     upper = jnp.triu(_centred(tile, reference, weight, weight), 1)
     d = upper + upper.T
@@ -117,12 +147,16 @@ def _near(tile: Array, reference: Array, weight: Array, rows: Components, slopes
 
 @jax.jit
 def _along_slopes(
-    rows: Components, slopes: Components, of_left: Array, of_right: Array, of_t: Transfer
-) -> Array:
-    """The derivatives of what the tiles off the diagonal add, (P,), from its gradient in l, r and T."""
+    rows: Components,
+    slopes: Components,
+    of_left: Float[Array, "blocks terms size"],
+    of_right: Float[Array, "blocks terms size"],
+    of_t: Transfer,
+) -> Float[Array, " P"]:
+    """The derivatives of what the tiles off the diagonal add, from its gradient in l, r and T."""
     size = of_left.shape[-1]
 
-    def linear(b: Blocks) -> Array:
+    def linear(b: Blocks) -> Float[Array, ""]:
         left, right = sides(b)
         parts = zip((of_left, of_right, *of_t), (left, right, *transfer(b)), strict=True)
         return sum((jnp.vdot(of, part) for of, part in parts), jnp.zeros(()))

@@ -26,6 +26,7 @@ from typing import NamedTuple
 
 import numpy as np
 from jax import Array
+from jaxtyping import Float
 
 from heterodyne.bins.bin import Bin
 from heterodyne.bins.nodes import Nodes
@@ -56,14 +57,22 @@ MODEL_BLOCK = 32
 
 
 @jax.custom_vjp
-def tile_products(d: Array, left: Array, right: Array, t: Transfer) -> Array:
-    """Σ over off-diagonal tiles of l D rᵀ : T, for symmetric data (N, N)."""
+def tile_products(
+    d: Float[Array, "frames frames"],
+    left: Float[Array, "blocks terms size"],
+    right: Float[Array, "blocks terms size"],
+    t: Transfer,
+) -> Float[Array, ""]:
+    """Σ over off-diagonal tiles of l D rᵀ : T, for symmetric data."""
     return _tile_products(d, left, right, t)[0]
 
 
 def _tile_products(
-    d: Array, left: Array, right: Array, t: Transfer
-) -> tuple[Array, tuple[Array, Array, Transfer]]:
+    d: Float[Array, "frames frames"],
+    left: Float[Array, "blocks terms size"],
+    right: Float[Array, "blocks terms size"],
+    t: Transfer,
+) -> tuple[Float[Array, ""], tuple[Array, Array, Transfer]]:
     # one read of the data serves the value and, as residuals, its whole gradient
     blocks, k, size = left.shape
 
@@ -85,7 +94,9 @@ def _tile_products(
     return jnp.sum(of_right * right), (of_left, of_right, jax.tree.map(lambda x: before * x, of_t))
 
 
-def _pull_back(residuals: tuple[Array, ...], cotangent: Array) -> tuple[Array | None, ...]:
+def _pull_back(
+    residuals: tuple[Array | Transfer, ...], cotangent: Float[Array, ""]
+) -> tuple[Array | Transfer | None, ...]:
     return (None, *jax.tree.map(lambda x: cotangent * x, residuals))
 
 
@@ -93,12 +104,20 @@ tile_products.defvjp(_tile_products, _pull_back)
 
 
 @jax.custom_vjp
-def corner_products(d: Array, a: Array, rise: Array) -> Array:
-    """Σ_k Σ_{i<j} a_k(i) a_k(j) e^{-(rise_k(j) - rise_k(i))} d_ij over the tiles on the diagonal, (nb, B, B)."""
+def corner_products(
+    d: Float[Array, "blocks size size"],
+    a: Float[Array, "blocks terms size"],
+    rise: Float[Array, "blocks terms size"],
+) -> Float[Array, ""]:
+    """Σ_k Σ_{i<j} a_k(i) a_k(j) e^{-(rise_k(j) - rise_k(i))} d_ij over the tiles on the diagonal."""
     return _corner_products(d, a, rise)[0]
 
 
-def _corner_products(d: Array, a: Array, rise: Array) -> tuple[Array, tuple[Array, ...]]:
+def _corner_products(
+    d: Float[Array, "blocks size size"],
+    a: Float[Array, "blocks terms size"],
+    rise: Float[Array, "blocks terms size"],
+) -> tuple[Float[Array, ""], tuple[Array, ...]]:
     products = corner(rise) * d[:, None]
     of_first = jnp.einsum("nkij,nkj->nki", products, a)
     of_second = jnp.einsum("nkij,nki->nkj", products, a)
@@ -108,15 +127,17 @@ def _corner_products(d: Array, a: Array, rise: Array) -> tuple[Array, tuple[Arra
 corner_products.defvjp(_corner_products, _pull_back)
 
 
-def with_data(b: Blocks, d: Array) -> Array:
+def with_data(b: Blocks, d: Float[Array, "frames frames"]) -> Float[Array, ""]:
     """⟨D, S⟩ over i < j."""
     blocks, _, size = b.a.shape
     tiles = d.reshape(blocks, size, blocks, size)[jnp.arange(blocks), :, jnp.arange(blocks), :]
     return tile_products(d, *sides(b), transfer(b)) + corner_products(tiles, b.a, b.rise)
 
 
-def model_sums(rows: Components, slopes: Components, weight: Array) -> tuple[Array, Array]:
-    """ΣX (1+P,) and Σ X Xᵀ (1+P, 1+P) over pairs weighted by the product of their frames' weights.
+def model_sums(
+    rows: Components, slopes: Components, weight: Float[Array, " frames"]
+) -> tuple[Float[Array, " x"], Float[Array, "x x"]]:
+    """ΣX and Σ X Xᵀ over pairs weighted by the product of their frames' weights.
 
     ∂S = Σ_k l'_k r_k + l_k r'_k with l carried to the start of the next block. With L = (l, l'_1, ..,
     l'_P) stacked, A(J) = Σ_{I<J} L Lᵀ is carried on to the start of J; carrying over a step T maps l to
@@ -145,19 +166,29 @@ def model_sums(rows: Components, slopes: Components, weight: Array) -> tuple[Arr
     return total + jnp.sum(near[0], axis=0), gram + jnp.sum(near[1], axis=0)
 
 
-def near_sums(a: Array, rise: Array, of_a: Array, of_rise: Array, weight: Array) -> tuple[Array, Array]:
-    """Σ w_i w_j X_ij and Σ X Xᵀ over a tile on the diagonal, i < j; weight is (B,)."""
+def near_sums(
+    a: Float[Array, "terms size"],
+    rise: Float[Array, "terms size"],
+    of_a: Float[Array, "P terms size"],
+    of_rise: Float[Array, "P terms size"],
+    weight: Float[Array, " size"],
+) -> tuple[Float[Array, " 1+P"], Float[Array, "1+P 1+P"]]:
+    """Σ w_i w_j X_ij and Σ X Xᵀ over a tile on the diagonal, i < j."""
     e = corner(rise)
     u, w = of_a + a * of_rise, of_a - a * of_rise
-    row, column = e * a[:, None, :], e * a[:, :, None]
-    s = jnp.sum(a[:, :, None] * row, axis=0)
-    ds = jnp.sum(u[..., :, None] * row + w[..., None, :] * column, axis=1)
+    with_second, with_first = e * a[:, None, :], e * a[:, :, None]
+    s = jnp.sum(a[:, :, None] * with_second, axis=0)
+    ds = jnp.sum(u[..., :, None] * with_second + w[..., None, :] * with_first, axis=1)
     x = jnp.concatenate([s[None], ds]).reshape(1 + len(ds), -1)
     return x @ (weight[:, None] * weight).ravel(), x @ x.T
 
 
-def far_sums(before: Array, right: Array, weight: Array) -> tuple[Array, Array]:
-    """Σ w_i w_j X_ij and Σ X Xᵀ over the tiles above one block, from what came before and r (1+P, K, B)."""
+def far_sums(
+    before: Float[Array, "x*terms x*terms+1"],
+    right: Float[Array, "x terms size"],
+    weight: Float[Array, " size"],
+) -> tuple[Float[Array, " x"], Float[Array, "x x"]]:
+    """Σ w_i w_j X_ij and Σ X Xᵀ over the tiles above one block, from what came before and r."""
     p, k, size = right.shape
     rows = right.reshape(p * k, size)
     after, products = (rows @ rows.T).reshape(p, k, p, k), before[:, :-1].reshape(p, k, p, k)
@@ -172,10 +203,10 @@ def far_sums(before: Array, right: Array, weight: Array) -> tuple[Array, Array]:
 
 
 class Steps(NamedTuple):
-    """Per block l carried to the start of the next one and r, (nb, K, B), and what carries on to there."""
+    """Per block l carried to the start of the next one, r, and what carries on to there."""
 
-    left: Array
-    right: Array
+    left: Float[Array, "blocks *x terms size"]
+    right: Float[Array, "blocks *x terms size"]
     over: Transfer
 
 
@@ -186,7 +217,9 @@ def _steps(b: Blocks) -> Steps:
     return Steps(left, b.a * jnp.exp(-b.rise), rotation(jnp.exp(-over), angle))
 
 
-def _advanced(before: Array, step: Steps, weight: Array) -> Array:
+def _advanced(
+    before: Float[Array, "rows rows+1"], step: Steps, weight: Float[Array, " size"]
+) -> Float[Array, "rows rows+1"]:
     """What comes before the next block: the sums carried on, and this block's own added."""
     rows = _carried_on(before, step.over)
     columns = _carried_on(rows[:, :-1].T, step.over).T
@@ -196,33 +229,44 @@ def _advanced(before: Array, step: Steps, weight: Array) -> Array:
     return jnp.concatenate([columns, rows[:, -1:]], axis=1) + own
 
 
-def _carried_on(matrix: Array, over: Transfer) -> Array:
-    """Rows (p, k) of a matrix carried over T (1+P, K), whose first is the value and whose others derivatives."""
+def _carried_on(matrix: Float[Array, "rows n"], over: Transfer) -> Float[Array, "rows n"]:
+    """Rows (x, terms) of a matrix carried over T, whose first is the value and whose others derivatives."""
     rows = matrix.reshape(*over.direct.shape, -1)
     value, change = (jax.tree.map(lambda x, at=at: x[at], over) for at in (slice(1), slice(1, None)))
     first = carried(value, rows)
     return first.at[1:].add(carried(change, rows[:1])).reshape(matrix.shape)
 
 
-def bin_sums(model: Model, theta: np.ndarray, bin: Bin, jacobian: bool = True) -> Sums[np.ndarray]:
+def bin_sums(
+    model: Model, theta: Float[np.ndarray, " P"], bin: Bin, jacobian: bool = True
+) -> Sums[np.ndarray]:
     """The sums of one bin in memory, of a separable S and weights per frame."""
     evaluate = _sums if jacobian else value_sums
     return Sums(*map(np.asarray, evaluate(model, theta, bin.t, bin.nodes, bin.weight, bin.d)))
 
 
 @partial(jax.jit, static_argnames="model")
-def _sums(model: Model, theta: Array, t: Array, nodes: Nodes, weight: Array, d: Array) -> Sums[Array]:
+def _sums(
+    model: Model,
+    theta: Float[Array, " P"],
+    t: Float[Array, " frames"],
+    nodes: Nodes,
+    weight: Float[Array, " frames"],
+    d: Float[Array, "frames frames"],
+) -> Sums[Array]:
     rows, slopes = components(model, theta, t, nodes)
     return Sums(data_sums(rows, slopes, d), *model_sums(rows, slopes, weight))
 
 
-def data_sums(rows: Components, slopes: Components, d: Array) -> Array:
-    """Σ d X, (1+P,)."""
+def data_sums(rows: Components, slopes: Components, d: Float[Array, "frames frames"]) -> Float[Array, " x"]:
+    """Σ d X."""
     return with_slopes(lambda b: with_data(b, d), rows, slopes, DATA_BLOCK)
 
 
-def with_slopes(of: Callable[[Blocks], Array], rows: Components, slopes: Components, size: int) -> Array:
-    """A sum over blocks of ``size`` frames and its derivatives, (1+P,), from one reverse pass."""
+def with_slopes(
+    of: Callable[[Blocks], Array], rows: Components, slopes: Components, size: int
+) -> Float[Array, " x"]:
+    """A sum over blocks of ``size`` frames and its derivatives, from one reverse pass."""
     value, back = jax.value_and_grad(of)(cut(rows, size))
     parts = zip(back, cut_slopes(rows, slopes, size), strict=True)
     derivatives = sum(s.reshape(len(s), -1) @ g.reshape(-1) for g, s in parts)
@@ -230,7 +274,14 @@ def with_slopes(of: Callable[[Blocks], Array], rows: Components, slopes: Compone
 
 
 @partial(jax.jit, static_argnames="model")
-def value_sums(model: Model, theta: Array, t: Array, nodes: Nodes, weight: Array, d: Array) -> Sums[Array]:
+def value_sums(
+    model: Model,
+    theta: Float[Array, " P"],
+    t: Float[Array, " frames"],
+    nodes: Nodes,
+    weight: Float[Array, " frames"],
+    d: Float[Array, "frames frames"],
+) -> Sums[Array]:
     """The sums of one bin for X = S alone: all that a likelihood needs.
 
     Reverse-mode derivatives in ``theta`` are exact and take no second read of the data.
@@ -241,15 +292,16 @@ def value_sums(model: Model, theta: Array, t: Array, nodes: Nodes, weight: Array
 
 def no_slopes(rows: Components) -> Components:
     """Derivatives along no parameter at all."""
-    return jax.tree.map(lambda row: jnp.zeros((0, *row.shape)), rows)
+    return jax.tree.map(lambda values: jnp.zeros((0, *values.shape)), rows)
 
 
-def components(model: Model, theta: Array, t: Array, nodes: Nodes) -> tuple[Components, Components]:
+def components(
+    model: Model, theta: Float[Array, " P"], t: Float[Array, " frames"], nodes: Nodes
+) -> tuple[Components, Components]:
     """The components of S averaged over the bin's nodes, and their derivatives."""
-
     return along(lambda values: averaged(model, values, t, nodes), theta, jnp.eye(len(theta)))
 
 
-def averaged(model: Model, theta: Array, t: Array, nodes: Nodes) -> Components:
+def averaged(model: Model, theta: Float[Array, " P"], t: Float[Array, " frames"], nodes: Nodes) -> Components:
     """The components averaged over the bin's nodes."""
     return averaged_components(model, dict(zip(model.parameters, theta, strict=True)), t, nodes)

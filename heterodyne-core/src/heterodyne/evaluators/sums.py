@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
+from jaxtyping import Float
 
 from heterodyne.bins.bin import Bin, Moments, at_once
 from heterodyne.bins.tiles import Tiles
@@ -12,13 +11,13 @@ from heterodyne.device.cores import side_by_side
 from heterodyne.evaluators import dense, streamed, structured
 from heterodyne.evaluators.elementwise import skipped_sums
 from heterodyne.evaluators.pair_sums import Evaluator, PairSums, Sums
-
-if TYPE_CHECKING:
-    from heterodyne.model import Model
+from heterodyne.model import Model
 
 
-def pair_sums(model: Model, theta: np.ndarray, bins: tuple[Bin, ...], jacobian: bool = True) -> PairSums:
-    """The sums of all bins at the parameters ``theta`` (P,), in the order of the model's table.
+def pair_sums(
+    model: Model, theta: Float[np.ndarray, " P"], bins: tuple[Bin, ...], jacobian: bool = True
+) -> PairSums:
+    """The sums of all bins at the parameters ``theta``, in the order of the model's table.
 
     Without ``jacobian`` X is S alone, which is enough for the cost. Bins run side by side on the cores; those
     that are read tile by tile follow one another, as each reads its file.
@@ -28,7 +27,9 @@ def pair_sums(model: Model, theta: np.ndarray, bins: tuple[Bin, ...], jacobian: 
     return PairSums(Moments(*moments), Sums(*(np.stack(of_bins) for of_bins in zip(*sums, strict=True))))
 
 
-def bin_sums(model: Model, theta: np.ndarray, bin: Bin, jacobian: bool = True) -> Sums[np.ndarray]:
+def bin_sums(
+    model: Model, theta: Float[np.ndarray, " P"], bin: Bin, jacobian: bool = True
+) -> Sums[np.ndarray]:
     """The sums of one bin, without the pairs that it skips."""
     sums = evaluator_of(model, bin)(model, theta, bin, jacobian)
     if not len(bin.skipped):

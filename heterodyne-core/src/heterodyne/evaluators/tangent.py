@@ -3,34 +3,36 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
 
 import numpy as np
 from jax import Array
-from jax.typing import ArrayLike
+from jaxtyping import Float, Int
 
 from heterodyne.bins.nodes import Nodes
-from heterodyne.kernels._jax import jax, jnp
-
-if TYPE_CHECKING:
-    from heterodyne.model import Model
+from heterodyne.kernels._jax import AnyArray, Scalar, jax, jnp
+from heterodyne.model import Model
 
 
 @partial(jax.jit, static_argnames="model")
 def tangent_between(
-    model: Model, theta: ArrayLike, t: ArrayLike, q: ArrayLike, phi: ArrayLike, frames: ArrayLike
-) -> Array:
-    """(S, ∂S/∂θ) between all pairs of these frames, (1+P, n, n).
+    model: Model,
+    theta: Float[AnyArray, " P"],
+    t: Float[AnyArray, " all_frames"],
+    q: Scalar,
+    phi: Scalar,
+    frames: Int[AnyArray, " frames"],
+) -> Float[Array, "1+P frames frames"]:
+    """(S, ∂S/∂θ) between all pairs of these frames.
 
-    ``t`` (N,) are the times of all frames, over which the integrals run; ``frames`` (n,) count from 0.
+    ``t`` are the times of all frames, over which the integrals run; ``frames`` count from 0.
     """
     times, chosen = jnp.asarray(t), jnp.asarray(frames)
 
     def of(values: Array) -> Array:
         params = dict(zip(model.parameters, values, strict=True))
-        rows = jax.tree.map(lambda row: row[..., chosen], model.profiles(params, times, q, phi))
-        left = jax.tree.map(lambda row: row[..., :, None], rows)
-        right = jax.tree.map(lambda row: row[..., None, :], rows)
+        profiles = jax.tree.map(lambda profile: profile[..., chosen], model.profiles(params, times, q, phi))
+        left = jax.tree.map(lambda profile: profile[..., :, None], profiles)
+        right = jax.tree.map(lambda profile: profile[..., None, :], profiles)
         return model.pair(left, right)
 
     values = jnp.asarray(theta, dtype=float)
@@ -39,9 +41,14 @@ def tangent_between(
 
 
 def block_tangent(
-    model: Model, theta: np.ndarray, t: np.ndarray, nodes: Nodes, frames: int, grain: int
-) -> np.ndarray:
-    """(S, ∂S/∂θ) averaged over the nodes of a bin and over blocks of frames, (1+P, n, n).
+    model: Model,
+    theta: Float[np.ndarray, " P"],
+    t: Float[np.ndarray, " frames"],
+    nodes: Nodes,
+    frames: int,
+    grain: int,
+) -> Float[np.ndarray, "1+P blocks blocks"]:
+    """(S, ∂S/∂θ) averaged over the nodes of a bin and over blocks of frames.
 
     Of every block of ``grain`` frames two are taken; on the diagonal the mean is that of the pair of these.
     The first ``frames`` of ``t`` count.
@@ -51,12 +58,12 @@ def block_tangent(
     quarter = np.rint((stops - starts - 1) / 4).astype(int)
     two = np.stack([starts + quarter, stops - 1 - quarter], axis=1)
     chosen = two.ravel() if grain > 1 else starts
-    found = np.zeros((1 + len(theta), len(chosen), len(chosen)))
+    tangent = np.zeros((1 + len(theta), len(chosen), len(chosen)))
     for weight, q, phi in zip(*nodes.listed(), strict=True):
-        found += weight * np.asarray(tangent_between(model, theta, t, q, phi, chosen))
+        tangent += weight * np.asarray(tangent_between(model, theta, t, q, phi, chosen))
     if grain == 1:
-        return found
-    pairs = found.reshape(len(found), len(starts), 2, len(starts), 2)
+        return tangent
+    pairs = tangent.reshape(len(tangent), len(starts), 2, len(starts), 2)
     means = pairs.mean(axis=(2, 4))
     diagonal = np.arange(len(starts))
     means[:, diagonal, diagonal] = pairs[:, diagonal, 0, diagonal, 1]

@@ -12,9 +12,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jaxtyping import Float
 
 jax.config.update("jax_enable_x64", True)
 
-__all__ = ["AnyArray", "jax", "jnp"]
+__all__ = ["AnyArray", "FloatArray", "Scalar", "jax", "jnp"]
 
 AnyArray: TypeAlias = Array | np.ndarray
+
+FloatArray: TypeAlias = Float[Array, " ..."]
+"""Real numbers of the shape that the arguments have together, as an elementwise function gives them."""
+
+Scalar: TypeAlias = float | Float[AnyArray, ""]
+"""One number, as q and φ are: also an array without axes, which JAX makes of it."""

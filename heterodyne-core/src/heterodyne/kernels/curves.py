@@ -19,8 +19,9 @@ from functools import partial
 import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
+from jaxtyping import Float
 
-from heterodyne.kernels._jax import jax
+from heterodyne.kernels._jax import FloatArray, jax
 from heterodyne.kernels.rates import fraction, transport_rate, unclipped_fraction, velocity
 
 RATE, SPEED = "Å²/s", "Å/s"
@@ -54,10 +55,10 @@ class Curve(ABC):
         return -np.inf, np.inf
 
     @abstractmethod
-    def free(self, t: ArrayLike, *values: ArrayLike) -> Array:
+    def free(self, t: ArrayLike, *values: ArrayLike) -> FloatArray:
         """The curve before its limits cut it."""
 
-    def clipped(self, t: ArrayLike, *values: ArrayLike) -> Array:
+    def clipped(self, t: ArrayLike, *values: ArrayLike) -> FloatArray:
         """The curve as the model has it."""
         return self.free(t, *values)
 
@@ -139,9 +140,12 @@ class Constant(Curve):
 
 
 def curve_values(
-    curve: Curve, values: Mapping[str, float | np.ndarray], t: np.ndarray, clipped: bool = True
-) -> np.ndarray:
-    """The curve at the times ``t`` (N,), in its unit; (n, N) for values (n, 1)."""
+    curve: Curve,
+    values: Mapping[str, float | Float[np.ndarray, "sets 1"]],
+    t: Float[np.ndarray, " frames"],
+    clipped: bool = True,
+) -> Float[np.ndarray, "*sets frames"]:
+    """The curve at the times ``t`` in s, in its unit, for one set of values or several."""
     parts = tuple(np.asarray(values[part], dtype=float) for part in curve.parts)
     return np.asarray(_values(curve, clipped, t, parts))
 
@@ -151,10 +155,10 @@ def curve_slopes(
     ties: Mapping[str, str],
     values: Mapping[str, float],
     names: tuple[str, ...],
-    t: np.ndarray,
+    t: Float[np.ndarray, " frames"],
     clipped: bool = True,
-) -> np.ndarray:
-    """∂(curve)/∂(parameter) by the varying parameters ``names`` and by those tied to them, (N, p)."""
+) -> Float[np.ndarray, "frames p"]:
+    """∂(curve)/∂(parameter) by the p varying parameters ``names`` and by those tied to them."""
     follows = [[float(ties.get(part, part) == moved) for moved in names] for part in curve.parts]
     at = np.array([values[part] for part in curve.parts], dtype=float)
     return np.asarray(_slopes(curve, clipped, t, at)) @ np.array(follows)
