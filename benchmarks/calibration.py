@@ -27,6 +27,7 @@ from scipy.stats import chisquare
 import heterodyne as het
 from heterodyne.bins.reading import read_bins
 from heterodyne.device.compilation import keep_compiled_code
+from heterodyne.parameters import Prior
 from heterodyne.problem.choices import Choices
 from heterodyne.problem.problem import create_problem
 from heterodyne_cmc.coordinates import create_space, form_of, physical_values, whitened
@@ -36,7 +37,7 @@ from heterodyne_cmc.likelihood import scaling_prior
 from heterodyne_cmc.priors import draw_prior
 from heterodyne_cmc.shards import whole_shard
 
-PRIOR = {"D0": "log-normal:8:0.5", "alpha": "normal:0:0.3"}
+PRIOR = {"D0": Prior("log-normal", 8.0, 0.5), "alpha": Prior("normal", 0.0, 0.3)}
 FRAMES, NOISE = 40, 0.02
 WARMUP, DRAWS, THINNING, CLASSES = 300, 792, 8, 20
 QUANTITIES = ("D0", "alpha", "contrast", "offset", "noise")

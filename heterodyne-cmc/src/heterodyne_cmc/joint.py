@@ -44,8 +44,8 @@ def from_joined(code: Code, target: Target, psi: np.ndarray) -> JointDraws:
     p, bins = len(target.space.centre), len(target.shard.portions)
     u, w, log_noise = np.split(psi, [p, p + 2 * bins], axis=1)
     likelihoods = jax.jit(lambda target, u: jax.lax.map(partial(log_likelihoods, code, target), u))(target, u)
-    parts = (u, w.reshape(len(u), bins, 2), log_noise, np.asarray(likelihoods))
-    return JointDraws(*(part[None] for part in parts))
+    w = w.reshape(len(u), bins, 2)
+    return JointDraws(u[None], w[None], log_noise[None], np.asarray(likelihoods)[None])
 
 
 def joint_draws(
@@ -59,11 +59,9 @@ def joint_draws(
     chains, draws, p = u.shape
     keys = jax.random.split(jax.random.PRNGKey(seed), chains * draws)
     root = None if calibrated is None else jnp.asarray(_roots(calibrated))
-    w, log_noise, log_likelihood = _from_conditionals(code, target, jnp.asarray(u.reshape(-1, p)), keys, root)
-    shape = (chains, draws)
-    return JointDraws(
-        u, *(np.asarray(x).reshape(*shape, *x.shape[1:]) for x in (w, log_noise, log_likelihood))
-    )
+    drawn = _from_conditionals(code, target, jnp.asarray(u.reshape(-1, p)), keys, root)
+    w, log_noise, log_likelihood = (np.asarray(x).reshape(chains, draws, *x.shape[1:]) for x in drawn)
+    return JointDraws(u, w, log_noise, log_likelihood)
 
 
 def _roots(matrices: np.ndarray) -> np.ndarray:
