@@ -9,12 +9,10 @@ from scipy.special import logsumexp
 
 import heterodyne as het
 from heterodyne.bins.reading import read_bins
-from heterodyne.executors.task import Outcome
 from heterodyne.parameters import Prior
 from heterodyne.problem.choices import Choices
 from heterodyne.problem.problem import create_problem
 from heterodyne_cmc import calibration as calibration_module
-from heterodyne_cmc import drawing
 from heterodyne_cmc.consensus import combined, refined
 from heterodyne_cmc.coordinates import create_space, form_of, values_of, whitened
 from heterodyne_cmc.density import Code, create_targets, log_density
@@ -23,7 +21,6 @@ from heterodyne_cmc.likelihood import scaling_prior
 from heterodyne_cmc.nuts import SamplerSettings, sample
 from heterodyne_cmc.prepare import prepare, with_own_scaling
 from heterodyne_cmc.shards import pair_shards, whole_shard
-from heterodyne_cmc.worker import sample_shard
 from tolerances import REORDERED, SIGMAS
 
 COUNT = 40_000
@@ -133,21 +130,6 @@ def test_with_the_likelihood_off_shards_together_reproduce_the_prior():
     assert x.std() == pytest.approx(0.3, rel=0.08)
     assert alpha.mean() == pytest.approx(0.02, abs=0.1 * 0.1)
     assert alpha.std() == pytest.approx(0.1, rel=0.08)
-
-
-@pytest.fixture
-def in_this_process(monkeypatch):
-    """Shards run one after another in this process, which is the fastest for small ones."""
-
-    def execute(tasks, settings, on_event):
-        for task in tasks:
-            sample_shard(**task.arguments, progress=lambda line: None)
-        return [Outcome(task.name, None, None, 1, 0.0, task.threads) for task in tasks]
-
-    original = drawing.resolve
-    monkeypatch.setattr(
-        drawing, "resolve", lambda kind, *which: execute if kind == "executor" else original(kind, *which)
-    )
 
 
 @pytest.fixture(scope="module")
