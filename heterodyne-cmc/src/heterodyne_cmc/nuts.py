@@ -68,7 +68,7 @@ def sample(
         on_block(chain, done, divergences)
 
     with ThreadPoolExecutor(max(1, min(settings.threads, settings.chains))) as pool:
-        run = partial(_chain, sampler, settings, folder, heed)
+        run = partial(_chain, sampler, folder, heed)
         try:
             chains = list(pool.map(run, range(settings.chains), starts))
         except BaseException:  # Ctrl-C reaches this thread alone; the others end with their block
@@ -123,14 +123,10 @@ class _Sampler:
 
 
 def _chain(
-    sampler: _Sampler,
-    settings: SamplerSettings,
-    folder: Path | None,
-    on_block: OnBlock,
-    chain: int,
-    start: np.ndarray,
+    sampler: _Sampler, folder: Path | None, on_block: OnBlock, chain: int, start: np.ndarray
 ) -> dict[str, np.ndarray]:
     """The draws of one chain after warm-up."""
+    settings = sampler.settings
     key = jax.random.fold_in(jax.random.PRNGKey(settings.seed), chain)
     state = sampler.start(start, key)
     parts, divergences = [], 0

@@ -28,7 +28,7 @@ _FAILED = "diagnostics failed"
 _UNLEARNT = 0.1  # of the prior variance: a parameter of which less is gone is called undetermined
 
 
-def outcome(run: Run, sampled: Sampled, draws: JointDraws, began: float) -> Fit:
+def sampled_fit(run: Run, sampled: Sampled, draws: JointDraws, began: float) -> Fit:
     """The result of a run that began at this `perf_counter`, of the joint draws of all data."""
     statistics = sampled.draws[0].statistics if len(sampled.draws) == 1 else {}
     posterior = create_posterior(run.problem, run.code, run.targets[0].space, draws, statistics)

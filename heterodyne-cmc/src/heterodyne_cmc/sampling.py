@@ -15,7 +15,7 @@ from heterodyne.problem.problem import Problem
 from heterodyne.result.fit import Fit
 from heterodyne_cmc.drawing import run_tasks, sampled_shards
 from heterodyne_cmc.merging import merged_draws
-from heterodyne_cmc.outcome import outcome
+from heterodyne_cmc.outcome import sampled_fit
 from heterodyne_cmc.plugin import OPTIONS
 from heterodyne_cmc.prepare import with_own_scaling
 from heterodyne_cmc.run import create_run
@@ -31,7 +31,7 @@ def fit(problem: Problem, options: Mapping[str, Any], progress: Progress) -> Fit
     with nullcontext(kept) if kept else TemporaryDirectory(prefix="heterodyne-") as folder:
         run = create_run(problem, bins, options, Path(folder), progress)
         sampled = sampled_shards(run, progress)
-    return outcome(run, sampled, merged_draws(run, sampled), began)
+    return sampled_fit(run, sampled, merged_draws(run, sampled), began)
 
 
 def _check(options: Mapping[str, Any]) -> None:
