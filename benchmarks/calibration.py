@@ -27,16 +27,17 @@ from scipy.stats import chisquare
 import heterodyne as het
 from heterodyne.bins.reading import read_bins
 from heterodyne.device.compilation import keep_compiled_code
+from heterodyne.parameters import Prior
 from heterodyne.problem.choices import Choices
 from heterodyne.problem.problem import create_problem
-from heterodyne_cmc.coordinates import create_space, form_of, whitened
+from heterodyne_cmc.coordinates import create_space, form_of, physical_values, whitened
 from heterodyne_cmc.density import Code, create_targets, potential
+from heterodyne_cmc.joint import joint_draws
 from heterodyne_cmc.likelihood import scaling_prior
-from heterodyne_cmc.posterior import joint_draws, physical_values
 from heterodyne_cmc.priors import draw_prior
 from heterodyne_cmc.shards import whole_shard
 
-PRIOR = {"D0": "log-normal:8:0.5", "alpha": "normal:0:0.3"}
+PRIOR = {"D0": Prior("log-normal", 8.0, 0.5), "alpha": Prior("normal", 0.0, 0.3)}
 FRAMES, NOISE = 40, 0.02
 WARMUP, DRAWS, THINNING, CLASSES = 300, 792, 8, 20
 QUANTITIES = ("D0", "alpha", "contrast", "offset", "noise")
@@ -100,7 +101,7 @@ def ranks(sets: int) -> None:
     for number, target in enumerate(targets):
         kept = u[number, ::THINNING]
         joint = joint_draws(code, target, kept[None], None, number)
-        values = physical_values(code, space, kept)
+        values = physical_values(space, form, kept)
         columns = (*values.T, joint.w[0, :, 0, 0], joint.w[0, :, 0, 1], np.exp(joint.log_noise[0, :, 0]))
         found.append([int(np.sum(column < x)) for column, x in zip(columns, truths[number], strict=True)])
     failed = int(np.sum(~np.isfinite(u).all(axis=(1, 2)) | (diverging.mean(axis=1) > 0.01)))

@@ -15,14 +15,17 @@ import pytest
 import heterodyne as het
 from heterodyne.bins.reading import read_bins
 from heterodyne.device.compilation import keep_compiled_code
+from heterodyne.executors.task import Outcome
 from heterodyne.plugins.records import OptimizerRecord
 from heterodyne.problem.choices import Choices
 from heterodyne.problem.objective import create_objective
 from heterodyne.problem.problem import create_problem
 from heterodyne.result.fit import Fit
+from heterodyne_cmc import drawing
 from heterodyne_cmc.plugin import OPTIONS
 from heterodyne_cmc.posterior import Posterior
 from heterodyne_cmc.sampling import fit
+from heterodyne_cmc.worker import sample_shard
 
 STATIC = {"D0": 3e3, "alpha": 0.2, "D_offset": 0.0}
 
@@ -86,6 +89,25 @@ def sampled(complete):
     return lambda problem, progress=lambda line: None, **options: fit(problem, complete(**options), progress)
 
 
+@pytest.fixture
+def in_this_process(monkeypatch):
+    """Shards run one after another in this process, which is the fastest for small ones; the threads of each."""
+    threads, original = [], drawing.resolve
+
+    def execute(tasks, settings, on_event):
+        threads.extend(task.threads for task in tasks)
+        results = [sample_shard(**task.arguments, progress=lambda line: None) for task in tasks]
+        return [
+            Outcome(task.name, result, None, 1, 0.0, task.threads)
+            for task, result in zip(tasks, results, strict=True)
+        ]
+
+    monkeypatch.setattr(
+        drawing, "resolve", lambda kind, *which: execute if kind == "executor" else original(kind, *which)
+    )
+    return threads
+
+
 @pytest.fixture(scope="session")
 def stored_bits():
     """The function `_stored_bits`."""
@@ -100,11 +122,11 @@ def drawn_bits():
 
 def _stored_bits(folder: Path) -> dict[str, Any]:
     """Draws, statistics and states of the sampler in all files of a checkpoint."""
-    found = {}
+    bits = {}
     for path in folder.rglob("*.npz"):
         with np.load(path, allow_pickle=False) as stored:
-            found[str(path.relative_to(folder))] = _bits(dict(stored))
-    return found
+            bits[str(path.relative_to(folder))] = _bits(dict(stored))
+    return bits
 
 
 def _drawn_bits(fit: Fit) -> dict[str, Any]:

@@ -78,29 +78,33 @@ def prepared(problem, calibrated=True, warm=True):
 @pytest.mark.slow
 def test_calibration_takes_precision_and_robust_covariance_from_the_solution(static_problem):
     problem = static_problem()
-    found = prepared(problem)
-    objective = create_objective(problem, read_bins(problem.data)).weighted(found.noise)
-    x = objective.to_coordinates(found.values)
+    mode = prepared(problem)
+    objective = create_objective(problem, read_bins(problem.data)).weighted(mode.noise)
+    x = objective.to_coordinates(mode.values)
     best = objective.to_coordinates(problem.column("start"))
     at_best = calibrate(objective, best)
-    assert (x - best) @ found.precision @ (x - best) < 0.01  # next to these data the priors do nothing
-    np.testing.assert_allclose(found.precision, objective.solve(best)[0].gram, rtol=0.01)
-    np.testing.assert_allclose(found.adjustment, at_best.adjustment, atol=0.01)
-    np.testing.assert_allclose(found.adjustment, calibrate(objective, x, best).adjustment, rtol=REORDERED)
-    assert found.bandwidth > 1
-    assert found.noise == pytest.approx(0.02, rel=0.1)
+    assert (x - best) @ mode.calibration.precision @ (
+        x - best
+    ) < 0.01  # next to these data the priors do nothing
+    np.testing.assert_allclose(mode.calibration.precision, objective.solve(best)[0].gram, rtol=0.01)
+    np.testing.assert_allclose(mode.calibration.adjustment, at_best.adjustment, atol=0.01)
+    np.testing.assert_allclose(
+        mode.calibration.adjustment, calibrate(objective, x, best).adjustment, rtol=REORDERED
+    )
+    assert mode.calibration.bandwidth > 1
+    assert mode.noise == pytest.approx(0.02, rel=0.1)
     # what is left of contrast and offset: nowhere less than independent elements leave
     of_scaling = objective.solve(x)[1].hessian
-    assert np.all(np.linalg.eigvalsh(found.scaling[0] - 0.999 * np.linalg.inv(of_scaling)) > 0)
-    assert not np.allclose(found.adjustment, np.eye(2))
+    assert np.all(np.linalg.eigvalsh(mode.calibration.scaling[0] - 0.999 * np.linalg.inv(of_scaling)) > 0)
+    assert not np.allclose(mode.calibration.adjustment, np.eye(2))
 
 
 def test_an_independent_likelihood_is_not_adjusted(static_problem):
-    found = prepared(static_problem(), calibrated=False)
-    np.testing.assert_array_equal(found.adjustment, np.eye(2))
-    assert found.bandwidth == 0
-    assert not found.scaling.any()
-    assert found.precision[0, 0] > 0
+    mode = prepared(static_problem(), calibrated=False)
+    np.testing.assert_array_equal(mode.calibration.adjustment, np.eye(2))
+    assert mode.calibration.bandwidth == 0
+    assert not mode.calibration.scaling.any()
+    assert mode.calibration.precision[0, 0] > 0
 
 
 def test_without_a_warm_start_there_is_neither_precision_nor_solution():
@@ -108,11 +112,11 @@ def test_without_a_warm_start_there_is_neither_precision_nor_solution():
     problem = het.problem.create_problem(
         data, het.create_model("static"), het.problem.Choices(fix={"D_offset": 0.0})
     )
-    found = prepared(problem, calibrated=False, warm=False)
-    np.testing.assert_array_equal(found.values, problem.column("start"))
-    assert not found.precision.any()
+    mode = prepared(problem, calibrated=False, warm=False)
+    np.testing.assert_array_equal(mode.values, problem.column("start"))
+    assert not mode.calibration.precision.any()
     # neighbouring elements differ by noise alone
-    assert found.noise == pytest.approx(0.02, rel=0.05)
+    assert mode.noise == pytest.approx(0.02, rel=0.05)
 
 
 def moved(problem, steps):
@@ -156,9 +160,9 @@ def test_a_solution_that_is_given_is_taken_and_another_start_is_not(static_probl
     prepared(problem)
     prepared(moved(problem, 0.01))
     assert least_squares.calls == 0
-    found = prepared(moved(problem, 0.5))
+    mode = prepared(moved(problem, 0.5))
     assert least_squares.calls == 1
-    np.testing.assert_allclose(found.values, prepared(problem).values, rtol=0.02)
+    np.testing.assert_allclose(mode.values, prepared(problem).values, rtol=0.02)
 
 
 def test_an_independent_likelihood_needs_no_solution(static_problem, least_squares):

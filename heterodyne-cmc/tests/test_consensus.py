@@ -9,20 +9,18 @@ from scipy.special import logsumexp
 
 import heterodyne as het
 from heterodyne.bins.reading import read_bins
-from heterodyne.executors.task import Outcome
 from heterodyne.parameters import Prior
 from heterodyne.problem.choices import Choices
 from heterodyne.problem.problem import create_problem
 from heterodyne_cmc import calibration as calibration_module
-from heterodyne_cmc import sampling
 from heterodyne_cmc.consensus import combined, refined
 from heterodyne_cmc.coordinates import create_space, form_of, values_of, whitened
 from heterodyne_cmc.density import Code, create_targets, log_density
+from heterodyne_cmc.joint import joint_columns
 from heterodyne_cmc.likelihood import scaling_prior
-from heterodyne_cmc.nuts import Settings, sample
-from heterodyne_cmc.posterior import joint_columns
-from heterodyne_cmc.shards import pair_shards
-from heterodyne_cmc.worker import sample_shard
+from heterodyne_cmc.nuts import SamplerSettings, sample
+from heterodyne_cmc.prepare import prepare, with_own_scaling
+from heterodyne_cmc.shards import pair_shards, whole_shard
 from tolerances import REORDERED, SIGMAS
 
 pytestmark = pytest.mark.slow
@@ -121,11 +119,11 @@ def test_with_the_likelihood_off_shards_together_reproduce_the_prior():
     space = whitened(create_space(problem, problem.column("start")), form, np.zeros((2, 2)))
     code = Code(problem.model, form)
     targets = create_targets(code, space, pair_shards(bins, 4, 0), scaling_prior(np.array([0.02])), np.eye(2))
-    settings = Settings(chains=2, warmup=300, draws=1500, block=300)
+    settings = SamplerSettings(chains=2, warmup=300, draws=1500, block=300)
     drawn = []
     for k, target in enumerate(targets):
         starts = np.random.default_rng(k).normal(size=(2, 2))
-        own = Settings(**{**vars(settings), "seed": k})
+        own = SamplerSettings(**{**vars(settings), "seed": k})
         drawn.append(sample(code, target._replace(likelihood=0.0), starts, own, None, lambda *_: None).u)
     u = combined([draws.reshape(-1, 2) for draws in drawn], [np.arange(2)] * 4)
     x = np.log(np.asarray(jax.vmap(lambda each: values_of(space, form, each))(u))[:, 0])
@@ -134,21 +132,6 @@ def test_with_the_likelihood_off_shards_together_reproduce_the_prior():
     assert x.std() == pytest.approx(0.3, rel=0.08)
     assert alpha.mean() == pytest.approx(0.02, abs=0.1 * 0.1)
     assert alpha.std() == pytest.approx(0.1, rel=0.08)
-
-
-@pytest.fixture
-def in_this_process(monkeypatch):
-    """Shards run one after another in this process, which is the fastest for small ones."""
-
-    def execute(tasks, settings, on_event):
-        for task in tasks:
-            sample_shard(**task.arguments, progress=lambda line: None)
-        return [Outcome(task.name, None, None, 1, 0.0, task.threads) for task in tasks]
-
-    original = sampling.resolve
-    monkeypatch.setattr(
-        sampling, "resolve", lambda kind, name: execute if kind == "executor" else original(kind, name)
-    )
 
 
 @pytest.fixture(scope="module")
@@ -160,12 +143,12 @@ def five_bins(static_problem):
 @pytest.fixture(scope="module")
 def grid(five_bins):
     """Mean, sd and correlation of (log D0, alpha) by summing the exact posterior over a grid."""
-    problem = sampling.with_own_scaling(five_bins)
+    problem = with_own_scaling(five_bins)
     bins, form = read_bins(problem.data), form_of(problem)
-    prepared = sampling.prepare(problem, bins, True, False, lambda line: None)
+    prepared = prepare(problem, bins, True, False, lambda line: None)
     space = whitened(create_space(problem, prepared.values), form, prepared.calibration.precision)
     code = Code(problem.model, form)
-    whole = [sampling.whole_shard(problem.model, bins)]
+    whole = [whole_shard(problem.model, bins)]
     (target,) = create_targets(code, space, whole, scaling_prior(prepared.noise), np.eye(2))
     axis = np.linspace(-6.0, 6.0, 61)
     points = np.stack(np.meshgrid(axis, axis), axis=-1).reshape(-1, 2)

@@ -152,7 +152,7 @@ def test_the_prior_is_normal_about_the_usual_contrast_and_as_wide_as_the_noise_s
 
 
 def test_a_prior_of_the_user_takes_the_place_of_the_usual_one():
-    prior = scaling_prior(np.array([0.02, 0.03]), given={"contrast": Prior("normal", 0.2, 0.05)})
+    prior = scaling_prior(np.array([0.02, 0.03]), priors={"contrast": Prior("normal", 0.2, 0.05)})
     np.testing.assert_allclose(prior.mean, [[0.2, 1.0]] * 2)
     np.testing.assert_allclose(
         prior.precision, [[(0.02 / 0.05) ** 2, (0.02 / 0.25) ** 2], [(0.03 / 0.05) ** 2, (0.03 / 0.25) ** 2]]

@@ -23,10 +23,9 @@ from heterodyne.writing.fit_npz import arrays
 from heterodyne_cmc import netcdf
 from heterodyne_cmc.bands import posterior_bands
 from heterodyne_cmc.coordinates import folded
-from heterodyne_cmc.diagnostics import Gates
+from heterodyne_cmc.diagnostics import Gates, refinement_failures
 from heterodyne_cmc.outcome import create_fit
 from heterodyne_cmc.posterior import Posterior
-from heterodyne_cmc.sampling import _refinement_failures
 from tolerances import REORDERED, TWO_WAYS
 
 CHAINS, DRAWS = 2, 300
@@ -170,8 +169,8 @@ def test_a_second_solution_that_fits_as_well_is_named():
 
 def test_shards_whose_draws_are_hardly_accepted_fail_with_that_line_first():
     values = np.random.default_rng(0).normal(size=(4, 1000, 1))
-    assert _refinement_failures(("a",), values, 0.5, Gates()) == []
-    (line,) = _refinement_failures(("a",), values, 0.01, Gates())
+    assert refinement_failures(("a",), values, 0.5, Gates()) == []
+    (line,) = refinement_failures(("a",), values, 0.01, Gates())
     assert line == (
         "combined shards: the posterior of all data accepts 1.0% of their draws: raise draws (or take fewer shards)"
     )

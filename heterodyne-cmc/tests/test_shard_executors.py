@@ -120,8 +120,8 @@ def second_dies(monkeypatch: pytest.MonkeyPatch) -> list[Outcome]:
     def resolve(kind: str, name: str, contract: type) -> Callable[..., list[Outcome]]:
         def execute(tasks: Any, settings: Any, on_event: Any) -> list[Outcome]:
             dying = f"{Path(__file__).stem}:sample_and_die"
-            given = [replace(task, target=dying) if task.name == "shard 2" else task for task in tasks]
-            outcomes[:] = original(kind, name, contract)(given, settings, on_event)
+            marked = [replace(task, target=dying) if task.name == "shard 2" else task for task in tasks]
+            outcomes[:] = original(kind, name, contract)(marked, settings, on_event)
             return outcomes
 
         return execute
@@ -136,10 +136,10 @@ def test_a_killed_process_costs_its_own_shard_only(
 ):
     with pytest.warns(UserWarning, match="died") as caught:
         fit = shards(tmp_path, executor="processes", workers=2)
-    lines = [str(one.message) for one in caught]
+    lines = [str(warning.message) for warning in caught]
     told = "the process of shard 2 died and is started again: killed by signal 9 (Killed)"
     assert [line[: len(told)] for line in lines if "died" in line] == [told]
-    assert [(one.name, one.attempts) for one in second_dies] == [
+    assert [(outcome.name, outcome.attempts) for outcome in second_dies] == [
         ("shard 1", 1),
         ("shard 2", 2),
         ("shard 3", 1),
@@ -152,28 +152,9 @@ def test_a_killed_process_costs_its_own_shard_only(
     assert drawn_bits(fit) == drawn_bits(serial[1])
 
 
-@pytest.fixture
-def given(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """The threads of the tasks; shards run in this process."""
-    threads: list[int] = []
-    original = drawing.resolve
-
-    def execute(tasks: Any, settings: Any, on_event: Any) -> list[Outcome]:
-        threads.extend(task.threads for task in tasks)
-        results = [sample_shard(**task.arguments, progress=lambda line: None) for task in tasks]
-        return [
-            Outcome(task.name, result, None, 1, 0.0, 1) for task, result in zip(tasks, results, strict=True)
-        ]
-
-    monkeypatch.setattr(
-        drawing, "resolve", lambda kind, *which: execute if kind == "executor" else original(kind, *which)
-    )
-    return threads
-
-
-def test_the_threads_of_every_shard_are_recorded(shards, given, tmp_path):
+def test_the_threads_of_every_shard_are_recorded(shards, in_this_process, tmp_path):
     fit = shards(tmp_path, threads=3)
-    assert given == [3] * 3
+    assert in_this_process == [3] * 3
     assert fit.statistics["threads"] == 3
     assert [each["settings"]["threads"] for each in descriptions(tmp_path)] == [3] * 3
 

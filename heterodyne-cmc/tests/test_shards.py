@@ -14,7 +14,7 @@ from experiments import experiment
 from heterodyne.bins.reading import read_bins
 from heterodyne.errors import ConfigError
 from heterodyne.model import Model
-from heterodyne_cmc.calibration import unknown
+from heterodyne_cmc.calibration import uncalibrated
 from heterodyne_cmc.partition import partitioned
 from heterodyne_cmc.prepare import Prepared
 from heterodyne_cmc.shards import (
@@ -202,7 +202,7 @@ def solution(problem):
     """Start values as the solution, with the noise of the simulation."""
     p, bins = len(problem.varying), sum(data.n_bins for data in problem.data)
     values, noise = problem.column("start"), np.full(bins, 0.02)
-    return Prepared(values, noise, np.ones(2, dtype=int), unknown(p, bins)._replace(precision=np.eye(p)))
+    return Prepared(values, noise, np.ones(2, dtype=int), uncalibrated(p, bins)._replace(precision=np.eye(p)))
 
 
 def flow_problem(frames=64, phi=(0.0, 30.0, 70.0), vary=("D0_sample", "v0", "phi0"), **choices):

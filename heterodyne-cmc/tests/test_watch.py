@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from heterodyne_cmc import watch
-from heterodyne_cmc.nuts import Settings
+from heterodyne_cmc.nuts import SamplerSettings
 from heterodyne_cmc.watch import Count, Meter, Watch
 
-SETTINGS = Settings(chains=2, warmup=100, draws=300)
+SETTINGS = SamplerSettings(chains=2, warmup=100, draws=300)
 
 
 @pytest.fixture

@@ -32,7 +32,7 @@ class Invocation:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the program with these arguments (those of the process if None) and exit with its status."""
-    given = tuple(sys.argv[1:] if arguments is None else arguments)
+    arguments = tuple(sys.argv[1:] if arguments is None else arguments)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # Å and α must not end a fit on a narrow terminal
@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         warnings.showwarning = _show_warning
         try:
             app, broken = create_app()
-            app(list(given), prog_name=NAME, obj=Invocation(given, broken))
+            app(list(arguments), prog_name=NAME, obj=Invocation(arguments, broken))
         except HeterodyneError as error:
             _fail(str(error))
         except MemoryError as error:

@@ -13,9 +13,9 @@ from heterodyne.errors import ConfigError
 from heterodyne.plugins.manager import manager, optimizer_record
 from heterodyne.plugins.records import OptimizerRecord, Option
 from heterodyne.problem.choices import NO_CHOICES, SPELLINGS, Spelling
-from heterodyne_cli.selection import given
+from heterodyne_cli.selection import present
 
-MODEL = "Model"
+MODEL_PANEL = "Model"
 """The heading of flags that state what is fitted."""
 
 _PREFIX = "option_"  # keeps an option's name off the names of the command's own parameters
@@ -42,7 +42,7 @@ def with_flags(command: Callable[..., None]) -> Callable[..., None]:
     def extended(**stated: Any) -> None:
         options = {n.removeprefix(_PREFIX): stated.pop(n) for n in list(stated) if n.startswith(_PREFIX)}
         choices = {name: stated.pop(name) for name in SPELLINGS}
-        command(**stated, choices=given(**choices), options=given(**options))
+        command(**stated, choices=present(**choices), options=present(**options))
 
     extended.__annotations__ = {parameter.name: parameter.annotation for parameter in every}
     vars(extended)["__signature__"] = signature(command).replace(parameters=every, return_annotation=None)
@@ -66,7 +66,7 @@ def _choice(name: str, spelling: Spelling) -> Parameter:
         help=_sentence(spelling.help, spelling.kind.is_mapping, "" if default in ({}, None) else default)
         + ".",
         metavar=spelling.kind.metavar,
-        rich_help_panel=MODEL,
+        rich_help_panel=MODEL_PANEL,
     )
     taken_as = list[str] if spelling.kind.is_mapping else str
     return Parameter(name, Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[taken_as | None, info])

@@ -13,6 +13,9 @@ from typing import Any
 
 from heterodyne.errors import ConfigError
 
+NOT_CONVERGED = 3
+"""The exit status of a fit that ran but did not converge."""
+
 _SECONDS_BETWEEN_LINES = 5.0
 
 

@@ -45,15 +45,15 @@ Age = Annotated[
         rich_help_panel=_PANEL,
     ),
 ]
-Loader = Annotated[
+LoaderName = Annotated[
     str | None,
     typer.Option(metavar="NAME", help="File layout; recognised if not given.", rich_help_panel=_PANEL),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 
 
-def given(**values: Any) -> dict[str, Any]:
-    """The options that were given."""
+def present(**values: Any) -> dict[str, Any]:
+    """The options that are on the command line: those that are neither None nor empty lists."""
     return {name: value for name, value in values.items() if value is not None and value != []}
 
 

@@ -1,5 +1,5 @@
-"""Bayesian sampling of two-time correlation by consensus Monte Carlo.
+"""Bayesian sampling of two-time correlation by consensus Monte Carlo: the optimizer `cmc`.
 
-The optimizer ``cmc`` is registered once it samples; until then this distribution offers nothing to the
-plugin manager, and asking for ``cmc`` says that it is not there.
+`sampling.fit` is its way: a `Run` (what is sampled), `drawing` (the draws of every shard), `merging` (those of all
+data), `outcome` (a `Fit`).
 """

@@ -16,7 +16,7 @@ LEVELS = (0.025, 0.16, 0.5, 0.84, 0.975)
 
 _DRAWS = 2000  # at most, evenly out of all: more move a band by less than a line is wide
 
-_TIMES = 1024  # at once
+_BLOCK = 1024  # frames at once
 
 
 def posterior_bands(problem: Problem, posterior: Posterior) -> tuple[Band, ...]:
@@ -24,19 +24,19 @@ def posterior_bands(problem: Problem, posterior: Posterior) -> tuple[Band, ...]:
     t = np.unique(np.concatenate([data.t for data in problem.data]))
     draws = posterior.flat[:: -(-len(posterior.flat) // _DRAWS)]
     moved = dict(zip(posterior.names, draws.T[:, :, None], strict=True))
-    still = {name: row.start for name, row in problem.parameters.items()}
+    still = {name: parameter.start for name, parameter in problem.parameters.items()}
     values = {name: (still | moved)[problem.ties.get(name, name)] for name in problem.parameters}
     return tuple(_band(curve, values, t) for curve in problem.model.curves)
 
 
 def _band(curve: Curve, values: Mapping[str, np.ndarray | float], t: np.ndarray) -> Band:
-    blocks = np.split(t, range(_TIMES, len(t), _TIMES))
+    blocks = np.split(t, range(_BLOCK, len(t), _BLOCK))
     low, inner_low, median, inner_high, high, error = np.hstack(
-        [_summary(np.atleast_2d(curve_values(curve, values, block))) for block in blocks]
+        [_levels_and_spread(np.atleast_2d(curve_values(curve, values, block))) for block in blocks]
     )
     return Band(curve.name, curve.unit, t, median, error, low, high, inner_low, inner_high)
 
 
-def _summary(rows: np.ndarray) -> np.ndarray:
+def _levels_and_spread(curves: np.ndarray) -> np.ndarray:
     """Quantiles and standard deviation over draws (n, times), (6, times)."""
-    return np.concatenate([np.quantile(rows, LEVELS, axis=0), rows.std(axis=0)[None]])
+    return np.concatenate([np.quantile(curves, LEVELS, axis=0), curves.std(axis=0)[None]])

@@ -44,14 +44,14 @@ class Calibration(NamedTuple):
     tilt: np.ndarray
 
 
-def unknown(p: int, bins: int) -> Calibration:
+def uncalibrated(p: int, bins: int) -> Calibration:
     """What there is without a solution: no precision, no adjustment."""
     return Calibration(np.zeros((p, p)), np.eye(p), np.zeros((bins, 2, 2)), np.array(0), np.zeros(p))
 
 
 def not_adjusted(objective: Objective, x: np.ndarray) -> Calibration:
     """The likelihood as it is at x."""
-    return unknown(len(x), len(objective.bins))._replace(precision=objective.solve(x)[0].gram)
+    return uncalibrated(len(x), len(objective.bins))._replace(precision=objective.solve(x)[0].gram)
 
 
 def calibrate(objective: Objective, x: np.ndarray, solution: np.ndarray | None = None) -> Calibration:
@@ -64,18 +64,18 @@ def calibrate(objective: Objective, x: np.ndarray, solution: np.ndarray | None =
         objective = with_noise_about(objective, solution, x)
     equations, scaling = objective.solve(x)
     meat = robust_meat(objective, x, np.ones(len(x), dtype=bool))
-    found = spectrum_of(equations.gram, objective.width)
+    of_parameters = spectrum_of(equations.gram, objective.width)
     of_weights = spectrum_of(scaling.hessian, np.full(len(scaling.hessian), np.inf))
     of_scaling = scaling.design @ robust_covariance(of_weights, meat.scaling) @ scaling.design.T
     bins = np.arange(len(objective.bins))
     own = of_scaling.reshape(2, len(bins), 2, len(bins))[:, bins, :, bins]
-    c, tilt = adjustment(found, meat.matrix), tilt_of(found, meat.matrix, -gradient)
+    c, tilt = adjustment(of_parameters, meat.matrix), tilt_of(of_parameters, meat.matrix, -gradient)
     return Calibration(equations.gram, c, own, np.array(meat.bandwidth), tilt)
 
 
 def with_noise_about(objective: Objective, solution: np.ndarray, x: np.ndarray) -> Objective:
     """The objective of other data: the residual at the solution, about the model at x."""
-    before, after = (_means(objective, at) for at in (solution, x))
+    before, after = _means(objective, solution), _means(objective, x)
     bins = []
     for bin, old, new in zip(objective.bins, before, after, strict=True):
         w = bin.weights()
@@ -96,27 +96,27 @@ def _means(objective: Objective, x: np.ndarray) -> Iterator[np.ndarray]:
         yield contrast * np.asarray(s) + offset
 
 
-def adjustment(found: Spectrum, meat: np.ndarray) -> np.ndarray:
-    """C of the sandwich with this meat (p, p), in the coordinates of the spectrum."""
-    basis, h, v = _determined(found, meat)
+def adjustment(precision: Spectrum, meat: np.ndarray) -> np.ndarray:
+    """C of the sandwich with this meat (p, p), in the coordinates of the precision's spectrum."""
+    basis, h, v = _determined(precision, meat)
     c = _power(v * np.sqrt(np.outer(h, h)), -0.5) * np.sqrt(h) / np.sqrt(h)[:, None]
     whole = basis @ c @ basis.T + np.eye(len(basis)) - basis @ basis.T
-    return whole * found.size / found.size[:, None]
+    return whole * precision.size / precision.size[:, None]
 
 
-def tilt_of(found: Spectrum, meat: np.ndarray, gradient: np.ndarray) -> np.ndarray:
+def tilt_of(precision: Spectrum, meat: np.ndarray, gradient: np.ndarray) -> np.ndarray:
     """(V⁻¹ H⁻¹ - Cᵀ) g of the same sandwich, (p,), 0 along directions that are not determined."""
-    basis, h, v = _determined(found, meat)
-    right = basis @ np.linalg.solve(v, (basis.T @ (gradient / found.size)) / h)
-    across = gradient / found.size - basis @ (basis.T @ (gradient / found.size))
-    return found.size * (right + across) - adjustment(found, meat).T @ gradient
+    basis, h, v = _determined(precision, meat)
+    right = basis @ np.linalg.solve(v, (basis.T @ (gradient / precision.size)) / h)
+    across = gradient / precision.size - basis @ (basis.T @ (gradient / precision.size))
+    return precision.size * (right + across) - adjustment(precision, meat).T @ gradient
 
 
-def _determined(found: Spectrum, meat: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _determined(precision: Spectrum, meat: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The k determined directions (p, k) in scaled coordinates, H along them (k,) and V there (k, k)."""
-    keep = ~found.lost
-    basis, h = found.vectors[:, keep], found.eigenvalues[keep]
-    inner = basis / found.size[:, None]
+    keep = ~precision.lost
+    basis, h = precision.vectors[:, keep], precision.eigenvalues[keep]
+    inner = basis / precision.size[:, None]
     return basis, h, sandwich(np.diag(h), inner.T @ meat @ inner)
 
 

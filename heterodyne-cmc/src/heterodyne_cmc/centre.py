@@ -1,4 +1,4 @@
-"""Where the coordinates are centred: the mode of the posterior, found from the least-squares solution.
+"""Where the coordinates are centred: the mode of the posterior, from the least-squares solution.
 
 Priors can move the posterior far along valleys that the data leave open. The mode of the likelihood of independent
 elements is found first, then that of the adjusted one, which is made anew until it has come to rest.
@@ -27,14 +27,14 @@ _DESCENT = {"gtol": 0.05, "maxiter": 200}  # in coordinates in which the posteri
 _REST = 0.3  # posterior standard deviations: a mode that is nearer to the centre moves nothing any more
 
 
-def coordinates(
-    problem: Problem, values: np.ndarray, found: Calibration
+def space_at(
+    problem: Problem, values: np.ndarray, calibration: Calibration
 ) -> tuple[Space, np.ndarray, np.ndarray]:
     """The space at these values, whitened, with C (p, p) and the tilt (p,) in u."""
-    c = found.adjustment
-    space = whitened(create_space(problem, values), form_of(problem), c.T @ found.precision @ c)
+    c = calibration.adjustment
+    space = whitened(create_space(problem, values), form_of(problem), c.T @ calibration.precision @ c)
     root = slope_of(space)
-    return space, np.linalg.solve(root, c @ root), root.T @ found.tilt
+    return space, np.linalg.solve(root, c @ root), root.T @ calibration.tilt
 
 
 def posterior_mode(
@@ -45,27 +45,27 @@ def posterior_mode(
     whole = whole_shard(objective.problem.model, objective.bins)
     descent = jax.jit(jax.value_and_grad(partial(potential, code), argnums=1))
 
-    def mode(values: np.ndarray, found: Calibration) -> tuple[np.ndarray, float]:
-        space, c, tilt = coordinates(objective.problem, values, found)
+    def mode(values: np.ndarray, calibration: Calibration) -> tuple[np.ndarray, float]:
+        space, c, tilt = space_at(objective.problem, values, calibration)
         (target,) = create_targets(code, space, [whole], scaling, c, tilt)
         u = minimize(lambda u: descent(target, u), np.zeros(len(values)), jac=True, options=_DESCENT).x
         return np.asarray(values_of(space, code.form, u)), float(np.max(np.abs(u)))
 
     for _ in range(_STEPS):
-        values, distance = mode(values, not_adjusted(objective, _inside(objective, values)))
+        values, distance = mode(values, not_adjusted(objective, _off_bounds(objective, values)))
         if distance < _REST:
             break
-    found = not_adjusted(objective, solution)
+    calibration = not_adjusted(objective, solution)
     for left in reversed(range(_ROUNDS)):
-        x = _inside(objective, values)
-        found = calibrate(objective, x, solution) if calibrated else not_adjusted(objective, x)
-        moved, distance = mode(values, found)
+        x = _off_bounds(objective, values)
+        calibration = calibrate(objective, x, solution) if calibrated else not_adjusted(objective, x)
+        moved, distance = mode(values, calibration)
         if distance < _REST or not left:
             break
         values = moved
-    return values, found
+    return values, calibration
 
 
-def _inside(objective: Objective, values: np.ndarray) -> np.ndarray:
+def _off_bounds(objective: Objective, values: np.ndarray) -> np.ndarray:
     """The coordinates of these values, moved off the bounds as the centre of a space is."""
     return np.asarray(create_space(objective.problem, values).centre)

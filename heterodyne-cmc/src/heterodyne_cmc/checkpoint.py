@@ -12,20 +12,21 @@ from typing import Any
 
 import numpy as np
 
-from heterodyne.atomic import replacing
 from heterodyne.bins.bin import Moments
 from heterodyne.bins.nodes import Nodes
 from heterodyne.catalogue import create_model
 from heterodyne.errors import ConfigError
-from heterodyne.kernels._jax import jax
+from heterodyne_cmc.arrays import leaves, read_arrays, tree_of, write_arrays
 from heterodyne_cmc.coordinates import Form, Space
 from heterodyne_cmc.density import Code, Target
 from heterodyne_cmc.likelihood import ScalingPrior
-from heterodyne_cmc.nuts import Settings
+from heterodyne_cmc.nuts import SamplerSettings
 from heterodyne_cmc.priors import PriorNumbers
 from heterodyne_cmc.shards import PairList, Portion, Shard, TileList
 
-_KINDS = {"whole": np.ndarray, "tiles": TileList, "pairs": PairList}
+TARGET = "target.npz"
+
+_CONTENTS = {"whole": np.ndarray, "tiles": TileList, "pairs": PairList}
 
 
 def run_folder(root: Path, fingerprint: str, resume: bool) -> Path:
@@ -53,9 +54,10 @@ def fingerprint_of(description: Mapping[str, Any], arrays: list[np.ndarray]) -> 
     return digest.hexdigest()
 
 
-def write_target(folder: Path, code: Code, target: Target, settings: Settings, starts: np.ndarray) -> None:
+def write_target(
+    folder: Path, code: Code, target: Target, settings: SamplerSettings, starts: np.ndarray
+) -> None:
     """Write what one shard samples."""
-    folder.mkdir(parents=True, exist_ok=True)
     description = {
         "model": code.model.name,
         "families": code.form.families,
@@ -64,25 +66,22 @@ def write_target(folder: Path, code: Code, target: Target, settings: Settings, s
         "settings": asdict(settings),
         "portions": [_kind(portion) for portion in target.shard.portions],
     }
-    leaves = {f"leaf_{k}": np.asarray(leaf) for k, leaf in enumerate(jax.tree.leaves(target))}
-    with replacing(folder / "target.npz") as temporary, temporary.open("wb") as stream:
-        np.savez(stream, allow_pickle=False, starts=starts, description=json.dumps(description), **leaves)
+    arrays = {"starts": starts, "description": json.dumps(description), **leaves("leaf", target)}
+    write_arrays(folder / TARGET, arrays)
 
 
 def _kind(portion: Portion) -> str:
-    return next(name for name, kind in _KINDS.items() if isinstance(portion.content, kind))
+    return next(name for name, kind in _CONTENTS.items() if isinstance(portion.content, kind))
 
 
-def read_target(folder: Path) -> tuple[Code, Target, Settings, np.ndarray]:
+def read_target(folder: Path) -> tuple[Code, Target, SamplerSettings, np.ndarray]:
     """What one shard samples: code, target, settings and starts."""
-    with np.load(folder / "target.npz", allow_pickle=False) as stored:
-        description = json.loads(str(stored["description"]))
-        form = Form(tuple(description["families"]), tuple(description["log"]))
-        code = Code(create_model(description["model"]), form, tuple(description["free"]))
-        like = _like(description["portions"])
-        leaves = [stored[f"leaf_{k}"] for k in range(len(jax.tree.leaves(like)))]
-        target = jax.tree.unflatten(jax.tree.structure(like), leaves)
-        return code, target, Settings(**description["settings"]), stored["starts"]
+    arrays = read_arrays(folder / TARGET)
+    description = json.loads(str(arrays["description"]))
+    form = Form(tuple(description["families"]), tuple(description["log"]))
+    code = Code(create_model(description["model"]), form, tuple(description["free"]))
+    target = tree_of("leaf", arrays, _like(description["portions"]))
+    return code, target, SamplerSettings(**description["settings"]), arrays["starts"]
 
 
 def _like(kinds: list[str]) -> Target:
@@ -92,21 +91,8 @@ def _like(kinds: list[str]) -> Target:
         return 0.0 if kind is np.ndarray else kind(*[0.0] * len(kind._fields))
 
     portions = tuple(
-        Portion(0.0, filled(Nodes), 0.0, filled(_KINDS[kind]), filled(PairList))  # type: ignore[arg-type]
+        Portion(0.0, filled(Nodes), 0.0, filled(_CONTENTS[kind]), filled(PairList))  # type: ignore[arg-type]
         for kind in kinds
     )
     space = Space(*[0.0] * 10, filled(PriorNumbers))  # type: ignore[arg-type]
     return Target(space, Shard(0.0, portions, filled(Moments)), filled(ScalingPrior), 0.0, 0.0)  # type: ignore[arg-type]
-
-
-def write_arrays(file: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """Write arrays by name, in a folder that is made if need be."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(file) as temporary, temporary.open("wb") as stream:
-        np.savez(stream, allow_pickle=False, **arrays)
-
-
-def read_arrays(file: Path) -> dict[str, np.ndarray]:
-    """Arrays by name."""
-    with np.load(file, allow_pickle=False) as stored:
-        return dict(stored)

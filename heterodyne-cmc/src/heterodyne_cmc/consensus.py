@@ -74,9 +74,9 @@ def _independence(
     n, p = chains * length, around.shape[1]
     root = np.linalg.cholesky(np.cov(around.T).reshape(p, p) * (_TAILS - 2.0) / _TAILS)
     standard = rng.normal(size=(n, p)) * np.sqrt(_TAILS / rng.chisquare(_TAILS, (n, 1)))
-    found = around.mean(axis=0) + standard @ root.T
-    proposed = -0.5 * (_TAILS + p) * np.log1p(np.sum(standard**2, axis=1) / _TAILS)
-    weight = (log_density(found) - proposed).reshape(chains, length)
+    proposals = around.mean(axis=0) + standard @ root.T
+    log_proposal = -0.5 * (_TAILS + p) * np.log1p(np.sum(standard**2, axis=1) / _TAILS)
+    weight = (log_density(proposals) - log_proposal).reshape(chains, length)
     limit = np.log(rng.random((chains, length)))
     place = np.zeros((chains, length), dtype=int)
     for chain in range(chains):
@@ -85,4 +85,4 @@ def _independence(
             place[chain, k] = k if limit[chain, k] < weight[chain, k] - weight[chain, last] else last
     accepted = np.mean(np.diff(place, axis=1) > 0)
     taken = place + length * np.arange(chains)[:, None]
-    return Refined(found[taken], float(accepted))
+    return Refined(proposals[taken], float(accepted))

@@ -29,13 +29,13 @@ from heterodyne.kernels._jax import AnyArray, jax, jnp
 from heterodyne.kernels.curves import Growth, PowerLaw
 from heterodyne.parameters import Parameter
 from heterodyne.problem.problem import Problem
-from heterodyne_cmc.priors import PriorNumbers, log_prior, prior_numbers
+from heterodyne_cmc.priors import PriorNumbers, log_prior, longest, prior_numbers
 
-_INSIDE = 0.02  # of the range: how far the centre stays from a bound
+_MARGIN = 0.02  # of the range: how far the centre stays from a bound
 
 _STEEPEST = 2.0  # of the exponent by which A of a growth follows its b
 
-_LEAST = 0.2  # of A τ^b: where its share of the rate begins to be bent off
+_BENT_OFF = 0.2  # of A τ^b: where its share of the rate begins to be bent off
 
 
 @dataclass(frozen=True)
@@ -70,23 +70,23 @@ class Space(NamedTuple):
 
 def form_of(problem: Problem) -> Form:
     """The form of a problem's coordinates."""
-    rows = [problem.parameters[name] for name in problem.varying]
-    return Form(tuple(row.prior.family for row in rows), tuple(row.scale == "log" for row in rows))
+    parameters = [problem.parameters[name] for name in problem.varying]
+    families = tuple(parameter.prior.family for parameter in parameters)
+    return Form(families, tuple(parameter.scale == "log" for parameter in parameters))
 
 
 def create_space(problem: Problem, values: np.ndarray) -> Space:
     """Coordinates centred at these values of the varying parameters, not whitened."""
-    rows = [problem.parameters[name] for name in problem.varying]
+    parameters = [problem.parameters[name] for name in problem.varying]
     log = np.array(form_of(problem).log)
-    ends = np.array([_lowest(row) for row in rows]), problem.column("high")
-    x, low, high = (_logarithms(log, each) for each in (values, *ends))
-    periods = np.array([row.period if row.period and row.is_periodic else 0.0 for row in rows])
+    lowest = np.array([_lowest(parameter) for parameter in parameters])
+    x, low, high = (_logarithms(log, numbers) for numbers in (values, lowest, problem.column("high")))
+    periods = np.array([parameter.is_periodic * (parameter.period or 0.0) for parameter in parameters])
     low, high = (np.where(periods > 0, x + side * periods, end) for side, end in ((-0.5, low), (0.5, high)))
-    margin = _INSIDE * np.where(np.isfinite(high - low), high - low, 0.0)
+    margin = _MARGIN * np.where(np.isfinite(high - low), high - low, 0.0)
     moved = set(problem.varying)
     still = [name not in moved and problem.ties.get(name) not in moved for name in problem.parameters]
     base = np.where(still, list(problem.expand(problem.column("start")).values()), 0.0)
-    duration = max(data.duration for data in problem.data)
     return Space(
         jnp.asarray(base),
         jnp.asarray(problem.selection_matrix()),
@@ -95,7 +95,7 @@ def create_space(problem: Problem, values: np.ndarray) -> Space:
         jnp.asarray(high),
         jnp.eye(len(x)),
         *_bends(problem, values),
-        _nearest(prior_numbers(rows, duration), x, periods),
+        _nearest(prior_numbers(parameters, longest(problem)), x, periods),
     )
 
 
@@ -122,13 +122,14 @@ def _bends(problem: Problem, values: np.ndarray) -> tuple[Array, Array, Array, A
     )
 
 
-def _places(rows: list[list[int]]) -> Array:
-    return jnp.asarray(np.array(rows, dtype=int).reshape(-1, 3))
+def _places(triples: list[list[int]]) -> Array:
+    return jnp.asarray(np.array(triples, dtype=int).reshape(-1, 3))
 
 
-def _lowest(row: Parameter) -> float:
+def _lowest(parameter: Parameter) -> float:
     """The lower bound, or where a half-normal prior begins if that is above it."""
-    return max(row.low, row.prior.location) if row.prior.family == "half-normal" else row.low
+    low, prior = parameter.low, parameter.prior
+    return max(low, prior.location) if prior.family == "half-normal" else low
 
 
 def _nearest(numbers: PriorNumbers, x: np.ndarray, periods: np.ndarray) -> PriorNumbers:
@@ -183,6 +184,12 @@ def values_of(space: Space, form: Form, u: Array) -> Array:
     return jnp.where(log, jnp.exp(jnp.where(log, x, 0.0)), x)
 
 
+def physical_values(space: Space, form: Form, u: np.ndarray) -> np.ndarray:
+    """The varying parameters' values at many u, (..., p)."""
+    flat = u.reshape(-1, u.shape[-1])
+    return np.asarray(jax.jit(jax.vmap(partial(values_of, space, form)))(flat)).reshape(u.shape)
+
+
 def theta_of(space: Space, form: Form, u: Array) -> Array:
     """All parameters of the model at u, (P,)."""
     return jnp.asarray(space.base) + jnp.asarray(space.selection) @ values_of(space, form, u)
@@ -230,13 +237,16 @@ def _bent(space: Space, y: Array, x: Array) -> Array:
 
 def _positive(share: Array) -> Array:
     """The share itself, 1 at 1, bent off above 0."""
-    return (share + jnp.sqrt(share**2 + _LEAST**2)) / (1.0 + np.hypot(1.0, _LEAST))
+    return (share + jnp.sqrt(share**2 + _BENT_OFF**2)) / (1.0 + np.hypot(1.0, _BENT_OFF))
 
 
-def folded(rows: list[Parameter], values: np.ndarray) -> np.ndarray:
+def folded(parameters: list[Parameter], values: np.ndarray) -> np.ndarray:
     """Draws (..., p) with periodic parameters moved by whole periods, so that their medians are in range.
 
     Draws on both sides of an end of the range stay together: their mean and spread have a meaning.
     """
-    medians = np.median(values.reshape(-1, len(rows)), axis=0)
-    return values + [row.folded(float(median)) - median for row, median in zip(rows, medians, strict=True)]
+    medians = np.median(values.reshape(-1, len(parameters)), axis=0)
+    return values + [
+        parameter.folded(float(median)) - median
+        for parameter, median in zip(parameters, medians, strict=True)
+    ]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
 from types import ModuleType
 from typing import Any
 
@@ -14,8 +14,9 @@ from heterodyne.result.statistics import Diagnosis
 from heterodyne_cmc.nuts import Draws
 
 _TAIL = (0.05, 0.95)
+_ACCEPTED = 0.05  # of the draws of combined shards: with fewer they do not cover the posterior of all data
 _SURPLUS = 1.1  # of draws, as sample sizes scatter
-_Each = dict[str, float]  # by parameter
+_ByName = dict[str, float]  # of parameters
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,11 @@ class Gates:
     bfmi: float = 0.3
     divergences: float = 1e-3
     saturated: float = 0.0
+
+    @classmethod
+    def of(cls, options: Mapping[str, Any]) -> Gates:
+        """The gates among the options."""
+        return cls(**{field.name: options[field.name] for field in fields(cls)})
 
 
 def diagnose(names: Sequence[str], values: np.ndarray, draws: Draws, max_tree_depth: int) -> Diagnosis:
@@ -43,14 +49,15 @@ def diagnose(names: Sequence[str], values: np.ndarray, draws: Draws, max_tree_de
     )
 
 
-def chain_diagnostics(names: Sequence[str], values: np.ndarray) -> tuple[_Each, _Each, _Each]:
+def chain_diagnostics(names: Sequence[str], values: np.ndarray) -> tuple[_ByName, _ByName, _ByName]:
     """Rank-normalised R-hat, bulk and tail ESS of every parameter, of values (chains, draws, p)."""
     arviz, columns = _arviz(), dict(zip(names, np.moveaxis(values, -1, 0), strict=True))
 
-    def each(of: Any, **more: Any) -> _Each:
-        return {name: float(of(column, **more)) for name, column in columns.items()}
+    def of_every(diagnostic: Callable[..., Any], **more: Any) -> _ByName:
+        return {name: float(diagnostic(column, **more)) for name, column in columns.items()}
 
-    return each(arviz.rhat), each(arviz.ess, method="bulk"), each(arviz.ess, method="tail", prob=_TAIL)
+    bulk, tail = of_every(arviz.ess, method="bulk"), of_every(arviz.ess, method="tail", prob=_TAIL)
+    return of_every(arviz.rhat), bulk, tail
 
 
 def _arviz() -> ModuleType:
@@ -79,25 +86,46 @@ def _more(ess: Mapping[str, float], limit: float) -> str:
     return f"raise draws {limit / least * _SURPLUS:.2g} times" if least > 0.0 else "draw more"
 
 
-def failures(found: Diagnosis, gates: Gates) -> list[str]:
+def failures(diagnosis: Diagnosis, gates: Gates) -> list[str]:
     """What does not meet the gates, with what to do, one line each; empty if all do."""
-    lines = chain_failures(found.rhat, found.ess_bulk, found.ess_tail, gates)
-    if not found.bfmi >= gates.bfmi:
-        lines.append(f"BFMI {found.bfmi:.2g} < {gates.bfmi:g}: warm up longer")
-    if found.divergences > gates.divergences * found.draws:
+    lines = chain_failures(diagnosis.rhat, diagnosis.ess_bulk, diagnosis.ess_tail, gates)
+    if not diagnosis.bfmi >= gates.bfmi:
+        lines.append(f"BFMI {diagnosis.bfmi:.2g} < {gates.bfmi:g}: warm up longer")
+    if diagnosis.divergences > gates.divergences * diagnosis.draws:
         lines.append(
-            f"{found.divergences} of {found.draws} draws diverged: raise target_accept, or fix what the data "
+            f"{diagnosis.divergences} of {diagnosis.draws} draws diverged: raise target_accept, or fix what the data "
             "do not determine"
         )
-    if found.saturated > gates.saturated * found.draws:
+    if diagnosis.saturated > gates.saturated * diagnosis.draws:
         lines.append(
-            f"{found.saturated} trees at their greatest depth: warm up longer or raise max_tree_depth"
+            f"{diagnosis.saturated} trees at their greatest depth: warm up longer or raise max_tree_depth"
         )
     return lines
 
 
+def shard_failures(diagnoses: Sequence[Diagnosis], gates: Gates) -> list[str]:
+    """What the chains of shards do not meet, with the number of the shard where there are several."""
+    return [
+        f"shard {number}: {line}" if len(diagnoses) > 1 else line
+        for number, diagnosis in enumerate(diagnoses, 1)
+        for line in failures(diagnosis, gates)
+    ]
+
+
+def refinement_failures(
+    names: Sequence[str], values: np.ndarray, acceptance: float, gates: Gates
+) -> list[str]:
+    """What chains (chains, draws, p) made from combined shards do not meet."""
+    lines = chain_failures(*chain_diagnostics(names, values), gates)
+    if acceptance < _ACCEPTED:
+        lines.insert(0, f"the posterior of all data accepts {acceptance:.1%} of their draws: raise draws")
+    return [f"combined shards: {line} (or take fewer shards)" for line in lines]
+
+
 def _beyond(what: str, values: Mapping[str, float], limit: float, at_most: bool, remedy: str) -> list[str]:
-    bad = {k: v for k, v in values.items() if not (v <= limit if at_most else v >= limit)}
+    bad = {
+        name: value for name, value in values.items() if not (value <= limit if at_most else value >= limit)
+    }
     if not bad:
         return []
     worst = max(bad, key=lambda name: bad[name] if at_most else -bad[name])

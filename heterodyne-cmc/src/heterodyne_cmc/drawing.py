@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,12 +16,13 @@ from heterodyne.errors import HeterodyneError
 from heterodyne.executors.task import Event, Executor, Task
 from heterodyne.plugins.manager import resolve
 from heterodyne.result.statistics import Diagnosis
-from heterodyne_cmc.checkpoint import read_arrays, write_target
+from heterodyne_cmc.arrays import read_arrays
+from heterodyne_cmc.checkpoint import TARGET, write_target
+from heterodyne_cmc.coordinates import physical_values
 from heterodyne_cmc.diagnostics import diagnose
-from heterodyne_cmc.nuts import STATISTICS, Draws, Settings, sample
-from heterodyne_cmc.posterior import physical_values
-from heterodyne_cmc.run import Progress, Run
-from heterodyne_cmc.watch import Count, Meter, Watch
+from heterodyne_cmc.nuts import STATISTICS, Draws, SamplerSettings, sample
+from heterodyne_cmc.run import Run
+from heterodyne_cmc.watch import Count, Meter, Progress, Watch
 from heterodyne_cmc.worker import DRAWS
 
 _RETRIES = 2  # on divergences
@@ -29,31 +30,42 @@ _RETRIES = 2  # on divergences
 _DISPERSION = 1.0  # of the chains' starts, in posterior standard deviations
 
 
-def sampled_shards(run: Run, progress: Progress) -> tuple[Settings, list[Draws], list[Diagnosis]]:
+@dataclass(frozen=True, eq=False)
+class Sampled:
+    """Draws and diagnosis of every shard, and the settings of the last try."""
+
+    settings: SamplerSettings
+    draws: tuple[Draws, ...]
+    diagnoses: tuple[Diagnosis, ...]
+
+
+def sampled_shards(run: Run, progress: Progress) -> Sampled:
     """The draws of every shard; those with divergences are drawn again with smaller steps, twice at most."""
     limit, settings, attempt = run.options["divergences"], settings_of(run.options, len(run.targets)), 1
-    found, again = {}, list(range(len(run.targets)))
+    draws, diagnoses, again = dict[int, Draws](), dict[int, Diagnosis](), list(range(len(run.targets)))
     while True:
-        drawn = _drawn(run, again, settings, attempt, progress)
-        found |= {k: (one, _diagnosis(run, one, settings)) for k, one in zip(again, drawn, strict=True)}
-        diverged = {k: one.divergences / one.draws for k, (_, one) in found.items()}
-        again = [k for k, share in diverged.items() if share > limit]
+        new = dict(zip(again, _drawn(run, again, settings, attempt, progress), strict=True))
+        draws |= new
+        diagnoses |= {shard: _diagnosis(run, new[shard], settings) for shard in again}
+        diverged = {shard: each.divergences / each.draws for shard, each in diagnoses.items()}
+        again = [shard for shard, share in diverged.items() if share > limit]
         if not again or attempt > _RETRIES:
-            draws, diagnoses = zip(*(found[k] for k in sorted(found)), strict=True)
-            return settings, list(draws), list(diagnoses)
+            return Sampled(settings, tuple(draws.values()), tuple(diagnoses.values()))
         settings, attempt = replace(settings, target_accept=0.5 * (1.0 + settings.target_accept)), attempt + 1
-        share = max(diverged.values())
-        progress(f"{share:.2%} of the draws diverged: again with target_accept {settings.target_accept:g}")
+        worst = max(diverged.values())
+        progress(f"{worst:.2%} of the draws diverged: again with target_accept {settings.target_accept:g}")
 
 
-def settings_of(options: Mapping[str, Any], shards: int) -> Settings:
+def settings_of(options: Mapping[str, Any], shards: int) -> SamplerSettings:
     """How every shard is sampled."""
     names = ("chains", "warmup", "draws", "target_accept", "max_tree_depth", "seed", "block")
     threads = options["threads"] or (available_cores() if shards == 1 else 1)
-    return Settings(threads=threads, **{name: options[name] for name in names})
+    return SamplerSettings(threads=threads, **{name: options[name] for name in names})
 
 
-def _drawn(run: Run, shards: list[int], settings: Settings, attempt: int, progress: Progress) -> list[Draws]:
+def _drawn(
+    run: Run, shards: list[int], settings: SamplerSettings, attempt: int, progress: Progress
+) -> list[Draws]:
     """The draws of these shards."""
     folder = run.folder / f"attempt-{attempt}"
     meter = Meter(settings, len(shards), progress, attempt)
@@ -66,7 +78,7 @@ def _drawn(run: Run, shards: list[int], settings: Settings, attempt: int, progre
     tasks = []
     for k, start in zip(shards, starts, strict=True):
         place = folder / f"shard-{k:03d}"
-        if not (place / "target.npz").exists():
+        if not (place / TARGET).exists():
             write_target(place, run.code, run.targets[k], replace(settings, seed=settings.seed + k), start)
         tasks.append(
             Task(
@@ -76,17 +88,15 @@ def _drawn(run: Run, shards: list[int], settings: Settings, attempt: int, progre
                 name=f"shard {k + 1}",
             )
         )
-    execute(tasks, run.options, partial(_heed, meter, progress))
+    run_tasks(tasks, run.options, partial(_heed, meter, progress))
     return [_read_draws(Path(task.arguments["folder"])) for task in tasks]
 
 
-def execute(tasks: list[Task], options: Mapping[str, Any], heed: Callable[[Event], None]) -> None:
+def run_tasks(tasks: list[Task], options: Mapping[str, Any], heed: Callable[[Event], None]) -> None:
     """Run the tasks; raises `HeterodyneError` where one could not be, or the executor cannot run any."""
-    settings = {name: options[name] or None for name in ("workers", "scheduler")}
-    settings = {name: value for name, value in settings.items() if value is not None}
-    for task, outcome in zip(
-        tasks, resolve("executor", options["executor"], Executor)(tasks, settings, heed), strict=True
-    ):
+    settings = {name: options[name] for name in ("workers", "scheduler") if options[name]}
+    execute = resolve("executor", options["executor"], Executor)
+    for task, outcome in zip(tasks, execute(tasks, settings, heed), strict=True):
         if outcome.error:
             raise HeterodyneError(f"{task.name} could not be sampled: {outcome.error}")
 
@@ -107,6 +117,6 @@ def _read_draws(folder: Path) -> Draws:
     return Draws(stored["u"], {name: stored[name] for name in STATISTICS})
 
 
-def _diagnosis(run: Run, draws: Draws, settings: Settings) -> Diagnosis:
-    values = physical_values(run.code, run.targets[0].space, draws.u)
+def _diagnosis(run: Run, draws: Draws, settings: SamplerSettings) -> Diagnosis:
+    values = physical_values(run.targets[0].space, run.code.form, draws.u)
     return diagnose(run.problem.varying, values, draws, settings.max_tree_depth)

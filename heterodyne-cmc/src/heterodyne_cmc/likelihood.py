@@ -60,16 +60,16 @@ class Conditional(NamedTuple):
 def scaling_prior(
     noise: np.ndarray,
     held: tuple[float | None, float | None] = (None, None),
-    given: Mapping[str, Prior] = FrozenMapping(),
+    priors: Mapping[str, Prior] = FrozenMapping(),
 ) -> ScalingPrior:
     """The prior for bins of these least-squares noises per element, (bins,).
 
-    ``held`` are contrast and offset where they are given numbers; ``given`` are a user's normal priors of them, of
-    this width where σ is the noise.
+    ``held`` are contrast and offset where they are numbers; ``priors`` are a user's normal priors of them, of this
+    width where σ is the noise.
     """
     s2 = noise**2
     usual = (Prior("normal", mean, _CONTRAST_WIDTH) for mean in _MEAN)
-    chosen = [given.get(name, prior) for name, prior in zip(("contrast", "offset"), usual, strict=True)]
+    chosen = [priors.get(name, prior) for name, prior in zip(("contrast", "offset"), usual, strict=True)]
     mean = [prior.location if at is None else at for at, prior in zip(held, chosen, strict=True)]
     precision = np.column_stack([s2 / prior.width**2 for prior in chosen])
     return ScalingPrior(np.tile(mean, (len(s2), 1)), precision, np.ones(len(s2)), s2)
@@ -104,23 +104,23 @@ def conditional(
     return Conditional(located, precision, prior.shape + 0.5 * moments.pairs, rate)
 
 
-def log_marginal(found: Conditional) -> Array:
+def log_marginal(conditional: Conditional) -> Array:
     """log p(D_b | θ) up to a constant, (bins,)."""
-    return -0.5 * jnp.log(_determinant(found.precision)) - found.shape * jnp.log(found.rate)
+    return -0.5 * jnp.log(_determinant(conditional.precision)) - conditional.shape * jnp.log(conditional.rate)
 
 
-def draw_noise(key: Array, found: Conditional) -> Array:
+def draw_noise(key: Array, conditional: Conditional) -> Array:
     """One draw of σ² of every bin, (bins,)."""
-    return jnp.asarray(found.rate) / jax.random.gamma(key, found.shape)
+    return jnp.asarray(conditional.rate) / jax.random.gamma(key, conditional.shape)
 
 
-def draw_scaling(key: Array, found: Conditional, variance: Array, free: tuple[bool, bool]) -> Array:
+def draw_scaling(key: Array, conditional: Conditional, variance: Array, free: tuple[bool, bool]) -> Array:
     """One draw of contrast and offset of every bin, (bins, 2), for these σ²."""
     moved = np.flatnonzero(free)
-    root = jnp.linalg.cholesky(found.precision)
+    root = jnp.linalg.cholesky(conditional.precision)
     standard = jax.random.normal(key, (len(variance), len(moved), 1))
     turned = jax.scipy.linalg.solve_triangular(jnp.swapaxes(root, -1, -2), standard, lower=False)[..., 0]
-    return found.mean.at[:, moved].add(jnp.sqrt(variance)[:, None] * turned)
+    return conditional.mean.at[:, moved].add(jnp.sqrt(variance)[:, None] * turned)
 
 
 def _determinant(matrix: Array) -> Array:

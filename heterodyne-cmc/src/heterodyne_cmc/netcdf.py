@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,7 +15,12 @@ from heterodyne.result.document import plain
 from heterodyne.result.fit import Fit
 from heterodyne_cmc.posterior import Posterior
 
+if TYPE_CHECKING:
+    from xarray import Dataset
+
 FILE = "posterior.nc"
+
+_Variable = tuple[tuple[str, ...], np.ndarray, dict[str, str]]  # dimensions, draws, attributes
 
 _PER_DRAW, _PER_BIN = ("chain", "draw"), ("chain", "draw", "bin")
 
@@ -35,7 +40,7 @@ def write(fit: Fit, folder: Path) -> list[Path]:
     return [path]
 
 
-def groups(fit: Fit, posterior: Posterior) -> dict[str, Any]:
+def groups(fit: Fit, posterior: Posterior) -> dict[str, Dataset]:
     """The groups by name, as xarray datasets.
 
     ``posterior``: the parameters, and contrast, offset and noise per bin; ``sample_stats``;
@@ -49,9 +54,13 @@ def groups(fit: Fit, posterior: Posterior) -> dict[str, Any]:
     coords = {"chain": np.arange(chains), "draw": np.arange(draws)}
     bins = {"bin": np.arange(len(fit.scaling))}
     columns = {
-        name: np.array([getattr(row, name) for row in fit.scaling]) for name in ("q", "phi", "n_pairs")
+        name: np.array([getattr(bin, name) for bin in fit.scaling]) for name in ("q", "phi", "n_pairs")
     }
-    constants = {row.name: ((), row.value, {"units": row.unit}) for row in fit.estimates if not row.vary}
+    constants = {
+        estimate.name: ((), estimate.value, {"units": estimate.unit})
+        for estimate in fit.estimates
+        if not estimate.vary
+    }
     observed = {
         "ssr": ("bin", np.array(fit.statistics["ssr_per_bin"])),
         "n_pairs": ("bin", columns["n_pairs"]),
@@ -60,8 +69,8 @@ def groups(fit: Fit, posterior: Posterior) -> dict[str, Any]:
         "q": ("bin", columns["q"], {"units": "1/Å"}),
         "phi": ("bin", columns["phi"], {"units": "degree"}),
     }
-    found = {
-        "posterior": Dataset(_drawn(fit, posterior), coords | bins, _attributes(fit)),
+    datasets = {
+        "posterior": Dataset(_variables(fit, posterior), coords | bins, _attributes(fit)),
         "log_likelihood": Dataset({"c2": (_PER_BIN, posterior.log_likelihood)}, coords | bins),
         "observed_data": Dataset(observed, bins),
         "constant_data": Dataset({**place, **constants}, bins),
@@ -69,13 +78,13 @@ def groups(fit: Fit, posterior: Posterior) -> dict[str, Any]:
     if posterior.statistics:
         statistics = {_ARVIZ.get(name, name): values for name, values in posterior.statistics.items()}
         statistics["lp"] = -statistics.pop("potential_energy")
-        found["sample_stats"] = Dataset({n: (_PER_DRAW, v) for n, v in statistics.items()}, coords)
-    return found
+        datasets["sample_stats"] = Dataset({n: (_PER_DRAW, v) for n, v in statistics.items()}, coords)
+    return datasets
 
 
-def _drawn(fit: Fit, posterior: Posterior) -> dict[str, Any]:
+def _variables(fit: Fit, posterior: Posterior) -> dict[str, _Variable]:
     """Every drawn variable: dimensions, draws, attributes."""
-    units = {row.name: row.unit for row in fit.estimates}
+    units = {estimate.name: estimate.unit for estimate in fit.estimates}
     values = zip(posterior.names, np.moveaxis(posterior.values, -1, 0), strict=True)
     per_bin = {
         name: (_PER_BIN, getattr(posterior, name), {"units": "1"}) for name in ("contrast", "offset", "noise")

@@ -18,15 +18,15 @@ import numpy as np
 from numpyro.infer.hmc import hmc
 from numpyro.infer.util import ParamInfo
 
-from heterodyne.atomic import replacing
 from heterodyne.kernels._jax import jax
+from heterodyne_cmc.arrays import leaves, read_arrays, tree_of, write_arrays
 from heterodyne_cmc.density import Code, Target, potential
 
 STATISTICS = ("diverging", "accept_prob", "num_steps", "energy", "potential_energy")
 
 
 @dataclass(frozen=True)
-class Settings:
+class SamplerSettings:
     """How to sample: chains, warm-up and draws per chain, acceptance aimed at, seed, block of draws."""
 
     chains: int = 4
@@ -47,12 +47,17 @@ class Draws:
     statistics: dict[str, np.ndarray]
 
 
-Watch = Callable[[int, int, int], None]
+OnBlock = Callable[[int, int, int], None]
 """Called with a chain's number, its steps done, warm-up included, and its divergences after warm-up."""
 
 
 def sample(
-    code: Code, target: Target, starts: np.ndarray, settings: Settings, folder: Path | None, watch: Watch
+    code: Code,
+    target: Target,
+    starts: np.ndarray,
+    settings: SamplerSettings,
+    folder: Path | None,
+    on_block: OnBlock,
 ) -> Draws:
     """Draws from ``starts`` (chains, p); blocks that stand in ``folder`` are not drawn again."""
     sampler, stopped = _Sampler(code, target, settings), threading.Event()
@@ -60,10 +65,10 @@ def sample(
     def heed(chain: int, done: int, divergences: int) -> None:
         if stopped.is_set():
             raise CancelledError
-        watch(chain, done, divergences)
+        on_block(chain, done, divergences)
 
     with ThreadPoolExecutor(max(1, min(settings.threads, settings.chains))) as pool:
-        run = partial(_chain, sampler, settings, folder, heed)
+        run = partial(_chain, sampler, folder, heed)
         try:
             chains = list(pool.map(run, range(settings.chains), starts))
         except BaseException:  # Ctrl-C reaches this thread alone; the others end with their block
@@ -78,7 +83,7 @@ def sample(
 class _Sampler:
     """NumPyro's kernel for one density, compiled once for all chains."""
 
-    def __init__(self, code: Code, target: Target, settings: Settings):
+    def __init__(self, code: Code, target: Target, settings: SamplerSettings):
         self.target, self.settings = jax.tree.map(jax.numpy.asarray, target), settings
         self._lock = threading.Lock()
         self._compiled: dict[int, Any] = {}
@@ -90,7 +95,7 @@ class _Sampler:
     def start(self, u: np.ndarray, key: Any) -> Any:
         """The state at the start of a chain."""
         with self._lock:  # the kernel keeps what it learns here in variables of its own
-            # given here, because the kernel would compute them one compiled operation at a time
+            # computed here, because the kernel would compute them one compiled operation at a time
             energy, slope = self._slope(self.target, u)
             return self._start(
                 ParamInfo(jax.numpy.asarray(u), energy, slope),
@@ -118,9 +123,10 @@ class _Sampler:
 
 
 def _chain(
-    sampler: _Sampler, settings: Settings, folder: Path | None, watch: Watch, chain: int, start: np.ndarray
+    sampler: _Sampler, folder: Path | None, on_block: OnBlock, chain: int, start: np.ndarray
 ) -> dict[str, np.ndarray]:
     """The draws of one chain after warm-up."""
+    settings = sampler.settings
     key = jax.random.fold_in(jax.random.PRNGKey(settings.seed), chain)
     state = sampler.start(start, key)
     parts, divergences = [], 0
@@ -129,20 +135,20 @@ def _chain(
         if file is not None and file.exists():
             part, state = _read_block(file, state)
         else:
-            state, found = sampler.advance(state, steps)
-            part = {name: np.asarray(value) for name, value in found.items()}
+            state, drawn = sampler.advance(state, steps)
+            part = {name: np.asarray(value) for name, value in drawn.items()}
             if file is not None:
                 _write_block(file, part, state)
         parts.append(part)
-        done = sum(len(each["u"]) for each in parts)
+        done = sum(len(part["u"]) for part in parts)
         if done > settings.warmup:
             divergences += int(part["diverging"].sum())
-        watch(chain, done, divergences)
+        on_block(chain, done, divergences)
     whole = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     return {name: values[settings.warmup :] for name, values in whole.items()}
 
 
-def block_lengths(settings: Settings) -> list[int]:
+def block_lengths(settings: SamplerSettings) -> list[int]:
     """Steps per block: warm-up, then draws, each in blocks and a rest."""
     lengths = []
     for total in (settings.warmup, settings.draws):
@@ -152,18 +158,13 @@ def block_lengths(settings: Settings) -> list[int]:
 
 
 def _write_block(file: Path, part: dict[str, np.ndarray], state: Any) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    leaves = {f"state_{k}": np.asarray(leaf) for k, leaf in enumerate(jax.tree.leaves(state))}
-    with replacing(file) as temporary, temporary.open("wb") as stream:
-        np.savez(stream, allow_pickle=False, **part, **leaves)
+    write_arrays(file, {**part, **leaves("state", state)})
 
 
 def _read_block(file: Path, like: Any) -> tuple[dict[str, np.ndarray], Any]:
     """The draws of a block and the state after it, in the form of the state ``like``."""
-    with np.load(file, allow_pickle=False) as stored:
-        part = {name: stored[name] for name in ("u", *STATISTICS)}
-        leaves = [
-            jax.numpy.asarray(stored[f"state_{k}"], dtype=leaf.dtype)
-            for k, leaf in enumerate(jax.tree.leaves(like))
-        ]
-    return part, jax.tree.unflatten(jax.tree.structure(like), leaves)
+    arrays = read_arrays(file)
+    state = jax.tree.map(
+        lambda leaf, array: jax.numpy.asarray(array, dtype=leaf.dtype), like, tree_of("state", arrays, like)
+    )
+    return {name: arrays[name] for name in ("u", *STATISTICS)}, state

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from time import perf_counter
 
 import numpy as np
 
 from heterodyne.parameters import SCALING
-from heterodyne.problem.objective import Objective
+from heterodyne.problem.objective import Objective, create_objective
 from heterodyne.problem.problem import Problem
 from heterodyne.result.fit import CONVERGED, BinScaling, Estimate, Fit
 from heterodyne.result.identifiability import Finding, Identifiability
@@ -16,11 +17,54 @@ from heterodyne.result.statistics import Statistics
 from heterodyne.solution.deviance import deviance
 from heterodyne.solution.other_solutions import aliased_fringes, other_solutions
 from heterodyne_cmc.bands import LEVELS, posterior_bands
-from heterodyne_cmc.posterior import Posterior, learnt, prior_directions
+from heterodyne_cmc.diagnostics import Gates, refinement_failures, shard_failures
+from heterodyne_cmc.drawing import Sampled
+from heterodyne_cmc.joint import JointDraws
+from heterodyne_cmc.posterior import Posterior, create_posterior, learnt, prior_directions
+from heterodyne_cmc.run import Run
 
 _FAILED = "diagnostics failed"
 
 _UNLEARNT = 0.1  # of the prior variance: a parameter of which less is gone is called undetermined
+
+
+def sampled_fit(run: Run, sampled: Sampled, draws: JointDraws, began: float) -> Fit:
+    """The result of a run that began at this `perf_counter`, of the joint draws of all data."""
+    statistics = sampled.draws[0].statistics if len(sampled.draws) == 1 else {}
+    posterior = create_posterior(run.problem, run.code, run.targets[0].space, draws, statistics)
+    gates, summary = Gates.of(run.options), _summary(run, sampled)
+    failed = shard_failures(sampled.diagnoses, gates)
+    if draws.acceptance is not None:
+        failed = refinement_failures(posterior.names, posterior.values, draws.acceptance, gates) + failed
+        summary |= Statistics(acceptance=draws.acceptance)
+    objective = create_objective(run.problem, run.bins).weighted(run.prepared.noise)
+    summary |= Statistics(seconds=perf_counter() - began)
+    return create_fit(objective, posterior, failed, summary, sampled.settings.seed)
+
+
+def _summary(run: Run, sampled: Sampled) -> Statistics:
+    """How it was sampled, and the worst of every diagnostic over the shards."""
+    settings, shards = sampled.settings, sampled.diagnoses
+    order_q, order_phi = map(int, run.prepared.orders)
+    return Statistics(
+        likelihood=run.options["likelihood"],
+        bandwidth=int(run.prepared.calibration.bandwidth),
+        shards=len(shards),
+        threads=settings.threads,
+        chains=settings.chains,
+        warmup=settings.warmup,
+        draws=settings.draws,
+        target_accept=settings.target_accept,
+        max_rhat=max(max(shard.rhat.values()) for shard in shards),
+        min_ess_bulk=min(min(shard.ess_bulk.values()) for shard in shards),
+        min_ess_tail=min(min(shard.ess_tail.values()) for shard in shards),
+        min_bfmi=min(shard.bfmi for shard in shards),
+        divergences=sum(shard.divergences for shard in shards),
+        leapfrog_steps=float(np.mean([shard.steps for shard in shards])),
+        iterations=settings.chains * (settings.warmup + settings.draws) * len(shards),
+        bin_nodes=(order_q, order_phi),
+        diagnostics=shards,
+    )
 
 
 def create_fit(
@@ -44,7 +88,7 @@ def create_fit(
         covariance_names=posterior.names,
         statistics=(
             _at_median(objective, posterior)
-            | Statistics(noise=tuple(row.noise for row in scaling))
+            | Statistics(noise=tuple(bin.noise for bin in scaling))
             | _outside(posterior)
             | sampling
             | Statistics(levels=LEVELS, quantiles=posterior.quantiles(LEVELS))
@@ -87,33 +131,33 @@ def _estimates(problem: Problem, posterior: Posterior, known: Mapping[str, float
         return "determined" if known[name] > _UNLEARNT else "undetermined"
 
     def estimate(name: str) -> Estimate:
-        row, error = problem.parameters[name], float(sd.get(problem.ties.get(name, name), np.nan))
-        place = (row.unit, row.low, row.high, float(row.start), name in sd, status(name))
-        return Estimate(name, values[name], error, np.nan, *place)
+        parameter, error = problem.parameters[name], float(sd.get(problem.ties.get(name, name), np.nan))
+        bounds, start = (parameter.low, parameter.high), float(parameter.start)
+        stands = (parameter.unit, *bounds, start, name in sd, status(name))
+        return Estimate(name, values[name], error, np.nan, *stands)
 
     return tuple(estimate(name) for name in problem.parameters)
 
 
 def _bins(objective: Objective, posterior: Posterior) -> tuple[BinScaling, ...]:
-    def of(draws: np.ndarray, k: int) -> tuple[float, float]:
-        return float(np.median(draws[..., k])), float(draws[..., k].std(ddof=1))
-
-    rows = []
-    for k, bin in enumerate(objective.bins):
-        contrast, contrast_error = of(posterior.contrast, k)
-        offset, offset_error = of(posterior.offset, k)
-        noise = float(np.median(posterior.noise[..., k]))
-        place = (contrast, offset, contrast_error, offset_error, noise, int(bin.moments.pairs))
-        rows.append(BinScaling(bin.q, bin.phi, *place))
-    return tuple(rows)
+    draws = np.stack([posterior.contrast, posterior.offset, posterior.noise])
+    medians, spreads = np.median(draws, axis=(1, 2)), draws.std(axis=(1, 2), ddof=1)
+    return tuple(
+        BinScaling(
+            bin.q, bin.phi, contrast, offset, contrast_error, offset_error, noise, int(bin.moments.pairs)
+        )
+        for bin, (contrast, offset, noise), (contrast_error, offset_error, _) in zip(
+            objective.bins, medians.T.tolist(), spreads.T.tolist(), strict=True
+        )
+    )
 
 
 def _outside(posterior: Posterior) -> Statistics:
     """The shares of draws of contrast and offset outside their bounds, which do not act on them."""
 
     def share(name: str) -> float:
-        draws, row = getattr(posterior, name), SCALING[name]
-        return float(np.mean((draws < row.low) | (draws > row.high)))
+        draws, parameter = getattr(posterior, name), SCALING[name]
+        return float(np.mean((draws < parameter.low) | (draws > parameter.high)))
 
     return Statistics(contrast_outside=share("contrast"), offset_outside=share("offset"))
 

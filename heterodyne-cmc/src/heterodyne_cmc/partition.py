@@ -14,9 +14,8 @@ from heterodyne.problem.spectrum import Spectrum, spectrum_of
 from heterodyne_cmc.prepare import Prepared
 from heterodyne_cmc.shards import Shard, bin_shards, pair_shards, tile_shards, whole_shard
 
-_FEWEST = (
-    10  # pairs of a bin in a shard: with fewer, draws of the bin's scaling have no variance to weight by
-)
+# of a bin in a shard: with fewer, draws of the bin's scaling have no variance to weight by
+_FEWEST_PAIRS = 10
 
 _LOADING = 0.1
 
@@ -51,7 +50,7 @@ def _check_sizes(bins: tuple[Bin, ...], shards: list[Shard], kind: str, count: i
         raise ConfigError(f"the data fill {len(filled)} of {count} shards of {kind}: {remedy}")
     for k, shard in enumerate(shards):
         for number, pairs in zip(shard.bins, np.asarray(shard.moments.pairs), strict=True):
-            if pairs < _FEWEST:
+            if pairs < _FEWEST_PAIRS:
                 bin = bins[number]
                 raise ConfigError(
                     f"shard {k + 1} would hold {pairs:.3g} pairs of bin q={bin.q:.4g} phi={bin.phi:.4g}: {remedy}"
@@ -84,6 +83,6 @@ def _spectrum(
 
 def _lost(names: tuple[str, ...], own: Spectrum, whole: Spectrum) -> list[str]:
     """The parameters that load on directions lost to a part of the data more than on those lost to all."""
-    of_part, of_all = ((one.vectors[:, one.lost] ** 2).sum(axis=1) for one in (own, whole))
+    of_part, of_all = ((part.vectors[:, part.lost] ** 2).sum(axis=1) for part in (own, whole))
     more = of_part - of_all
-    return [name for name, each in zip(names, more, strict=True) if each >= min(_LOADING, more.max())]
+    return [name for name, load in zip(names, more, strict=True) if load >= min(_LOADING, more.max())]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -19,13 +19,14 @@ from heterodyne.problem.problem import Problem
 from heterodyne.problem.scaling import without_auto
 from heterodyne.problem.spectrum import spectrum_of
 from heterodyne.solution.residuals import examine_residuals
-from heterodyne_cmc.calibration import Calibration, unknown
+from heterodyne_cmc.calibration import Calibration, uncalibrated
 from heterodyne_cmc.centre import posterior_mode
 from heterodyne_cmc.coordinates import form_of
 from heterodyne_cmc.density import Code
 from heterodyne_cmc.likelihood import ScalingPrior, scaling_prior
+from heterodyne_cmc.watch import Progress
 
-_SETTLED = 0.03  # of a standard error
+_NEAR = 0.03  # of a standard error: start values that are nearer to the minimum are a solution
 
 
 class Prepared(NamedTuple):
@@ -54,7 +55,7 @@ def prepare(
     bins: tuple[Bin, ...],
     warm_start: bool,
     calibrated: bool,
-    progress: Callable[[str], None],
+    progress: Progress,
 ) -> Prepared:
     """The mode of the posterior next to the solution, and the calibration there.
 
@@ -68,13 +69,13 @@ def prepare(
     if not warm_start:
         params = problem.expand(problem.column("start"))
         noise = np.array([examine_residuals(problem.model, params, bin, 0.0, 0.0).noise for bin in bins])
-        return Prepared(problem.column("start"), noise, np.ones(2, dtype=int), unknown(p, len(bins)))
-    given = not problem.needs_start
-    values = problem.column("start") if given else _least_squares(problem, progress)
-    orders, objective, x = _at(problem, bins, values)
-    if calibrated and given and not _is_solution(objective, x):
+        return Prepared(problem.column("start"), noise, np.ones(2, dtype=int), uncalibrated(p, len(bins)))
+    complete = not problem.needs_start
+    values = problem.column("start") if complete else _least_squares(problem, progress)
+    orders, objective, x = _weighted_at(problem, bins, values)
+    if calibrated and complete and not _is_solution(objective, x):
         values = _least_squares(problem, progress)
-        orders, objective, x = _at(problem, bins, values)
+        orders, objective, x = _weighted_at(problem, bins, values)
     progress("calibrating the likelihood" if calibrated else "looking for the mode of the posterior")
     scaling = prior_of_scaling(problem, objective.sigma)
     values, calibration = posterior_mode(objective, values, code_of(problem), scaling, calibrated)
@@ -87,7 +88,7 @@ def code_of(problem: Problem) -> Code:
     return Code(problem.model, form_of(problem), (contrast is None, offset is None))
 
 
-def _at(
+def _weighted_at(
     problem: Problem, bins: tuple[Bin, ...], values: np.ndarray
 ) -> tuple[np.ndarray, Objective, np.ndarray]:
     """Nodes per width of a bin, the objective weighted by its noise, and its coordinates x, at these values."""
@@ -106,7 +107,7 @@ def _is_solution(objective: Objective, x: np.ndarray) -> bool:
     spectrum = spectrum_of(equations.gram, objective.width)
     along = spectrum.basis.T @ np.where(at_bound, 0.0, equations.gradient)
     keep = ~spectrum.lost
-    return float(np.sum(along[keep] ** 2 / spectrum.eigenvalues[keep])) < _SETTLED**2
+    return float(np.sum(along[keep] ** 2 / spectrum.eigenvalues[keep])) < _NEAR**2
 
 
 def averaged_bins(bins: tuple[Bin, ...], orders: np.ndarray) -> tuple[Bin, ...]:
@@ -142,7 +143,7 @@ def prior_of_scaling(problem: Problem, noise: np.ndarray) -> ScalingPrior:
     return scaling_prior(noise, held_scaling(problem), problem.choices.scaling_priors)
 
 
-def _least_squares(problem: Problem, progress: Callable[[str], None]) -> np.ndarray:
+def _least_squares(problem: Problem, progress: Progress) -> np.ndarray:
     try:
         record = optimizer_record("nlsq")
     except PluginError as error:
@@ -150,8 +151,7 @@ def _least_squares(problem: Problem, progress: Callable[[str], None]) -> np.ndar
             f"sampling begins at the solution of least squares: {error}; or give all start values with "
             "no_warm_start and likelihood independent"
         ) from None
-    data_alone = replace(
-        problem, choices=replace(problem.choices, prior={})
-    )  # which least squares would refuse
+    # least squares refuses priors
+    data_alone = replace(problem, choices=replace(problem.choices, prior={}))
     solution = record.resolve(Optimizer)(data_alone, record.complete({}), progress)
     return np.array([solution.values[name] for name in problem.varying])

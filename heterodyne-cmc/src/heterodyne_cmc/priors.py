@@ -10,7 +10,8 @@ from jax import Array
 from scipy.special import ndtr, ndtri
 
 from heterodyne.kernels._jax import AnyArray, jnp
-from heterodyne.parameters import Parameter
+from heterodyne.parameters import Parameter, Prior
+from heterodyne.problem.problem import Problem
 
 
 class PriorNumbers(NamedTuple):
@@ -20,10 +21,20 @@ class PriorNumbers(NamedTuple):
     width: AnyArray
 
 
-def prior_numbers(rows: Sequence[Parameter], duration: float) -> PriorNumbers:
+def longest(problem: Problem) -> float:
+    """The longest duration of a problem's data, in s."""
+    return max(data.duration for data in problem.data)
+
+
+def prior_numbers(parameters: Sequence[Parameter], duration: float) -> PriorNumbers:
     """The numbers of these parameters' priors for data of this duration in s."""
-    width = [row.prior.width / (duration if row.prior.per_duration else 1.0) for row in rows]
-    return PriorNumbers(jnp.asarray([row.prior.location for row in rows]), jnp.asarray(width))
+    priors = [parameter.prior for parameter in parameters]
+    width = jnp.asarray([_width(prior, duration) for prior in priors])
+    return PriorNumbers(jnp.asarray([prior.location for prior in priors]), width)
+
+
+def _width(prior: Prior, duration: float) -> float:
+    return prior.width / (duration if prior.per_duration else 1.0)
 
 
 def log_prior(families: tuple[str, ...], log: tuple[bool, ...], numbers: PriorNumbers, x: Array) -> Array:
@@ -46,17 +57,17 @@ def log_prior(families: tuple[str, ...], log: tuple[bool, ...], numbers: PriorNu
     return total
 
 
-def draw_prior(row: Parameter, duration: float, rng: np.random.Generator, count: int) -> np.ndarray:
+def draw_prior(parameter: Parameter, duration: float, rng: np.random.Generator, count: int) -> np.ndarray:
     """Values drawn from a parameter's prior inside its bounds, (count,); of a periodic one around its location."""
-    prior = row.prior
+    prior = parameter.prior
     if prior.family == "uniform":
-        return rng.uniform(row.low, row.high, count)
-    low, high = row.low, row.high
-    if row.period is not None and row.is_periodic:
-        low, high = prior.location - 0.5 * row.period, prior.location + 0.5 * row.period
+        return rng.uniform(parameter.low, parameter.high, count)
+    low, high = parameter.low, parameter.high
+    if parameter.period is not None and parameter.is_periodic:
+        low, high = prior.location - 0.5 * parameter.period, prior.location + 0.5 * parameter.period
     if prior.family == "half-normal":
         low = max(low, prior.location)
-    is_log, width = prior.family == "log-normal", prior.width / (duration if prior.per_duration else 1.0)
+    is_log, width = prior.family == "log-normal", _width(prior, duration)
     with np.errstate(divide="ignore"):  # ln 0 is an open end
         ends = np.log([max(low, 0.0), high]) if is_log else np.array([low, high])
     least, most = ndtr((ends - prior.location) / width)

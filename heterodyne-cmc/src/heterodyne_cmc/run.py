@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,22 +11,24 @@ import numpy as np
 
 from heterodyne.bins.bin import Bin
 from heterodyne.problem.problem import Problem
-from heterodyne_cmc.centre import coordinates
-from heterodyne_cmc.checkpoint import fingerprint_of, read_arrays, run_folder, write_arrays
+from heterodyne_cmc.arrays import read_arrays, write_arrays
+from heterodyne_cmc.centre import space_at
+from heterodyne_cmc.checkpoint import fingerprint_of, run_folder
 from heterodyne_cmc.density import Code, Target, create_targets
 from heterodyne_cmc.partition import partitioned
 from heterodyne_cmc.prepare import Prepared, averaged_bins, code_of, prepare, prior_of_scaling
-
-Progress = Callable[[str], None]
+from heterodyne_cmc.watch import Progress
 
 PREPARED = "prepared.npz"
 
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """What is sampled: code and one target per shard, the calibration, and the folder of the run."""
+    """What is sampled: bins with the nodes that they need, code and one target per shard, the calibration, and the
+    folder of the run."""
 
     problem: Problem
+    bins: tuple[Bin, ...]
     code: Code
     targets: tuple[Target, ...]
     prepared: Prepared
@@ -37,25 +39,29 @@ class Run:
 def create_run(
     problem: Problem, bins: tuple[Bin, ...], options: Mapping[str, Any], folder: Path, progress: Progress
 ) -> Run:
+    """The run of a problem; raises `ConfigError` where the data cannot be shared out, or the folder is in use."""
     folder = run_folder(folder, _fingerprint(problem, bins, options), options["resume"])
     prepared = _prepared(problem, bins, options, folder, progress)
     bins = averaged_bins(bins, prepared.orders)
-    space, adjustment, tilt = coordinates(problem, prepared.values, prepared.calibration)
+    space, adjustment, tilt = space_at(problem, prepared.values, prepared.calibration)
     shards = partitioned(problem, bins, options["partition"], options["shards"], options["seed"], prepared)
     code, scaling = code_of(problem), prior_of_scaling(problem, prepared.noise)
     targets = create_targets(code, space, shards, scaling, adjustment, tilt)
     if not (folder / PREPARED).exists():
         write_arrays(folder / PREPARED, prepared.arrays())  # not before the data could be shared out
-    return Run(problem, code, targets, prepared, options, folder)
+    return Run(problem, bins, code, targets, prepared, options, folder)
 
 
 def _fingerprint(problem: Problem, bins: tuple[Bin, ...], options: Mapping[str, Any]) -> str:
-    described = {name: value for name, value in options.items() if name not in _NOT_SAMPLED}
-    table = {"model": problem.model.name, "ties": dict(problem.ties), "options": described}
-    table["parameters"] = [str(row) for row in problem.parameters.values()]
     choices = problem.choices
-    table["scaling"] = [str(choices.contrast), str(choices.offset), str(choices.scaling_priors)]
-    return fingerprint_of(table, [array for bin in bins for array in _arrays(bin)])
+    description = {
+        "model": problem.model.name,
+        "ties": dict(problem.ties),
+        "options": {name: value for name, value in options.items() if name not in _NOT_SAMPLED},
+        "parameters": [str(parameter) for parameter in problem.parameters.values()],
+        "scaling": [str(choices.contrast), str(choices.offset), str(choices.scaling_priors)],
+    }
+    return fingerprint_of(description, [array for bin in bins for array in _arrays(bin)])
 
 
 def _prepared(

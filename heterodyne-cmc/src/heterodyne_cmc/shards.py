@@ -22,7 +22,7 @@ from heterodyne.model import Model
 
 _SIZES = (64, 32, 16, 8)  # frames per tile, of which the padded number of frames is a multiple
 
-_FEWEST = 24  # tiles of a bin per shard: with a few of them contrast and offset take part of the decay
+_FEWEST_TILES = 24  # tiles of a bin per shard: with a few of them contrast and offset take part of the decay
 
 _UNROLLED = 4
 """Up to so many bins are compiled one by one; more of one shape share one code, which copies each matrix."""
@@ -226,7 +226,7 @@ def tile_size(bins: tuple[Bin, ...], count: int) -> int:
     """The frames per tile, the most of which every bin has enough tiles for ``count`` shards, or the fewest."""
 
     def enough(size: int) -> bool:
-        return all(np.sum(np.triu(_used_tiles(bin, size))) >= _FEWEST * count for bin in bins)
+        return all(np.sum(np.triu(_used_tiles(bin, size))) >= _FEWEST_TILES * count for bin in bins)
 
     return next((size for size in _SIZES if enough(size)), _SIZES[-1])
 

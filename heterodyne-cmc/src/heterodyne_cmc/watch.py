@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from time import perf_counter
 
-from heterodyne_cmc.nuts import Settings
+from heterodyne_cmc.nuts import SamplerSettings
 
 _WIDTH = 12  # of the bar
 
@@ -44,14 +44,14 @@ class Watch:
     def __call__(self, chain: int, done: int, divergences: int) -> None:
         with self._lock:
             self._chains[chain] = Count(done, divergences)
-            self._tell(_sum(self._chains))
+            self._tell(_total(self._chains))
 
 
 class Meter:
     """The line of one sampler, or of several shards together, from their counts; given to ``progress``."""
 
-    def __init__(self, settings: Settings, shards: int, progress: Progress, attempt: int = 1):
-        self._each = settings.chains * (settings.warmup + settings.draws)
+    def __init__(self, settings: SamplerSettings, shards: int, progress: Progress, attempt: int = 1):
+        self._steps = settings.chains * (settings.warmup + settings.draws)
         self._chains, self._shards, self._progress = settings.chains, shards, progress
         self._attempt, self._counts = attempt, dict[str, Count]()
         self._first: tuple[float, int] | None = None
@@ -61,7 +61,7 @@ class Meter:
         self._progress(self._line(perf_counter()))
 
     def _line(self, now: float) -> str:
-        whole, total = _sum(self._counts), self._each * self._shards
+        whole, total = _total(self._counts), self._steps * self._shards
         if self._first is None:
             self._first = now, whole.done  # what came before is compilation, or was read back
         began, before = self._first
@@ -79,17 +79,17 @@ class Meter:
     def _parts(self) -> str:
         if self._shards == 1:
             return f"{self._chains} chains"
-        running = [(name, one.done) for name, one in self._counts.items() if one.done < self._each]
+        running = {name: count.done for name, count in self._counts.items() if count.done < self._steps}
         shares = ", ".join(
-            f"{name.removeprefix('shard ')} at {done / self._each:.0%}" for name, done in running
+            f"{name.removeprefix('shard ')} at {done / self._steps:.0%}" for name, done in running.items()
         )
         ended = len(self._counts) - len(running)
         return f"{self._shards} shards ({ended} ended{f'; {shares}' if shares else ''})"
 
 
-def _sum(counts: dict[int, Count] | dict[str, Count]) -> Count:
-    parts = counts.values()
-    return Count(sum(one.done for one in parts), sum(one.divergences for one in parts))
+def _total(counts: dict[int, Count] | dict[str, Count]) -> Count:
+    every = counts.values()
+    return Count(sum(count.done for count in every), sum(count.divergences for count in every))
 
 
 def _bar(share: float) -> str:

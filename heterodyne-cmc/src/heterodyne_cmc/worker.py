@@ -6,7 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from heterodyne.device.compilation import keep_compiled_code
-from heterodyne_cmc.checkpoint import read_target, write_arrays
+from heterodyne_cmc.arrays import write_arrays
+from heterodyne_cmc.checkpoint import read_target
 from heterodyne_cmc.nuts import sample
 from heterodyne_cmc.watch import Watch
 

@@ -9,14 +9,12 @@ import typer
 
 from heterodyne.plugins.manager import manager, optimizer_record
 from heterodyne.words import table
-from heterodyne_cli.output import extent, progress
+from heterodyne_cli.output import NOT_CONVERGED, extent, progress
 
 if TYPE_CHECKING:
     from heterodyne.result.fit import Estimate, Fit
 
 _MODEL, _OPTIMIZER = "two-component", "nlsq"
-
-_NOT_CONVERGED = 3
 
 Folder = Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for data and results.")]
 
@@ -36,21 +34,20 @@ def demo(output: Folder = Path("heterodyne-demo")) -> None:
     truth = data.provenance["truth"]["params"]
     with progress() as say:
         # what does not vary is a convention: only with that of the truth can the others be compared with it
-        held = {
-            name: truth[name] for name, row in het.create_model(_MODEL).parameters.items() if not row.vary
-        }
+        parameters = het.create_model(_MODEL).parameters.values()
+        held = {parameter.name: truth[parameter.name] for parameter in parameters if not parameter.vary}
         result = het.fit(data, model=_MODEL, optimizer=_OPTIMIZER, fix=held, progress=say)
     figures = ["figures"] if "figures" in manager().listing("writer") else []
     print(_comparison(result, truth))
     for path in result.save(output, ["json", "npz", *figures]):
         print(f"wrote {path}")
     if not result.success:
-        raise typer.Exit(_NOT_CONVERGED)
+        raise typer.Exit(NOT_CONVERGED)
 
 
 def _comparison(result: Fit, truth: dict[str, float]) -> str:
     """Truth beside fit, and their difference in standard errors."""
-    rows = [_row(estimate, truth[estimate.name]) for estimate in result.estimates]
+    rows = [_cells(estimate, truth[estimate.name]) for estimate in result.estimates]
     seconds, chi2 = result.statistics["seconds"], result.statistics["reduced_chi2"]
     verdict = (
         f"fitted {result.model} by {result.optimizer} in {seconds:.1f} s: "
@@ -60,7 +57,7 @@ def _comparison(result: Fit, truth: dict[str, float]) -> str:
     return f"{verdict}\n\n{table(header, rows)}\n"
 
 
-def _row(estimate: Estimate, truth: float) -> tuple[str, ...]:
+def _cells(estimate: Estimate, truth: float) -> tuple[str, ...]:
     known = estimate.vary and estimate.error > 0  # false where there is no error bar (NaN)
     error = f"{estimate.error:.3g}" if known else "-"
     deviation = f"{(estimate.value - truth) / estimate.error:+.2f}" if known else "-"

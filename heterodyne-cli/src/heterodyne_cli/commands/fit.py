@@ -17,9 +17,9 @@ import typer
 
 from heterodyne.errors import ConfigError
 from heterodyne_cli.checkpoint import OPTION, RESUME, default_checkpoint, kept_until_done
-from heterodyne_cli.flags import MODEL, check_owner
-from heterodyne_cli.output import progress
-from heterodyne_cli.selection import Age, Dt, Frames, Loader, Phi, Q, given, load_with
+from heterodyne_cli.flags import MODEL_PANEL, check_owner
+from heterodyne_cli.output import NOT_CONVERGED, progress
+from heterodyne_cli.selection import Age, Dt, Frames, LoaderName, Phi, Q, load_with, present
 
 if TYPE_CHECKING:
     from heterodyne.config.schema import FitConfig
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
 _OUTPUT = "Output"
 
-_NOT_CONVERGED = 3
-
 Files = Annotated[list[str] | None, typer.Argument(metavar="DATA", help="Files, fitted jointly.")]
 
 ConfigFile = Annotated[
@@ -39,7 +37,7 @@ ConfigFile = Annotated[
 
 ModelName = Annotated[
     str | None,
-    typer.Option(metavar="NAME", help="Model variant (default two-component).", rich_help_panel=MODEL),
+    typer.Option(metavar="NAME", help="Model variant (default two-component).", rich_help_panel=MODEL_PANEL),
 ]
 
 Compare = Annotated[
@@ -47,7 +45,7 @@ Compare = Annotated[
     typer.Option(
         metavar="NAME,...",
         help="Fit several model variants to the same data and say which one the data prefer.",
-        rich_help_panel=MODEL,
+        rich_help_panel=MODEL_PANEL,
     ),
 ]
 
@@ -56,13 +54,13 @@ By = Annotated[
     typer.Option(
         metavar="q|phi",
         help="One fit per q or azimuth, parameters against it, and whether they are constant.",
-        rich_help_panel=MODEL,
+        rich_help_panel=MODEL_PANEL,
     ),
 ]
 
 OptimizerName = Annotated[
     str | None,
-    typer.Option(metavar="NAME", help="Optimizer (default nlsq).", rich_help_panel=MODEL),
+    typer.Option(metavar="NAME", help="Optimizer (default nlsq).", rich_help_panel=MODEL_PANEL),
 ]
 
 Write = Annotated[
@@ -79,7 +77,7 @@ Output = Annotated[
     typer.Option("--output", "-o", metavar="DIR", help="Folder for the results.", rich_help_panel=_OUTPUT),
 ]
 
-Json = Annotated[
+JsonResult = Annotated[
     bool,
     typer.Option(
         "--json", help="Print the result as JSON (fit.json) instead of the report.", rich_help_panel=_OUTPUT
@@ -100,14 +98,14 @@ def fit(
     frames: Frames = None,
     dt: Dt = None,
     age: Age = None,
-    loader: Loader = None,
+    loader: LoaderName = None,
     model: ModelName = None,
     compare: Compare = None,
     by: By = None,
     optimizer: OptimizerName = None,
     write: Write = None,
     output: Output = None,
-    json: Json = False,
+    json: JsonResult = False,
     quiet: Quiet = False,
     *,
     choices: Mapping[str, Any],
@@ -119,8 +117,8 @@ def fit(
 
     Exit status: 0 converged, 1 input rejected, 2 wrong command line, 3 not converged.
     """
-    stated = given(data=data, q=q, phi=phi, frames=frames, dt=dt, age=age, loader=loader)
-    stated |= given(model=model, compare=compare, by=by, optimizer=optimizer, write=write, output=output)
+    stated = present(data=data, q=q, phi=phi, frames=frames, dt=dt, age=age, loader=loader)
+    stated |= present(model=model, compare=compare, by=by, optimizer=optimizer, write=write, output=output)
     settings = _settings(config, {**stated, **choices, "options": dict(options)})
     checkpoint = default_checkpoint(settings)
     with kept_until_done(checkpoint):
@@ -129,7 +127,7 @@ def fit(
         written = [] if settings.output is None else result.save(settings.output, settings.write)
     _show(result, written, json, quiet)
     if not result.success:
-        raise typer.Exit(_NOT_CONVERGED)
+        raise typer.Exit(NOT_CONVERGED)
 
 
 def _fitted(
@@ -193,10 +191,10 @@ def _show(result: Fit | Series | Comparison, written: list[Path], json: bool, qu
         print(result.report())
     if written and not quiet:
         print(*(f"wrote {path}" for path in written), sep="\n", file=sys.stderr)
-    for label, one in _parts(result).items():
-        if not one.success:
-            reason = f" ({one.message})" if one.message else ""
-            warnings.warn(f"the fit{label} did not converge: {one.verdict}{reason}", stacklevel=2)
+    for label, part in _parts(result).items():
+        if not part.success:
+            reason = f" ({part.message})" if part.message else ""
+            warnings.warn(f"the fit{label} did not converge: {part.verdict}{reason}", stacklevel=2)
 
 
 def _json_text(result: Fit | Series | Comparison) -> str:
@@ -212,7 +210,7 @@ def _parts(result: Fit | Series | Comparison) -> Mapping[str, Fit]:
     from heterodyne.fitting.series import Series
 
     if isinstance(result, Comparison):
-        return {f" of {name}": one for name, one in result.fits.items()}
+        return {f" of {name}": part for name, part in result.fits.items()}
     if isinstance(result, Series):
         return {f" of {group.name}": group.fit for group in result.groups}
     return {"": result}

@@ -9,7 +9,7 @@ import typer
 
 from heterodyne.words import table
 from heterodyne_cli.output import print_json
-from heterodyne_cli.selection import Age, Dt, Frames, Json, Loader, Phi, Q, given, load_selected
+from heterodyne_cli.selection import Age, Dt, Frames, Json, LoaderName, Phi, Q, load_selected, present
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,20 +26,22 @@ def inspect(
     frames: Frames = None,
     dt: Dt = None,
     age: Age = None,
-    loader: Loader = None,
+    loader: LoaderName = None,
     matrices: Annotated[bool, typer.Option("--matrices", help="Read every matrix and describe it.")] = False,
     json: Json = False,
 ) -> None:
     """Say what a file holds: layout, bins, frames and times; matrices are read only on request."""
-    found = load_selected(data, given(q=q, phi=phi, frames=frames, dt=dt, age=age, loader=loader))
-    statistics = [_statistics(found, bin) for bin in range(found.n_bins)] if matrices else []
+    two_time = load_selected(data, present(q=q, phi=phi, frames=frames, dt=dt, age=age, loader=loader))
+    statistics = [_statistics(two_time, bin) for bin in range(two_time.n_bins)] if matrices else []
     if json:
-        print_json(_document(found, statistics))
+        print_json(_document(two_time, statistics))
         return
-    print(_summary(found))
-    print(table(("q (1/Å)", "bins", "phi (degree)"), _rings(found)))
+    print(_summary(two_time))
+    print(table(("q (1/Å)", "bins", "phi (degree)"), _rings(two_time)))
     if statistics:
-        print("\n" + table(tuple(statistics[0]), [[_text(v) for v in row.values()] for row in statistics]))
+        print(
+            "\n" + table(tuple(statistics[0]), [[_text(v) for v in of_bin.values()] for of_bin in statistics])
+        )
 
 
 def _summary(data: TwoTime) -> str:

@@ -37,20 +37,21 @@ def _show(name: str, json: bool) -> None:
     from heterodyne.model import Model
 
     record = manager().find("model", name)
-    rows = record.resolve(Model).parameters.values()
+    parameters = record.resolve(Model).parameters.values()
     if json:
-        parameters = [asdict(row) for row in rows]
-        print_json({"name": record.name, "summary": record.summary, "parameters": parameters})
+        described = [asdict(parameter) for parameter in parameters]
+        print_json({"name": record.name, "summary": record.summary, "parameters": described})
         return
     print(f"{record.name}: {record.summary}\n")
     header = ("parameter", "unit", "start", "bounds", "scale", "prior", "varies")
-    print(table(header, [_cells(row) for row in rows]))
+    print(table(header, [_cells(parameter) for parameter in parameters]))
 
 
-def _cells(row: Parameter) -> tuple[str, ...]:
-    bounds = f"{row.low:g}:{row.high:g}"
-    varies = "yes" if row.vary else "no"
-    return row.name, row.unit, f"{row.start:g}", bounds, row.scale, _prior(row.prior), varies
+def _cells(parameter: Parameter) -> tuple[str, ...]:
+    bounds = f"{parameter.low:g}:{parameter.high:g}"
+    varies = "yes" if parameter.vary else "no"
+    start, prior = f"{parameter.start:g}", _prior(parameter.prior)
+    return parameter.name, parameter.unit, start, bounds, parameter.scale, prior, varies
 
 
 def _prior(prior: Prior) -> str:

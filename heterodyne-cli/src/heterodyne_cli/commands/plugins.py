@@ -19,11 +19,11 @@ def plugins(context: typer.Context, json: Json = False) -> None:
     """List the installed plugins: distribution, version, and what each offers."""
     _warn_of_predecessor()
     without_commands = {plugin.name: plugin for plugin in context.obj.broken}
-    found = [without_commands.get(plugin.name, plugin) for plugin in manager().plugins]
+    installed = [without_commands.get(plugin.name, plugin) for plugin in manager().plugins]
     if json:
-        print_json([_plain(plugin) for plugin in found])
+        print_json([_plain(plugin) for plugin in installed])
     else:
-        rows = [(p.name, p.distribution, p.version, _offers(p)) for p in found]
+        rows = [(p.name, p.distribution, p.version, _offers(p)) for p in installed]
         print(table(("plugin", "distribution", "version", "offers"), rows))
 
 
@@ -64,11 +64,11 @@ def _plain(plugin: Plugin) -> dict[str, object]:
 
 def _warn_of_predecessor() -> None:
     try:
-        found = version(_PREDECESSOR)
+        installed = version(_PREDECESSOR)
     except PackageNotFoundError:
         return
     warnings.warn(
-        f"the distribution {_PREDECESSOR!r} {found} is installed and owns the same import name: "
+        f"the distribution {_PREDECESSOR!r} {installed} is installed and owns the same import name: "
         f"pip uninstall {_PREDECESSOR}, then reinstall heterodyne-core",
         stacklevel=2,
     )

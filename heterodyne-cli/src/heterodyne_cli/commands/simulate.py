@@ -9,7 +9,7 @@ import typer
 
 from heterodyne.errors import ConfigError
 from heterodyne_cli.output import extent, refuse_existing
-from heterodyne_cli.selection import given
+from heterodyne_cli.selection import present
 
 
 def simulate(
@@ -48,8 +48,8 @@ def simulate(
     refuse_existing(output, force)
     import heterodyne as het
 
-    chosen = given(model=model, q=q, phi=phi, frames=frames, dt=dt, age=age)
-    chosen |= given(contrast=contrast, offset=offset, noise=noise, seed=seed)
+    chosen = present(model=model, q=q, phi=phi, frames=frames, dt=dt, age=age)
+    chosen |= present(contrast=contrast, offset=offset, noise=noise, seed=seed)
     data = het.simulate(params=_numbers("--param", param or []), **chosen)
     print(f"wrote {data.save(output)}: {extent(data.n_bins, data.n_frames)}")
 

@@ -1,0 +1,61 @@
+"""Merging: the joint draws of all data, from those of its shards."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+
+from heterodyne.kernels._jax import jax
+from heterodyne_cmc.consensus import combined, refined
+from heterodyne_cmc.density import Target, create_targets, log_density
+from heterodyne_cmc.drawing import Sampled
+from heterodyne_cmc.joint import JointDraws, from_joined, joint_columns, joint_draws
+from heterodyne_cmc.prepare import prior_of_scaling
+from heterodyne_cmc.run import Run
+from heterodyne_cmc.shards import whole_shard
+
+
+def merged_draws(run: Run, sampled: Sampled) -> JointDraws:
+    """The joint draws of the only shard, or those of all shards combined and, unless refused, refined."""
+    shards = [_of_shard(run, number, draws.u) for number, draws in enumerate(sampled.draws)]
+    if len(shards) == 1:
+        return shards[0]
+    p, bins = len(run.problem.varying), len(run.bins)
+    columns = [joint_columns(p, bins, target.shard.bins) for target in run.targets]
+    psi = combined([draws.joined() for draws in shards], columns)
+    whole = _whole_target(run)
+    if not run.options["refine"]:
+        return from_joined(run.code, whole, psi)
+    density = jax.jit(lambda target, u: jax.lax.map(partial(log_density, run.code, target), u))
+    settings = sampled.settings
+    chains = refined(lambda u: np.asarray(density(whole, u)), psi[:, :p], settings.chains, settings.seed)
+    number = len(shards)  # a seed that no shard has
+    return replace(_joint(run, whole, np.ones(bins), chains.u, number), acceptance=chains.acceptance)
+
+
+def _of_shard(run: Run, number: int, u: np.ndarray) -> JointDraws:
+    """Joint draws of one shard; under calibration contrast and offset have the shard's part of the information."""
+    pairs = np.zeros(len(run.bins))
+    for target in run.targets:
+        pairs[target.shard.bins] += target.shard.moments.pairs
+    own = run.targets[number].shard
+    return _joint(run, run.targets[number], pairs[own.bins] / own.moments.pairs, u, number)
+
+
+def _joint(run: Run, target: Target, share: np.ndarray, u: np.ndarray, number: int) -> JointDraws:
+    """Joint draws for u (chains, draws, p); calibrated covariances of contrast and offset count ``share`` times."""
+    calibrated = run.options["likelihood"] == "calibrated"
+    spread = (
+        run.prepared.calibration.scaling[target.shard.bins] * share[:, None, None] if calibrated else None
+    )
+    return joint_draws(run.code, target, u, spread, run.options["seed"] + number)
+
+
+def _whole_target(run: Run) -> Target:
+    """The density of all data in the coordinates of the shards."""
+    first, everything = run.targets[0], [whole_shard(run.problem.model, run.bins)]
+    scaling = prior_of_scaling(run.problem, run.prepared.noise)
+    adjustment = np.asarray(first.adjustment)
+    return create_targets(run.code, first.space, everything, scaling, adjustment, first.tilt)[0]
