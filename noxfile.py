@@ -38,7 +38,7 @@ def tests(session: nox.Session, part: str) -> None:
     """Each distribution with core and itself only; then everything together."""
     if part == "all":
         install(session, *EVERYTHING, group="tests")
-        session.run("pytest", *SIDE_BY_SIDE, "tests", *session.posargs)
+        session.run("pytest", *SIDE_BY_SIDE, f"{EXAMPLE}/tests", "tests", *session.posargs)
         return
     install(session, WHOLE_CORE, *([] if part == "core" else [f"./heterodyne-{part}"]), group="tests")
     session.run("pytest", *SIDE_BY_SIDE, f"heterodyne-{part}/tests", *session.posargs)

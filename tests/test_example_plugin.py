@@ -31,13 +31,6 @@ def test_the_model_is_listed_beside_those_of_core():
     assert {"stretched", "two-component"} <= het.models().keys()
 
 
-def test_its_correlation_is_the_stated_equation():
-    t = np.arange(1, 31) * 0.5
-    exponent = 2.0 * (0.01**2 * TRUTH["D"] * t) ** TRUTH["gamma"]
-    expected = np.exp(-np.abs(exponent[:, None] - exponent[None, :]))
-    np.testing.assert_allclose(het.create_model("stretched").correlation(TRUTH, t, 0.01), expected, atol=1e-9)
-
-
 def test_a_fit_without_start_values_recovers_the_truth(fit: het.Fit):
     assert fit.verdict == "converged"
     for name, true in TRUTH.items():

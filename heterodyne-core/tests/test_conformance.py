@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-import types
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import h5py
 import numpy as np
-import pluggy
 import pytest
 
 from heterodyne.data.matrices import ALL
@@ -19,7 +17,7 @@ from heterodyne.kernels._jax import jax, jnp
 from heterodyne.loading.layouts import arrays
 from heterodyne.model import KnownValues, Model, pair_of_components, separable
 from heterodyne.parameters import Parameter, ParameterTable
-from heterodyne.plugins.manager import Manager, Plugin
+from heterodyne.plugins import hookimpl
 from heterodyne.plugins.records import LoaderRecord, WriterRecord
 from heterodyne.testing import LoaderConformance, ModelConformance, WriterConformance
 from heterodyne.variants import equilibrium, no_flow, static, static_reference, two_component
@@ -170,18 +168,15 @@ def test_a_model_that_breaks_a_rule_fails_the_test_of_that_rule(test):
 
 
 @pytest.fixture
-def offered(monkeypatch):
-    """A function: the record of a target and how to install it as the only plugin."""
+def offered(only_plugins):
+    """A function: a target, a loader or a writer, is what the only plugin offers, by the name `wrong`."""
 
-    def install(kind, record_type, target):
-        home = types.ModuleType("wrong_plugin")
-        home.target = target
-        monkeypatch.setitem(sys.modules, home.__name__, home)
-        record = record_type("wrong", "a test", f"{home.__name__}:target")
-        plugin = Plugin("wrong", "wrong-package", "1.0")
-        found = Manager((plugin,), ((kind, record, "wrong"),), pluggy.PluginManager("wrong"))
-        for module in ("heterodyne.plugins.manager", "heterodyne.loading.load"):
-            monkeypatch.setattr(f"{module}.manager", lambda: found)
+    def install(kind, record, target):
+        @hookimpl
+        def hook():
+            yield record("wrong", "a test", "wrong_plugin:target")
+
+        only_plugins(wrong=SimpleNamespace(**{f"heterodyne_{kind}s": hook}, target=target))
 
     return install
 
@@ -192,7 +187,7 @@ class Archive(TestArchive):
 
 
 def loader(load=arrays.load, sniff=arrays.sniff):
-    return types.SimpleNamespace(load=load, sniff=sniff)
+    return SimpleNamespace(load=load, sniff=sniff)
 
 
 def changed(change):

@@ -6,22 +6,20 @@ import hashlib
 import os
 import subprocess
 import sys
-import types
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import h5py
 import numpy as np
-import pluggy
 import pytest
 
 import heterodyne as het
 from heterodyne.data.two_time import TwoTime
 from heterodyne.errors import DataError, HeterodyneError, PluginError
 from heterodyne.fitting.fit import versions
-from heterodyne.loading import load as loading
 from heterodyne.loading.lazy import FileMatrices, Place
-from heterodyne.plugins.manager import Manager, Plugin
+from heterodyne.plugins import hookimpl
 from heterodyne.plugins.records import LoaderRecord
 
 MATRIX = np.exp(-np.abs(np.subtract.outer(np.arange(6), np.arange(6))) / 3) + 1
@@ -57,19 +55,19 @@ WHOLE = TwoTime(
 
 
 @pytest.fixture
-def install(monkeypatch, tmp_path):
-    """A function: loaders of a strange package are the only ones, each with its score and what it loads or raises."""
+def install(only_plugins, tmp_path):
+    """A function: loaders of a strange plugin are the only ones, each with its score and what it loads or raises."""
 
     def offer(**loads):
-        home = types.ModuleType("strange_loaders")
-        monkeypatch.setitem(sys.modules, home.__name__, home)
-        records = []
-        for name, (score, content) in loads.items():
-            setattr(home, name, types.SimpleNamespace(sniff=called(score), load=called(content)))
-            records.append(("loader", LoaderRecord(name, "a test", f"{home.__name__}:{name}"), "strange"))
-        plugin = Plugin("strange", "strange-package", "1.2")
-        found = Manager((plugin,), tuple(records), pluggy.PluginManager("strange"))
-        monkeypatch.setattr(loading, "manager", lambda: found)
+        @hookimpl
+        def heterodyne_loaders():
+            yield from (LoaderRecord(name, "a test", f"strange_plugin:{name}") for name in loads)
+
+        loaders = {
+            name: SimpleNamespace(sniff=called(score), load=called(content))
+            for name, (score, content) in loads.items()
+        }
+        only_plugins(strange=SimpleNamespace(heterodyne_loaders=heterodyne_loaders, **loaders))
         (tmp_path / "x").write_bytes(b"x")
         return tmp_path / "x"
 
@@ -162,11 +160,11 @@ def test_dt_and_age_are_those_given_whatever_the_loader_says(install):
         (replace(WHOLE, t=0.5 * np.arange(1, 9), mask=True), "gives 8 times for matrices of 6 frames"),
     ],
 )
-def test_a_loader_that_breaks_its_contract_is_named_with_its_distribution(install, content, said):
+def test_a_loader_that_breaks_its_contract_is_named_with_its_plugin(install, content, said):
     path = install(strange=(1.0, content))
     with pytest.raises(PluginError) as error:
         het.load(path)
-    assert one_line(error) == f"{path}: loader 'strange' of strange-package 1.2 {said}"
+    assert one_line(error) == f"{path}: loader 'strange' (plugin 'strange' of unknown unknown) {said}"
 
 
 def test_unread_matrices_of_another_size_are_refused_when_they_are_read(install):

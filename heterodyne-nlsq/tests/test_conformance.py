@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import ClassVar
 
 import pytest
 
 from heterodyne.fitting.fit import Optimizer
+from heterodyne.plugins import hookimpl
 from heterodyne.plugins.manager import optimizer_record
+from heterodyne.plugins.records import OptimizerRecord
 from heterodyne.testing import OptimizerConformance
 
 pytestmark = pytest.mark.slow
@@ -26,7 +29,7 @@ def changed(change):
     """`nlsq` with a change of its results."""
 
     def optimize(problem, options, progress):
-        return change(NLSQ.resolve(Optimizer)(problem, NLSQ.complete(options), progress))
+        return replace(change(NLSQ.resolve(Optimizer)(problem, options, progress)), optimizer="wrong")
 
     return optimize
 
@@ -63,10 +66,17 @@ WRONG = {
 
 
 @pytest.mark.parametrize("test", sorted(name for name in dir(TestNlsq) if name.startswith("test_")))
-def test_an_optimizer_that_breaks_a_rule_fails_the_test_of_that_rule(test, tmp_path):
+def test_an_optimizer_that_breaks_a_rule_fails_the_test_of_that_rule(test, only_plugins, tmp_path):
     class Tests(TestNlsq):
-        optimizer = staticmethod(WRONG[test])
+        optimizer = "wrong"
 
+    @hookimpl
+    def heterodyne_optimizers():
+        yield OptimizerRecord("wrong", "a test", "wrong_plugin:target", NLSQ.options)
+
+    only_plugins(
+        "core", wrong=SimpleNamespace(heterodyne_optimizers=heterodyne_optimizers, target=WRONG[test])
+    )
     arguments = [tmp_path] if test == "test_the_result_says_what_was_fitted" else []
     with pytest.raises(AssertionError):
         getattr(Tests(), test)(*arguments)

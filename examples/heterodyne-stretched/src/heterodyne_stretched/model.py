@@ -21,10 +21,12 @@ PARAMETERS = ParameterTable(
     )
 )
 
+_TINY = 1e-30  # keeps the slope of the power finite where nothing moves, D = 0
+
 
 def components(p: Parameters, t: Array, q: ArrayLike, phi: ArrayLike) -> tuple[Array, Array]:
     """(a, Λ), both (1, N): amplitude 1 and the cumulative decay at every frame."""
-    exponent = 2.0 * jnp.power(q**2 * p["D"] * t, p["gamma"])
+    exponent = 2.0 * jnp.power(q**2 * p["D"] * t + _TINY, p["gamma"])
     return jnp.ones_like(exponent)[None], exponent[None]
 
 

@@ -87,7 +87,7 @@ def fit_chosen(
     settings = record.complete({} if options is None else options)
     problem = create_problem(data, model if isinstance(model, Model) else create_model(model), choices)
     keep_compiled_code()
-    result = optimized(problem, record.resolve(Optimizer), record.name, settings, progress or _silent)
+    result = _optimized(problem, record.resolve(Optimizer), record.name, settings, progress or _silent)
     provenance = Provenance(
         data=tuple(map(_origin, problem.data)),
         options=settings,
@@ -100,7 +100,7 @@ def fit_chosen(
     return replace(result, provenance=provenance | result.provenance)
 
 
-def optimized(
+def _optimized(
     problem: Problem,
     optimizer: Optimizer,
     name: str,

@@ -33,7 +33,7 @@ class FileMatrices:
     """Symmetric matrices of one file, cut to ``frames``; indexing opens the file and reads one of them."""
 
     path: Path
-    places: tuple[Place, ...]
+    places: Sequence[Place]
     frames: slice = field(default_factory=lambda: ALL)
 
     def __len__(self) -> int:

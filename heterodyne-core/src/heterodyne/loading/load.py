@@ -76,7 +76,7 @@ def load(
 
 
 def _who(loader: str) -> str:
-    return f"loader {loader!r} of {manager().owner('loader', loader).origin}"
+    return f"loader {loader!r} ({manager().owner('loader', loader).origin})"
 
 
 def _content(name: str, path: Path, given: Selection) -> TwoTime:
@@ -110,7 +110,8 @@ def _selected(data: TwoTime, given: Selection, who: str) -> TwoTime:
 def _timed(part: TwoTime, whole: TwoTime, given: Selection, frames: slice) -> TwoTime:
     """The part with the dt and age that are given: another dt stretches the times, another age shifts them."""
     stated = whole.provenance
-    dt, dt_source = settled("dt", given.dt, whole.dt, stated.get("dt_source", "the file"))
+    source = "given" if given.dt == whole.dt else "the file"
+    dt, dt_source = settled("dt", given.dt, whole.dt, stated.get("dt_source", source))
     known = "age_source" in stated or whole.age != 0.0
     unknown = "the file" if known else "age is not in the file, taken as 0"
     age, age_source = settled("age", given.age, whole.age, stated.get("age_source", unknown), known)

@@ -56,8 +56,8 @@ class Plugin:
 
     @property
     def origin(self) -> str:
-        """Distribution and version."""
-        return f"{self.distribution} {self.version}"
+        """The plugin with its distribution and version, in words."""
+        return f"plugin {self.name!r} of {self.distribution} {self.version}"
 
 
 @dataclass(frozen=True)
@@ -164,7 +164,7 @@ def _register(hooks: pluggy.PluginManager, point: EntryPoint) -> tuple[Plugin, l
 def _broken(plugin: Plugin, error: BaseException) -> Plugin:
     reason = " ".join(f"{type(error).__name__}: {error}".split())  # pluggy's messages have many lines
     warnings.warn(
-        f"plugin {plugin.name!r} of {plugin.origin} is broken: {reason}",
+        f"{plugin.origin} is broken: {reason}",
         stacklevel=2,
     )
     return replace(plugin, error=reason)

@@ -51,7 +51,7 @@ def heterodyne_optimizers() -> Iterable[OptimizerRecord]:
 
 @hookspec
 def heterodyne_loaders() -> Iterable[LoaderRecord]:
-    """File layouts; each target has ``sniff(path)`` and ``load(path, selection)``.
+    """File layouts; each target has ``sniff(path)`` and ``load(path, given)``, which returns all that a file holds.
 
     Example: ``yield LoaderRecord("p10", "PETRA III P10 results", "my_package.p10")``
     """
@@ -60,7 +60,7 @@ def heterodyne_loaders() -> Iterable[LoaderRecord]:
 
 @hookspec
 def heterodyne_writers() -> Iterable[WriterRecord]:
-    """Outputs of a fit; each target is called as ``target(fit, folder)`` and returns the paths written.
+    """Outputs of a result; each target is called as ``target(fit, folder)`` and returns the paths written.
 
     Example: ``yield WriterRecord("csv", "parameters as text", "my_package.csv:write")``
     """

@@ -116,7 +116,7 @@ class ModelConformance:
         residual = np.sqrt(data.moments.square)
         for name, scale in (
             ("gram", np.outer(size, size)),
-            ("model", size * np.sqrt(data.moments.pairs)),
+            ("total", size * np.sqrt(data.moments.pairs)),
             ("cross", size * residual),
         ):
             error = np.abs(getattr(fast, name) - getattr(slow, name))

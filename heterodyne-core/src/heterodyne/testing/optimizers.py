@@ -11,10 +11,8 @@ from typing import Any
 import numpy as np
 
 from heterodyne.data.two_time import TwoTime
-from heterodyne.fitting.fit import Optimizer, optimized
-from heterodyne.plugins.manager import optimizer_record
-from heterodyne.problem.choices import Choices
-from heterodyne.problem.problem import Problem, create_problem
+from heterodyne.fitting.fit import fit
+from heterodyne.problem.problem import Problem
 from heterodyne.result.document import read_fit
 from heterodyne.result.fit import Fit
 from heterodyne.testing.examples import ANISOTROPIC, TRUTH, noisy
@@ -23,12 +21,12 @@ _CLOSE = 5.0  # errors
 
 
 class OptimizerConformance:
-    """Tests of an optimizer: inherit, and state ``optimizer``, its installed name or the function itself.
+    """Tests of an optimizer: inherit, and state ``optimizer``, the name under which it is installed.
 
-    ``options`` go to every fit; ``too_short`` are options with which it cannot come to its end.
+    ``options`` go to every fit; ``too_short`` are more, with which it cannot come to its end.
     """
 
-    optimizer: str | Optimizer
+    optimizer: str
     options: Mapping[str, Any] = {}
     too_short: Mapping[str, Any] | None = None
 
@@ -49,19 +47,14 @@ class OptimizerConformance:
 
     def test_the_result_says_what_was_fitted(self, tmp_path: Path) -> None:
         """Every parameter, every bin, a covariance that is that of the errors; it is saved and read back."""
-        (fit, _), problem = _of_example(type(self)), self._problem()
-        assert fit.optimizer == self.optimizer or not isinstance(self.optimizer, str)
-        assert fit.model == problem.model.name
-        assert fit.problem is not None
-        assert [row.name for row in fit.estimates] == list(problem.parameters)
+        fit, table = _of_example(type(self))[0], ANISOTROPIC.parameters
+        assert (fit.model, fit.optimizer) == (ANISOTROPIC.name, self.optimizer)
+        assert isinstance(fit.problem, Problem)
+        assert [row.name for row in fit.estimates] == list(table)
         for row in fit.estimates:
-            stated = problem.parameters[row.name]
-            assert (row.unit, row.low, row.high, row.vary) == (
-                stated.unit,
-                stated.low,
-                stated.high,
-                stated.vary,
-            )
+            stated = table[row.name]
+            for name in ("unit", "low", "high", "vary"):
+                assert getattr(row, name) == getattr(stated, name), f"{name} of {row.name}"
             assert row.low <= row.value <= row.high
         assert [(row.q, row.phi) for row in fit.scaling] == [(0.01, 0.0), (0.01, 90.0)]
         assert fit.covariance.shape == (len(fit.covariance_names),) * 2
@@ -72,14 +65,14 @@ class OptimizerConformance:
 
     def test_the_same_problem_gives_the_same_result(self) -> None:
         """Whatever it draws, it draws from a fixed seed."""
-        assert self._fit(self._problem()).values == _of_example(type(self))[0].values
+        assert self._fit().values == _of_example(type(self))[0].values
 
     def test_fixed_parameters_stay_and_tied_ones_are_equal(self) -> None:
         """A fixed value comes back bit for bit; both are said, and neither has an error."""
-        fixed = self._fit(self._problem(fix={"gamma": 0.75}))
+        fixed = self._fit(fix={"gamma": 0.75})
         assert fixed.values["gamma"] == 0.75
         assert set(fixed.errors) == {"along", "across"}
-        tied = self._fit(self._problem(tie={"across": "along"}, fix={"gamma": 0.8}))
+        tied = self._fit(tie={"across": "along"}, fix={"gamma": 0.8})
         assert tied.values["across"] == tied.values["along"]
         status = {row.name: row.status for row in (*fixed.estimates[2:], *tied.estimates[:2])}
         assert (status["gamma"], status["across"]) == ("fixed", "= along")
@@ -87,7 +80,7 @@ class OptimizerConformance:
 
     def test_bounds_are_kept(self) -> None:
         """Also where the truth lies outside of them."""
-        fit = self._fit(self._problem(bounds={"along": (0.5, 1.5)}, fix={"gamma": 0.8}))
+        fit = self._fit(bounds={"along": (0.5, 1.5)}, fix={"gamma": 0.8})
         assert 0.5 <= fit.values["along"] <= 1.5
 
     def test_masked_frames_and_bad_pairs_do_not_count(self) -> None:
@@ -97,30 +90,25 @@ class OptimizerConformance:
         c2[:, 7], c2[:, :, 7], mask[:, 7] = 9.0, 9.0, False
         c2[0, 3, 20] = c2[0, 20, 3] = np.nan
         spoiled = replace(data, c2=c2, mask=mask, bad_pairs=np.array([[0, 3, 20]]))
-        fit = self._fit(self._problem(spoiled))
-        assert abs(fit.values["along"] - TRUTH["along"]) < _CLOSE * fit.errors["along"]
+        fit, sound = self._fit(spoiled), _of_example(type(self))[0]
+        for name, error in sound.errors.items():
+            assert abs(fit.values[name] - TRUTH[name]) < _CLOSE * error
 
     def test_a_fit_that_was_cut_short_does_not_claim_to_have_converged(self) -> None:
         """With options that do not let it come to its end."""
         if self.too_short is not None:
-            assert not self._fit(self._problem(), self.too_short).success
-
-    def _problem(self, data: TwoTime | None = None, **choices: Any) -> Problem:
-        return create_problem(noisy() if data is None else data, ANISOTROPIC, Choices(**choices))
+            assert not self._fit(options=self.too_short).success
 
     def _fit(
-        self, problem: Problem, options: Mapping[str, Any] | None = None, lines: list[str] | None = None
+        self, data: TwoTime | None = None, options: Mapping[str, Any] | None = None, **choices: Any
     ) -> Fit:
-        """The fit of a problem, with ``options`` beside those of the class."""
-        given, say = {**self.options, **(options or {})}, (lines if lines is not None else []).append
-        if not isinstance(self.optimizer, str):
-            return optimized(problem, self.optimizer, "by hand", given, say)
-        record = optimizer_record(self.optimizer)
-        return optimized(problem, record.resolve(Optimizer), record.name, record.complete(given), say)
+        """The fit of the example, or of other ``data`` of it, with ``options`` beside those of the class."""
+        given = {**self.options, **(options or {})}
+        return fit(data or noisy(), ANISOTROPIC, self.optimizer, options=given, **choices)
 
 
 @lru_cache
 def _of_example(tests: type[OptimizerConformance]) -> tuple[Fit, list[str]]:
     """The fit of the example, which several tests look at, and its progress."""
     lines: list[str] = []
-    return tests()._fit(create_problem(noisy(), ANISOTROPIC), lines=lines), lines
+    return tests()._fit(progress=lines.append), lines
