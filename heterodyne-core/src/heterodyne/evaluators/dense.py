@@ -84,12 +84,12 @@ def _block_sums(
 
 def _weight(
     weight: Float[Array, " frames"] | Float[Array, "frames frames"], i: Int[Array, ""], j: Int[Array, ""]
-) -> Float[Array, "{BLOCK} {BLOCK}"]:
+) -> Float[Array, "block block"]:
     """The weights of a block, from weights per frame or per pair."""
     if weight.ndim == 2:
         return jax.lax.dynamic_slice(weight, (i, j), (BLOCK, BLOCK))
     return _window(weight, i)[:, None] * _window(weight, j)[None, :]
 
 
-def _window(leaf: Float[Array, "*axes frames"], start: Int[Array, ""]) -> Float[Array, "*axes {BLOCK}"]:
+def _window(leaf: Float[Array, "*axes frames"], start: Int[Array, ""]) -> Float[Array, "*axes block"]:
     return jax.lax.dynamic_slice_in_dim(leaf, start, BLOCK, axis=-1)

@@ -184,7 +184,7 @@ def near_sums(
 
 
 def far_sums(
-    before: Float[Array, "x*terms x*terms+1"],
+    before: Float[Array, "rows rows+1"],
     right: Float[Array, "x terms size"],
     weight: Float[Array, " size"],
 ) -> tuple[Float[Array, " x"], Float[Array, "x x"]]:
