@@ -83,7 +83,7 @@ def rotation(factor: Float[Array, "*blocks terms"], angle: Float[Array, "*blocks
     )
 
 
-def carried(t: Transfer, rows: Float[Array, "*blocks terms n"]) -> Float[Array, "*blocks terms n"]:
+def carried(t: Transfer, rows: Float[Array, "... terms n"]) -> Float[Array, "... terms n"]:
     """Tᵀ times rows."""
     moved = t.direct[..., None] * rows
     if not (turning := t.crossed.shape[-1]):

@@ -98,10 +98,10 @@ def separable_scores(
 
 def _products(
     planes: Float[Array, "k rows columns"],
-    of_rows: Float[Array, "*p k #rows"],
-    of_columns: Float[Array, "*p k #columns"],
-) -> Float[Array, "p rows columns"]:
-    """Σ_k planes_kij of_rows_ki of_columns_kj, of which at least one factor has an axis (p,) first."""
+    of_rows: Float[Array, "... k #rows"],
+    of_columns: Float[Array, "... k #columns"],
+) -> Float[Array, "p rows columns"] | Float[Array, ""]:
+    """Σ_k planes_kij of_rows_ki of_columns_kj, of which at least one factor has an axis (p,) first; 0 without planes."""
     # unless held here, every plane would be computed again for each of the p
     planes, of_rows, of_columns = jax.lax.optimization_barrier((planes, of_rows, of_columns))
 
