@@ -101,7 +101,7 @@ def _products(
     of_rows: Float[Array, "... k #rows"],
     of_columns: Float[Array, "... k #columns"],
 ) -> Float[Array, "p rows columns"] | Float[Array, ""]:
-    """Σ_k planes_kij of_rows_ki of_columns_kj, of which at least one factor has an axis (p,) first; 0 without planes."""
+    """Σ_k planes_kij of_rows_ki of_columns_kj, where a factor has an axis (p,) first; 0 without planes."""
     # unless held here, every plane would be computed again for each of the p
     planes, of_rows, of_columns = jax.lax.optimization_barrier((planes, of_rows, of_columns))
 
