@@ -81,7 +81,7 @@ def effects(problem) -> tuple:
     """What a problem asks of an optimizer: parameters, ties, what is started, pairs and scaling designs."""
     objective = create_objective(problem, read_bins(problem.data, problem.choices.skip_lags))
     designs = [(one.matrix.tolist(), one.fixed.tolist()) for one in (objective.contrast, objective.offset)]
-    pairs = [one.pairs for one in objective.bins]
+    pairs = [bin.moments.pairs for bin in objective.bins]
     return (*problem.parameters.values(), problem.varying, problem.ties, problem.started, pairs, designs)
 
 
