@@ -17,8 +17,7 @@ import heterodyne as het
 from heterodyne.bins.reading import read_bins
 from heterodyne.model import Flow, Growth, Mixture, Model, PowerLaw, exchange
 from heterodyne.parameters import ParameterTable
-from heterodyne.problem import create_problem
-from heterodyne.problem.choices import Choices
+from heterodyne.problem import Choices, create_problem
 from heterodyne.problem.objective import create_objective
 from heterodyne.variants.two_component import MODEL
 from heterodyne_cmc.coordinates import create_space

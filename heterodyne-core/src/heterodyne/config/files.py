@@ -65,7 +65,7 @@ def config_text(values: Mapping[str, Any]) -> str:
 
 def _read_mapping(file: Path) -> dict[str, Any]:
     try:
-        found = yaml.load(file.read_text(encoding="utf-8"), Loader=_Loader)
+        document = yaml.load(file.read_text(encoding="utf-8"), Loader=_Loader)
     except OSError as error:
         raise ConfigError(f"cannot read configuration {file}: {error.strerror}") from error
     except UnicodeDecodeError as error:
@@ -76,10 +76,10 @@ def _read_mapping(file: Path) -> dict[str, Any]:
         raise ConfigError(f"{file}{line}: {error.problem or error.context}") from error
     except (yaml.YAMLError, ValueError) as error:
         raise ConfigError(f"{file}: {' '.join(str(error).split())}") from error
-    if found is None:
+    if document is None:
         return {}
-    if not isinstance(found, dict):
+    if not isinstance(document, dict):
         raise ConfigError(
-            f"{file}: a configuration is a mapping of keys to values, not {type(found).__name__}"
+            f"{file}: a configuration is a mapping of keys to values, not {type(document).__name__}"
         )
-    return found
+    return document

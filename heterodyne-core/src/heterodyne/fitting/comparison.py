@@ -80,13 +80,15 @@ class Comparison:
     @property
     def success(self) -> bool:
         """Whether every fit converged."""
-        return all(one.success for one in self.fits.values())
+        return all(fit.success for fit in self.fits.values())
 
     @property
     def least(self) -> Score | None:
         """The score with the least CLIC among fits that converged; None where there is no CLIC."""
-        known = [one for one in self.scores if self.fits[one.model].success and math.isfinite(one.clic)]
-        return min(known, key=lambda one: one.clic, default=None)
+        known = [
+            score for score in self.scores if self.fits[score.model].success and math.isfinite(score.clic)
+        ]
+        return min(known, key=lambda score: score.clic, default=None)
 
     @property
     def margin(self) -> float:
@@ -99,12 +101,12 @@ class Comparison:
         if self.least is None:
             return None
         top = self.least.clic + self.margin
-        close = [one for one in self.scores if self.fits[one.model].success and one.clic <= top]
-        return min(close, key=lambda one: (one.parameters, one.clic)).model
+        close = [score for score in self.scores if self.fits[score.model].success and score.clic <= top]
+        return min(close, key=lambda score: (score.parameters, score.clic)).model
 
     def difference(self, score: Score, criterion: str) -> float:
         """By how much a criterion exceeds the least of it over fits that converged; NaN if there is none."""
-        known = [getattr(one, criterion) for one in self.scores if self.fits[one.model].success]
+        known = [getattr(other, criterion) for other in self.scores if self.fits[other.model].success]
         return getattr(score, criterion) - min(filter(math.isfinite, known), default=math.nan)
 
     def report(self) -> str:
@@ -122,7 +124,7 @@ class Comparison:
 
     def text(self) -> str:
         """The comparison as JSON text, the content of `comparison.json`."""
-        rows = [{**asdict(one), **self._differences(one), "folder": one.model} for one in self.scores]
+        rows = [{**asdict(score), **self._differences(score), "folder": score.model} for score in self.scores]
         least = self.least.model if self.least else None
         about = {"schema": SCHEMA, "preferred": self.preferred, "least_clic": least, "margin": self.margin}
         document = plain({**about, "models": rows})
@@ -135,11 +137,11 @@ class Comparison:
         `Fit.save` raises.
         """
         home = as_path(folder)
-        written = [path for name, one in self.fits.items() for path in one.save(home / name, write)]
+        written = [path for name, fit in self.fits.items() for path in fit.save(home / name, write)]
         place = home / "comparison.json"
         with replacing(place) as temporary:
             temporary.write_text(self.text(), encoding="utf-8")
-        rows = [{**asdict(one), **self._differences(one)} for one in self.scores]
+        rows = [{**asdict(score), **self._differences(score)} for score in self.scores]
         header = list(rows[0])
         written += [place, write_csv(place.with_suffix(".csv"), header, [[*row.values()] for row in rows])]
         return written + write_outputs(self, home, OUTPUTS if write is None else write, "comparison")
@@ -159,7 +161,7 @@ class Comparison:
         return f"{self.preferred} (the least is that of {self.least.model}; {margin})"
 
     def _remarks(self) -> str:
-        lost = [name for name, one in self.fits.items() if not one.success]
+        lost = [name for name, fit in self.fits.items() if not fit.success]
         left_out = f"; left out, as not converged: {', '.join(lost)}" if lost else ""
         without = "" if self.preferred or lost else "; the fits have no robust errors, which CLIC needs"
         return left_out + without

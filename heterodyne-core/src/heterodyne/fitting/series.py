@@ -147,15 +147,15 @@ def grouped(sets: Sequence[TwoTime], by: str) -> list[tuple[float, str, list[lis
     """Every group's value, name, and its bins in each data set, in order of value."""
     if by not in BY:
         raise ConfigError(f"fits are made by {' or '.join(BY)}, not by {by!r}")
-    if not sum(one.n_bins for one in sets):
+    if not sum(data.n_bins for data in sets):
         raise DataError("there is no data to fit")
-    q, phi, dphi = (np.concatenate([getattr(one, name) for one in sets]) for name in ("q", "phi", "dphi"))
+    q, phi, dphi = (np.concatenate([getattr(data, name) for data in sets]) for name in ("q", "phi", "dphi"))
     if by == "phi" and np.isnan(phi).any():
         raise DataError("bins without an azimuth (rings) cannot be fitted by phi; fit them by q")
     number = ring_of(q) if by == "q" else axis_of(phi, dphi)
     values = {k: float(np.median(q[number == k]) if by == "q" else phi[number == k][0]) for k in set(number)}
     order = sorted(values, key=lambda k: values[k])
-    ends = np.cumsum([one.n_bins for one in sets])[:-1]
+    ends = np.cumsum([data.n_bins for data in sets])[:-1]
     members = [[np.flatnonzero(part == k).tolist() for part in np.split(number, ends)] for k in order]
     names = _folder_names(by, [values[k] for k in order])
     return [(values[k], name, bins) for k, name, bins in zip(order, names, members, strict=True)]
