@@ -222,6 +222,13 @@ def test_a_writer_that_fails_is_named_and_costs_no_other_output(fit: Fit, tmp_pa
         write_outputs(fit, tmp_path, ["json", "npz"])
 
 
+@pytest.mark.parametrize("returned", [None, "fit.json", [Path("nowhere.json")]])
+def test_a_writer_that_does_not_return_its_files_is_named(fit: Fit, tmp_path: Path, monkeypatch, returned):
+    monkeypatch.setattr("heterodyne.writing.fit_json.write", lambda fit, folder: returned)
+    with pytest.raises(PluginError, match=r"writer 'json' .*it returned .*, not a list of the files"):
+        write_outputs(fit, tmp_path, ["json"])
+
+
 @pytest.mark.parametrize("path", ["", None, 3])
 def test_a_result_needs_a_folder_with_a_name(fit: Fit, path):
     with pytest.raises(DataError, match="does not name"):

@@ -10,7 +10,7 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from heterodyne.data.triangle import Half, Read, stored_half
+from heterodyne.data.triangle import Half, Read, stored_half, symmetric
 from heterodyne.data.validation import kept_dtype
 from heterodyne.errors import DataError
 
@@ -129,7 +129,7 @@ def upper(read: Read, half: Half) -> Read:
 
 @dataclass(frozen=True, eq=False)
 class ChosenMatrices:
-    """Those with these ``indices`` of some matrices of ``n_frames`` frames, cut to ``frames``."""
+    """Those with these ``indices`` of some matrices of ``n_frames`` frames, cut to ``frames``; halves are mirrored."""
 
     matrices: Matrices
     indices: tuple[int, ...]
@@ -145,7 +145,11 @@ class ChosenMatrices:
             raise DataError(
                 f"bin {bin + 1}: the matrix has {len(matrix)} frames, its time axis {self.n_frames}"
             )
-        return matrix[self.frames, self.frames]
+        part = matrix[self.frames, self.frames]
+        try:
+            return part if _at_hand(self.matrices) else symmetric(part)
+        except DataError as error:
+            raise DataError(f"bin {bin + 1}: {error}") from None
 
     def __iter__(self) -> Iterator[np.ndarray]:
         return (self[bin] for bin in range(len(self)))

@@ -56,13 +56,13 @@ def load(
 ) -> TwoTime:
     """The two-time data of a file, with the selected bins and frames; no matrix is read yet.
 
-    ``q`` (Å⁻¹): a value takes the nearest ring and all bins within 5 % of it, a tuple (low, high) a range,
-    a list any of these. ``phi`` (degrees): likewise; low > high goes through ±180. ``frames``: (first,
-    last), from 1, both included. ``dt`` and ``age`` (s) replace what the file says, with a warning if it
-    says something else. For arrays stored without q, phi or dt the values given here are theirs.
-    ``loader`` names the layout; otherwise every installed loader is asked. Raises `DataError` for a file
-    that is missing, unreadable or holds no two-time data, and for a selection that selects nothing, and
-    `PluginError` for a loader that fails or contradicts itself.
+    ``q`` (Å⁻¹): a value takes the nearest ring, whose q agree within 5 %, a tuple (low, high) a range, a list
+    any of these. ``phi`` (degrees): likewise; NaN takes bins without an azimuth, low > high goes through ±180.
+    ``frames``: (first, last), from 1, both included. ``dt`` and ``age`` (s) replace what the file says, with a
+    warning if it says something else. For arrays stored without q, phi or dt the values given here are theirs.
+    ``loader`` names the layout; otherwise every installed loader is asked. Raises `DataError` for a file that
+    is missing, unreadable or holds no two-time data, and for a selection that selects nothing, and `PluginError`
+    for a loader that fails or contradicts itself.
     """
     path = as_path(path)
     given = Selection(
@@ -70,9 +70,9 @@ def load(
     )
     check_readable(path)
     name = loader or _recognised(path)
-    data = _selected(_content(name, path, given), given, f"{path}: {_who(name)}")
+    data = _content(name, path, given)
     origin = {**file_provenance(path), "loader": name, "selection": _stated(given)}
-    return replace(data, provenance={**data.provenance, **origin})
+    return _selected(data, given, origin, f"{path}: {_who(name)}")
 
 
 def _who(loader: str) -> str:
@@ -95,7 +95,7 @@ def _content(name: str, path: Path, given: Selection) -> TwoTime:
     return data
 
 
-def _selected(data: TwoTime, given: Selection, who: str) -> TwoTime:
+def _selected(data: TwoTime, given: Selection, origin: dict[str, Any], who: str) -> TwoTime:
     """The chosen bins and frames, with the dt and age that are given; raises `PluginError` for contradictions."""
     steps = np.diff(data.t)
     if not (1 - _UNEVEN) * steps.min() <= data.dt <= (1 + _UNEVEN) * steps.max():
@@ -104,23 +104,27 @@ def _selected(data: TwoTime, given: Selection, who: str) -> TwoTime:
     part = data.bins(choose_bins(data.q, data.phi, given).tolist())
     if wrong := frame_counts(part.c2) - {data.n_frames}:
         raise PluginError(f"{who} gives {data.n_frames} times for matrices of {min(wrong)} frames")
-    return _timed(part.cut(frames), data, given, frames)
+    (t, dt, age), sources = _times(data, given, frames)
+    origin = {**origin, "frames": [frames.start + 1, frames.stop]}
+    provenance = {**data.provenance, **sources, **origin}
+    return replace(part.cut(frames), t=t, dt=dt, age=age, provenance=provenance)
 
 
-def _timed(part: TwoTime, whole: TwoTime, given: Selection, frames: slice) -> TwoTime:
-    """The part with the dt and age that are given: another dt stretches the times, another age shifts them."""
-    stated = whole.provenance
-    source = "given" if given.dt == whole.dt else "the file"
-    dt, dt_source = settled("dt", given.dt, whole.dt, stated.get("dt_source", source))
-    known = "age_source" in stated or whole.age != 0.0
+def _times(
+    data: TwoTime, given: Selection, frames: slice
+) -> tuple[tuple[np.ndarray, float, float], dict[str, str]]:
+    """t, dt and age of these frames, stretched and shifted to what is given; where dt and age come from."""
+    stated = data.provenance
+    source = "given" if given.dt == data.dt else "the file"
+    dt, dt_source = settled("dt", given.dt, data.dt, stated.get("dt_source", source))
+    known = "age_source" in stated or data.age != 0.0
     unknown = "the file" if known else "age is not in the file, taken as 0"
-    age, age_source = settled("age", given.age, whole.age, stated.get("age_source", unknown), known)
-    t = part.t
-    if (dt, age) != (whole.dt, whole.age):
-        t = (t - whole.age) * (dt / whole.dt) + age
-    sources = {"dt_source": dt_source, "age_source": age_source, "frames": [frames.start + 1, frames.stop]}
+    age, age_source = settled("age", given.age, data.age, stated.get("age_source", unknown), known)
+    t = data.t[frames]
+    if (dt, age) != (data.dt, data.age):
+        t = (t - data.age) * (dt / data.dt) + age
     first = age if frames.start == 0 else float(t[0]) - dt
-    return replace(part, t=t, dt=dt, age=first, provenance={**stated, **sources})
+    return (t, dt, first), {"dt_source": dt_source, "age_source": age_source}
 
 
 def _recognised(path: Path) -> str:

@@ -44,7 +44,7 @@ def write_outputs(result: object, folder: Path, names: Iterable[str], of: str = 
         folder.mkdir(parents=True, exist_ok=True)
         for name, writer in writers.items():
             try:
-                written += writer(result, folder)
+                written += _files(writer(result, folder))
             except (OSError, HeterodyneError):
                 raise
             except Exception as error:  # a stranger's code: it must not cost the other outputs
@@ -55,6 +55,13 @@ def write_outputs(result: object, folder: Path, names: Iterable[str], of: str = 
         listing = ", ".join(map(str, written)) or "nothing"
         raise PluginError(f"writer {', '.join(failed)} failed; written: {listing}")
     return written
+
+
+def _files(returned: object) -> list[Path]:
+    """What a writer returned; raises `TypeError` if that is no list of files."""
+    if isinstance(returned, list) and all(isinstance(path, Path) and path.is_file() for path in returned):
+        return returned
+    raise TypeError(f"it returned {returned!r}, not a list of the files that it wrote")
 
 
 def find_writers(names: Iterable[str], of: str = "fit") -> list[WriterRecord]:

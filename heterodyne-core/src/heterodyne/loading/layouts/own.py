@@ -58,15 +58,14 @@ def load(path: Path, given: Selection) -> TwoTime:
 
 def _optional(path: Path, file: h5py.File, bins: int) -> dict[str, Any]:
     """Bad pairs, and weights per frame or, left in the file, per pair, where it has them."""
-    found = {
-        name: dataset(file, f"{OWN}/{name}") for name in ("bad_pairs", "weight") if f"{OWN}/{name}" in file
-    }
-    return {
-        name: FileMatrices(path, tuple(Place(f"{OWN}/weight", bin) for bin in range(bins)))
-        if stored.ndim == 3
-        else stored[()]
-        for name, stored in found.items()
-    }
+    kept: dict[str, Any] = {}
+    if f"{OWN}/bad_pairs" in file:
+        kept["bad_pairs"] = dataset(file, f"{OWN}/bad_pairs")[()]
+    if f"{OWN}/weight" in file:
+        weight = dataset(file, f"{OWN}/weight")
+        places = tuple(Place(f"{OWN}/weight", bin) for bin in range(bins))
+        kept["weight"] = FileMatrices(path, places) if weight.ndim == 3 else weight[()]
+    return kept
 
 
 def _schema(file: h5py.File) -> str:
