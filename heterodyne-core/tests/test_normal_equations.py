@@ -114,11 +114,6 @@ def test_a_constant_correlation_merges_contrast_and_offset_without_failing():
     assert np.isfinite(equations.cost)
 
 
-<<<<<<< ours
-def test_rings_are_q_within_five_percent():
-    np.testing.assert_array_equal(ring_of(np.array([0.02, 0.01, 0.0103, 0.0205, 0.011])), [2, 0, 0, 2, 1])
-
-
 @pytest.mark.parametrize("choice", ["each", "fourier", "fourier:x", 1.2, None, True])
 def test_designs_that_do_not_exist_are_refused(choice):
     with pytest.raises(ConfigError, match=r"^contrast "):
@@ -128,9 +123,3 @@ def test_designs_that_do_not_exist_are_refused(choice):
 def test_harmonics_that_the_azimuths_cannot_tell_are_refused():
     with pytest.raises(ConfigError, match="contrast fourier:2 needs 5 azimuths per q, ring 1 has fewer"):
         scaling_design("contrast", "fourier:2", Q, PHI)
-=======
-@pytest.mark.parametrize("choice", ["each", "fourier", "fourier:x", 1.2, "fourier:2"])
-def test_designs_that_do_not_exist_or_do_not_fit_are_refused(choice):
-    with pytest.raises(ConfigError):
-        scaling_design("contrast", choice, Q, PHI)
->>>>>>> theirs
