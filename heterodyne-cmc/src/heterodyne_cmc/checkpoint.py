@@ -1,4 +1,4 @@
-"""The folder of a run: what every shard samples, and the blocks of draws that are done, as plain arrays."""
+"""The folder of a run, whose run it is, and what every shard samples, as plain arrays; `nuts` keeps blocks of draws."""
 
 from __future__ import annotations
 
