@@ -30,18 +30,21 @@ class TestTwoComponent(ModelConformance):
     rounding = 4e-15
 
 
+@pytest.mark.slow
 class TestStaticReference(ModelConformance):
     model = "static-reference"
     oracle = static_reference.ORACLE
     rounding = 4e-15
 
 
+@pytest.mark.slow
 class TestNoFlow(ModelConformance):
     model = "no-flow"
     oracle = no_flow.ORACLE
     rounding = 4e-15
 
 
+@pytest.mark.slow
 class TestEquilibrium(ModelConformance):
     model = "equilibrium"
     oracle = equilibrium.ORACLE
