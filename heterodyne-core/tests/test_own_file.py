@@ -70,7 +70,7 @@ def test_provenance_survives_and_that_of_the_earlier_file_becomes_the_origin(dat
     found = het.load(data.save(tmp_path / "own.h5")).provenance
     assert found["truth"] == {"D0_ref": 1.0e4 / 3, "names": ["a"], "c2": [0, 1, 2]}
     assert found["seed"] == 7
-    assert found["dt_source"] == "simulated"
+    assert (found["dt_source"], found["age_source"]) == ("simulated", "the file")
     assert found["origin"] == {"file": "raw.hdf", "frames": [1, 7]}
     assert found["file"] == str(tmp_path / "own.h5")
     assert found["loader"] == "heterodyne"

@@ -13,6 +13,7 @@ from heterodyne.fitting.fit import Optimizer
 from heterodyne.plugins import hookimpl
 from heterodyne.plugins.manager import optimizer_record
 from heterodyne.plugins.records import OptimizerRecord
+from heterodyne.solution.outcome import create_fit
 from heterodyne.testing import OptimizerConformance
 
 pytestmark = pytest.mark.slow
@@ -29,7 +30,7 @@ def changed(change):
     """`nlsq` with a change of its results."""
 
     def optimize(problem, options, progress):
-        return replace(change(NLSQ.resolve(Optimizer)(problem, options, progress)), optimizer="wrong")
+        return change(create_fit(NLSQ.resolve(Optimizer)(problem, options, progress), "wrong", 0.0))
 
     return optimize
 

@@ -98,4 +98,5 @@ def _provenance(file: h5py.File) -> dict[str, Any]:
     if f"{OWN}/truth" in file:
         stored["truth"] = _document(file, f"{OWN}/truth")
     origin = {name: stored.pop(name) for name in _OF_THE_FILE if name in stored}
-    return {**stored, "origin": origin} if origin else stored
+    sources = {"dt_source": "the file", "age_source": "the file"}
+    return {**sources, **stored, **({"origin": origin} if origin else {})}
