@@ -7,12 +7,14 @@ import sys
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
+from typing import ClassVar
 
 import numpy as np
 import pytest
 
 import heterodyne as het
 from heterodyne.plugins.manager import manager
+from heterodyne.testing import OptimizerConformance
 from tolerances import SAME_MINIMUM, SAME_PLACE
 
 PAGE = (Path(__file__).parents[1] / "docs" / "plugins.md").read_text(encoding="utf-8")
@@ -39,6 +41,12 @@ def scipy_installed():
         manager.cache_clear()
         yield
     manager.cache_clear()
+
+
+@pytest.mark.usefixtures("scipy_installed")
+class TestTheOptimizerOfThePage(OptimizerConformance):
+    optimizer = "scipy"
+    too_short: ClassVar = {"evaluations": 1}
 
 
 def both(data, **choices):
