@@ -9,7 +9,6 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from heterodyne.kernels._jax import jnp
 from heterodyne.model import Components, KnownValues, Mixture, Model, Parameters
 from heterodyne.parameters import REGISTRY
 from heterodyne.variants import two_component
@@ -19,14 +18,12 @@ _AT_REST = {"D0_ref": 0.0, "alpha_ref": 0.0, "D_offset_ref": 0.0}
 
 def profiles(p: Parameters, t: Array, q: ArrayLike, phi: ArrayLike) -> two_component.Profiles:
     """The profiles of `two-component` at J_ref = 0."""
-    rows = two_component.profiles({**p, **_AT_REST}, t, q, phi)
-    # 0 whatever q is: so finite bins know that this row does not vary over them
-    return rows._replace(decay_reference=jnp.zeros_like(rows.decay_sample))
+    return two_component.profiles({**p, **_AT_REST}, t, q, phi)
 
 
 def components(p: Parameters, t: Array, q: ArrayLike, phi: ArrayLike) -> Components:
     """The components of `two-component` at J_ref = 0."""
-    return two_component.components_of(profiles(p, t, q, phi))
+    return two_component.components({**p, **_AT_REST}, t, q, phi)
 
 
 NAMES = tuple(name for name in two_component.NAMES if name not in _AT_REST)

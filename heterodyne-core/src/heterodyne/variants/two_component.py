@@ -84,11 +84,7 @@ def pair(left: Profiles, right: Profiles) -> Array:
 
 def components(p: Parameters, t: Array, q: ArrayLike, phi: ArrayLike) -> Components:
     """(a, Λ), both (3, N), of reference, sample and fringe, and the fringe's phase (1, N)."""
-    return components_of(profiles(p, t, q, phi))
-
-
-def components_of(rows: Profiles) -> Components:
-    """The components that these profiles make."""
+    rows = profiles(p, t, q, phi)
     mean = 0.5 * (rows.decay_reference + rows.decay_sample)
     amplitudes = jnp.stack((rows.reference, rows.sample, jnp.sqrt(2.0) * rows.mixed))
     return Components(
