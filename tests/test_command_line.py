@@ -209,7 +209,7 @@ def test_models_are_compared_and_each_has_a_folder(heterodyne, run_file):
     }
     one = het.read_fit("out/static")
     assert one.model == "static"
-    assert one.provenance["config"]["compare"] == ["static", "no-flow"]
+    assert one.provenance["config"]["compare"] == ("static", "no-flow")
 
 
 def test_a_warm_start_needs_no_search(heterodyne, run_file):

@@ -53,7 +53,7 @@ def test_json_arrays_and_posterior_are_written_and_no_checkpoint_stays(made):
         assert abs(fit.values[name] - TRUTH[name]) < SIGMAS * fit.errors[name]
         low, _, median, _, high = fit.statistics["quantiles"][name]
         assert low < fit.values[name] == median < high
-    assert fit.provenance["config"]["write"] == ["json", "npz", "profiles", "posterior"]
+    assert fit.provenance["config"]["write"] == ("json", "npz", "profiles", "posterior")
     assert fit.provenance["config"]["options"]["checkpoint"] == ""
     drawn = open_datatree(made / "out" / "posterior.nc", engine="h5netcdf")["posterior"]
     assert float(drawn["D0"].median()) == fit.values["D0"]
@@ -165,7 +165,7 @@ WRONG = {
         "--optimizer nlsq --write posterior",
         "output 'posterior' is written of fits by cmc",
     ),
-    "fixed": ("--prior D_offset=normal:0:1", "parameter 'D_offset' is fixed and has a prior"),
+    "fixed": ("--prior D_offset=normal:0:1", "parameter 'D_offset' stands in fix and in prior"),
     "family": ("--prior alpha=nrmal:0:1", "no family of priors named 'nrmal'; did you mean 'normal'?"),
     "contrast": ("--prior contrast=uniform", "contrast and offset are integrated out with normal priors"),
     "design": (

@@ -147,7 +147,7 @@ WRONG_MODELS = {
 }
 
 
-def tests_of(conformance: type) -> set[str]:
+def rules_of(conformance: type) -> set[str]:
     return {name for name in dir(conformance) if name.startswith("test_")}
 
 
@@ -156,11 +156,11 @@ def test_a_model_of_a_stranger_that_keeps_the_rules_passes():
         model = decay()
         oracle = (KnownValues({"rate": 1.0}, np.arange(1, 4), 0.01, 0.0, ((0, 2),), (np.exp(-2.0),)),)
 
-    for test in tests_of(ModelConformance):
+    for test in rules_of(ModelConformance):
         getattr(Tests(), test)()
 
 
-@pytest.mark.parametrize("test", sorted(tests_of(ModelConformance)))
+@pytest.mark.parametrize("test", sorted(rules_of(ModelConformance)))
 def test_a_model_that_breaks_a_rule_fails_the_test_of_that_rule(test):
     class Tests(ModelConformance):
         model = WRONG_MODELS[test]
@@ -218,13 +218,13 @@ WRONG_LOADERS = {
 }
 
 
-@pytest.mark.parametrize("test", sorted(tests_of(LoaderConformance)))
+@pytest.mark.parametrize("test", sorted(rules_of(LoaderConformance)))
 def test_a_loader_of_a_stranger_that_keeps_the_rules_passes(test, offered, tmp_path):
     offered("loader", LoaderRecord, loader())
     getattr(Archive(), test)(tmp_path)
 
 
-@pytest.mark.parametrize("test", sorted(tests_of(LoaderConformance)))
+@pytest.mark.parametrize("test", sorted(rules_of(LoaderConformance)))
 def test_a_loader_that_breaks_a_rule_fails_the_test_of_that_rule(test, offered, tmp_path):
     offered("loader", LoaderRecord, WRONG_LOADERS[test])
     with pytest.raises((AssertionError, HeterodyneError)):
@@ -252,7 +252,7 @@ WRONG_WRITERS = {
 }
 
 
-@pytest.mark.parametrize("test", sorted(tests_of(WriterConformance)))
+@pytest.mark.parametrize("test", sorted(rules_of(WriterConformance)))
 def test_a_writer_that_breaks_a_rule_fails_the_test_of_that_rule(test, offered, tmp_path):
     class Tests(WriterConformance):
         writer = "wrong"

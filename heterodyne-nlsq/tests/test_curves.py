@@ -23,7 +23,7 @@ def curves_of(fit):
         ("static-reference", ["J_sample", "v", "f"]),
         ("no-flow", ["J_ref", "J_sample", "f"]),
         ("static", ["J"]),
-        ("equilibrium", []),
+        ("equilibrium", ["J_ref", "J_sample", "v", "x"]),
     ],
 )
 def test_every_variant_has_the_curves_of_its_parameters(model, names):

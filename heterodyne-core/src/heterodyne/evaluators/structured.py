@@ -46,7 +46,7 @@ from heterodyne.evaluators.blocks import (
     transposed,
 )
 from heterodyne.evaluators.pair_sums import Sums
-from heterodyne.kernels._jax import jax, jnp
+from heterodyne.kernels._jax import AnyArray, jax, jnp
 from heterodyne.model import Components, Model
 
 DATA_BLOCK = 64
@@ -302,6 +302,8 @@ def components(
     return along(lambda values: averaged(model, values, t, nodes), theta, jnp.eye(len(theta)))
 
 
-def averaged(model: Model, theta: Float[Array, " P"], t: Float[Array, " frames"], nodes: Nodes) -> Components:
+def averaged(
+    model: Model, theta: Float[AnyArray, " P"], t: Float[AnyArray, " frames"], nodes: Nodes
+) -> Components:
     """The components averaged over the bin's nodes."""
     return averaged_components(model, dict(zip(model.parameters, theta, strict=True)), t, nodes)

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from jaxtyping import Float
+from jaxtyping import Float, Real
 
 jax.config.update("jax_enable_x64", True)
 
@@ -23,5 +23,5 @@ AnyArray: TypeAlias = Array | np.ndarray
 FloatArray: TypeAlias = Float[Array, " ..."]
 """Real numbers of the shape that the arguments have together, as an elementwise function gives them."""
 
-Scalar: TypeAlias = float | Float[AnyArray, ""]
+Scalar: TypeAlias = float | Real[AnyArray, ""]
 """One number, as q and φ are: also an array without axes, which JAX makes of it."""
