@@ -42,7 +42,7 @@ def fit(problem: Problem, options: Mapping[str, Any], progress: Callable[[str], 
     solution = _solved(problem, options, search)
     doubts = bin_warnings(solution, options["bin_average"])
     for line in doubts:
-        warnings.warn(line, stacklevel=4)  # the caller of `heterodyne.fit`
+        warnings.warn(line, stacklevel=5)  # the caller of `heterodyne.fit`
     robust = options["errors"] == "robust"
     solution = replace(solution, robust=robust, doubts=(*solution.doubts, *doubts))
 
