@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from types import SimpleNamespace
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -74,7 +75,7 @@ def test_sums_over_a_finite_bin_equal_the_dense_ones(name):
 def test_merged_rows_give_the_s_of_all_rows(name):
     model, theta, (one, _) = bins_of(name, dq=5e-4, dphi=10.0)
     nodes = bin_nodes(one.q, one.phi, 5e-4, 10.0, 3, 4)
-    rows = structured.averaged(model, theta, one.t, nodes)
+    rows = structured.averaged(model, jnp.asarray(theta), jnp.asarray(one.t), nodes)
     assert len(rows.a) < 12 * len(varying_rows(model).with_q)
     first, second = np.triu_indices(len(one.t), 1)
     s = pair_of_components(*(Components(*(np.asarray(x)[:, at] for x in rows)) for at in (first, second)))

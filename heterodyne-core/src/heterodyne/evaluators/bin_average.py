@@ -28,7 +28,7 @@ _TIMES = np.linspace(0.1, 1.0, 8)
 
 
 def averaged_components(
-    model: Model, params: Parameters, t: Float[AnyArray, " frames"], nodes: Nodes
+    model: Model, params: Parameters, t: Float[Array, " frames"], nodes: Nodes
 ) -> Components:
     """The components of S averaged over the nodes."""
     rows = jax.vmap(jax.vmap(lambda q, phi: components_at(model, params, t, q, phi)))(nodes.q, nodes.phi)
@@ -48,7 +48,7 @@ def averaged_components(
 
 
 def components_at(
-    model: Model, params: Parameters, t: Float[AnyArray, " frames"], q: Scalar, phi: Scalar
+    model: Model, params: Parameters, t: Float[Array, " frames"], q: Scalar, phi: Scalar
 ) -> Components:
     """The components at a point."""
     assert model.components is not None

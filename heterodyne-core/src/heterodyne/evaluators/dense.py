@@ -16,7 +16,7 @@ from jaxtyping import Float, Int
 from heterodyne.bins.bin import Bin
 from heterodyne.bins.nodes import Nodes
 from heterodyne.evaluators.pair_sums import Sums
-from heterodyne.kernels._jax import AnyArray, jax, jnp
+from heterodyne.kernels._jax import jax, jnp
 from heterodyne.model import Model
 
 BLOCK = 64
@@ -36,10 +36,10 @@ def bin_sums(
 def _block_sums(
     model: Model,
     jacobian: bool,
-    theta: Float[AnyArray, " P"],
-    t: Float[AnyArray, " frames"],
+    theta: Float[Array, " P"],
+    t: Float[Array, " frames"],
     nodes: Nodes,
-    weight: Float[AnyArray, " frames"] | Float[Array, "frames frames"],
+    weight: Float[Array, " frames"] | Float[Array, "frames frames"],
     data: Float[Array, "frames frames"],
     blocks: Int[Array, "blocks 2"],
 ) -> Sums[Array]:
@@ -83,7 +83,7 @@ def _block_sums(
 
 
 def _weight(
-    weight: Float[AnyArray, " frames"] | Float[Array, "frames frames"], i: Int[Array, ""], j: Int[Array, ""]
+    weight: Float[Array, " frames"] | Float[Array, "frames frames"], i: Int[Array, ""], j: Int[Array, ""]
 ) -> Float[Array, "block block"]:
     """The weights of a block, from weights per frame or per pair."""
     if weight.ndim == 2:

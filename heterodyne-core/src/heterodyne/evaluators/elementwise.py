@@ -140,12 +140,12 @@ def skipped_sums(
 def _listed_sums(
     model: Model,
     jacobian: bool,
-    theta: Float[AnyArray, " P"],
-    t: Float[AnyArray, " frames"],
+    theta: Float[Array, " P"],
+    t: Float[Array, " frames"],
     nodes: Nodes,
     first: Int[Array, " pairs"],
     second: Int[Array, " pairs"],
-    weight: Float[AnyArray, " pairs"],
+    weight: Float[Array, " pairs"],
 ) -> tuple[Float[Array, " x"], Float[Array, "x x"]]:
     def mean(values: Array) -> Array:
         return listed_values(model, values, t, nodes, first, second)

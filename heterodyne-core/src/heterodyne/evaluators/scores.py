@@ -17,7 +17,7 @@ from heterodyne.bins.bin import Bin
 from heterodyne.bins.nodes import Nodes
 from heterodyne.bins.parts import Part
 from heterodyne.evaluators.structured import components
-from heterodyne.kernels._jax import AnyArray, Scalar, jax, jnp
+from heterodyne.kernels._jax import Scalar, jax, jnp
 from heterodyne.model import Model
 
 _UNROLLED = 8  # planes, up to which their products are written out: faster, but every one is compiled
@@ -58,8 +58,8 @@ def score_parts(
 @partial(jax.jit, static_argnames="model")
 def separable_scores(
     model: Model,
-    theta: Float[AnyArray, " P"],
-    t: Float[AnyArray, " frames"],
+    theta: Float[Array, " P"],
+    t: Float[Array, " frames"],
     nodes: Nodes,
     linear: Linear,
     part: Part,
@@ -116,8 +116,8 @@ def _products(
 @partial(jax.jit, static_argnames="model")
 def dense_scores(
     model: Model,
-    theta: Float[AnyArray, " P"],
-    t: Float[AnyArray, " frames"],
+    theta: Float[Array, " P"],
+    t: Float[Array, " frames"],
     nodes: Nodes,
     linear: Linear,
     part: Part,

@@ -30,7 +30,7 @@ from heterodyne.evaluators.structured import (
     with_data,
     with_slopes,
 )
-from heterodyne.kernels._jax import AnyArray, Scalar, jax, jnp
+from heterodyne.kernels._jax import Scalar, jax, jnp
 from heterodyne.model import Components, Model
 
 
@@ -46,10 +46,10 @@ def bin_sums(
 @partial(jax.jit, static_argnames="model")
 def _with_jacobian(
     model: Model,
-    theta: Float[AnyArray, " P"],
-    t: Float[AnyArray, " frames"],
+    theta: Float[Array, " P"],
+    t: Float[Array, " frames"],
     nodes: Nodes,
-    weight: Float[AnyArray, " frames"],
+    weight: Float[Array, " frames"],
 ) -> tuple[Components, Components, Float[Array, " 1+P"], Float[Array, "1+P 1+P"]]:
     rows, slopes = components(model, theta, t, nodes)
     return rows, slopes, *model_sums(rows, slopes, weight)
@@ -58,10 +58,10 @@ def _with_jacobian(
 @partial(jax.jit, static_argnames="model")
 def _values(
     model: Model,
-    theta: Float[AnyArray, " P"],
-    t: Float[AnyArray, " frames"],
+    theta: Float[Array, " P"],
+    t: Float[Array, " frames"],
     nodes: Nodes,
-    weight: Float[AnyArray, " frames"],
+    weight: Float[Array, " frames"],
 ) -> tuple[Components, None, Float[Array, " 1"], Float[Array, "1 1"]]:
     rows = averaged(model, theta, t, nodes)
     return rows, None, *model_sums(rows, no_slopes(rows), weight)
@@ -135,7 +135,7 @@ def _far(
 def _near(
     tile: Num[Array, "size size"],
     reference: Scalar,
-    weight: Float[AnyArray, " size"],
+    weight: Float[Array, " size"],
     rows: Components,
     slopes: Components | None,
 ) -> Float[Array, " x"]:

@@ -46,7 +46,7 @@ from heterodyne.evaluators.blocks import (
     transposed,
 )
 from heterodyne.evaluators.pair_sums import Sums
-from heterodyne.kernels._jax import AnyArray, jax, jnp
+from heterodyne.kernels._jax import jax, jnp
 from heterodyne.model import Components, Model
 
 DATA_BLOCK = 64
@@ -58,7 +58,7 @@ MODEL_BLOCK = 32
 
 @jax.custom_vjp
 def tile_products(
-    d: Float[AnyArray, "frames frames"],
+    d: Float[Array, "frames frames"],
     left: Float[Array, "blocks terms size"],
     right: Float[Array, "blocks terms size"],
     t: Transfer,
@@ -68,7 +68,7 @@ def tile_products(
 
 
 def _tile_products(
-    d: Float[AnyArray, "frames frames"],
+    d: Float[Array, "frames frames"],
     left: Float[Array, "blocks terms size"],
     right: Float[Array, "blocks terms size"],
     t: Transfer,
@@ -105,7 +105,7 @@ tile_products.defvjp(_tile_products, _pull_back)
 
 @jax.custom_vjp
 def corner_products(
-    d: Float[AnyArray, "blocks size size"],
+    d: Float[Array, "blocks size size"],
     a: Float[Array, "blocks terms size"],
     rise: Float[Array, "blocks terms size"],
 ) -> Float[Array, ""]:
@@ -114,7 +114,7 @@ def corner_products(
 
 
 def _corner_products(
-    d: Float[AnyArray, "blocks size size"],
+    d: Float[Array, "blocks size size"],
     a: Float[Array, "blocks terms size"],
     rise: Float[Array, "blocks terms size"],
 ) -> tuple[Float[Array, ""], tuple[Array, ...]]:
@@ -127,7 +127,7 @@ def _corner_products(
 corner_products.defvjp(_corner_products, _pull_back)
 
 
-def with_data(b: Blocks, d: Float[AnyArray, "frames frames"]) -> Float[Array, ""]:
+def with_data(b: Blocks, d: Float[Array, "frames frames"]) -> Float[Array, ""]:
     """⟨D, S⟩ over i < j."""
     blocks, _, size = b.a.shape
     tiles = d.reshape(blocks, size, blocks, size)[jnp.arange(blocks), :, jnp.arange(blocks), :]
@@ -135,7 +135,7 @@ def with_data(b: Blocks, d: Float[AnyArray, "frames frames"]) -> Float[Array, ""
 
 
 def model_sums(
-    rows: Components, slopes: Components, weight: Float[AnyArray, " frames"]
+    rows: Components, slopes: Components, weight: Float[Array, " frames"]
 ) -> tuple[Float[Array, " x"], Float[Array, "x x"]]:
     """ΣX and Σ X Xᵀ over pairs weighted by the product of their frames' weights.
 
@@ -171,7 +171,7 @@ def near_sums(
     rise: Float[Array, "terms size"],
     of_a: Float[Array, "P terms size"],
     of_rise: Float[Array, "P terms size"],
-    weight: Float[AnyArray, " size"],
+    weight: Float[Array, " size"],
 ) -> tuple[Float[Array, " 1+P"], Float[Array, "1+P 1+P"]]:
     """Σ w_i w_j X_ij and Σ X Xᵀ over a tile on the diagonal, i < j."""
     e = corner(rise)
@@ -186,7 +186,7 @@ def near_sums(
 def far_sums(
     before: Float[Array, "rows rows+1"],
     right: Float[Array, "x terms size"],
-    weight: Float[AnyArray, " size"],
+    weight: Float[Array, " size"],
 ) -> tuple[Float[Array, " x"], Float[Array, "x x"]]:
     """Σ w_i w_j X_ij and Σ X Xᵀ over the tiles above one block, from what came before and r."""
     p, k, size = right.shape
@@ -218,7 +218,7 @@ def _steps(b: Blocks) -> Steps:
 
 
 def _advanced(
-    before: Float[Array, "rows rows+1"], step: Steps, weight: Float[AnyArray, " size"]
+    before: Float[Array, "rows rows+1"], step: Steps, weight: Float[Array, " size"]
 ) -> Float[Array, "rows rows+1"]:
     """What comes before the next block: the sums carried on, and this block's own added."""
     rows = _carried_on(before, step.over)
@@ -248,19 +248,17 @@ def bin_sums(
 @partial(jax.jit, static_argnames="model")
 def _sums(
     model: Model,
-    theta: Float[AnyArray, " P"],
-    t: Float[AnyArray, " frames"],
+    theta: Float[Array, " P"],
+    t: Float[Array, " frames"],
     nodes: Nodes,
-    weight: Float[AnyArray, " frames"],
-    d: Float[AnyArray, "frames frames"],
+    weight: Float[Array, " frames"],
+    d: Float[Array, "frames frames"],
 ) -> Sums[Array]:
     rows, slopes = components(model, theta, t, nodes)
     return Sums(data_sums(rows, slopes, d), *model_sums(rows, slopes, weight))
 
 
-def data_sums(
-    rows: Components, slopes: Components, d: Float[AnyArray, "frames frames"]
-) -> Float[Array, " x"]:
+def data_sums(rows: Components, slopes: Components, d: Float[Array, "frames frames"]) -> Float[Array, " x"]:
     """Σ d X."""
     return with_slopes(lambda b: with_data(b, d), rows, slopes, DATA_BLOCK)
 
@@ -278,11 +276,11 @@ def with_slopes(
 @partial(jax.jit, static_argnames="model")
 def value_sums(
     model: Model,
-    theta: Float[AnyArray, " P"],
-    t: Float[AnyArray, " frames"],
+    theta: Float[Array, " P"],
+    t: Float[Array, " frames"],
     nodes: Nodes,
-    weight: Float[AnyArray, " frames"],
-    d: Float[AnyArray, "frames frames"],
+    weight: Float[Array, " frames"],
+    d: Float[Array, "frames frames"],
 ) -> Sums[Array]:
     """The sums of one bin for X = S alone: all that a likelihood needs.
 
@@ -298,14 +296,12 @@ def no_slopes(rows: Components) -> Components:
 
 
 def components(
-    model: Model, theta: Float[AnyArray, " P"], t: Float[AnyArray, " frames"], nodes: Nodes
+    model: Model, theta: Float[Array, " P"], t: Float[Array, " frames"], nodes: Nodes
 ) -> tuple[Components, Components]:
     """The components of S averaged over the bin's nodes, and their derivatives."""
     return along(lambda values: averaged(model, values, t, nodes), theta, jnp.eye(len(theta)))
 
 
-def averaged(
-    model: Model, theta: Float[AnyArray, " P"], t: Float[AnyArray, " frames"], nodes: Nodes
-) -> Components:
+def averaged(model: Model, theta: Float[Array, " P"], t: Float[Array, " frames"], nodes: Nodes) -> Components:
     """The components averaged over the bin's nodes."""
     return averaged_components(model, dict(zip(model.parameters, theta, strict=True)), t, nodes)
