@@ -78,7 +78,7 @@ def test_merged_rows_give_the_s_of_all_rows(name):
     rows = structured.averaged(model, jnp.asarray(theta), jnp.asarray(one.t), nodes)
     assert len(rows.a) < 12 * len(varying_rows(model).with_q)
     first, second = np.triu_indices(len(one.t), 1)
-    s = pair_of_components(*(Components(*(np.asarray(x)[:, at] for x in rows)) for at in (first, second)))
+    s = pair_of_components(*(Components(*(jnp.asarray(x)[:, at] for x in rows)) for at in (first, second)))
     params = dict(zip(model.parameters, theta, strict=True))
     full = averaged_matrix(model, params, one.t, nodes)[first, second]
     np.testing.assert_allclose(s, full, rtol=0, atol=ELEMENTARY)

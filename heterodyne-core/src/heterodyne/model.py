@@ -23,7 +23,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Float
 
 from heterodyne.errors import DataError, ParameterError, unknown
-from heterodyne.kernels._jax import AnyArray, Scalar, jax, jnp
+from heterodyne.kernels._jax import AnyArray, FloatArray, Scalar, jax, jnp
 from heterodyne.kernels.curves import RATE, SPEED, Constant, Curve, Growth, PowerLaw
 from heterodyne.kernels.integrals import attenuation
 from heterodyne.parameters import ParameterTable
@@ -81,7 +81,7 @@ class Components(NamedTuple):
     phase: Float[Array, "*P fringes frames"]
 
     @classmethod
-    def of(cls, stated: tuple[AnyArray, ...]) -> Components:
+    def of(cls, stated: tuple[Array, ...]) -> Components:
         """The components that a model states, (a, Λ) or (a, Λ, κ); without κ there is no fringe, F = 0."""
         a, exponent, *phase = stated
         return cls(a, exponent, *phase or (exponent[:0],))
@@ -253,7 +253,7 @@ def _complement(
     return {share.prefactor: float(height * np.exp(-rate * since)), share.rate: rate, share.offset: offset}
 
 
-def pair_of_components(left: tuple[AnyArray, ...], right: tuple[AnyArray, ...]) -> Float[AnyArray, " ..."]:
+def pair_of_components(left: tuple[Array, ...], right: tuple[Array, ...]) -> FloatArray:
     """S between frames from their components, summed over the leading axis."""
     left, right = Components.of(left), Components.of(right)
     terms = left.a * right.a * attenuation(right.exponent - left.exponent)
