@@ -1,21 +1,12 @@
-"""`cmc` and its output keep what every optimizer and every output has to keep."""
+"""The output of `cmc` keeps what every output has to keep."""
 
 from dataclasses import replace
-from typing import ClassVar
 
 import numpy as np
-import pytest
 
 from heterodyne.result.fit import Fit
-from heterodyne.testing import OptimizerConformance, WriterConformance
+from heterodyne.testing import WriterConformance
 from heterodyne_cmc.posterior import Posterior
-
-
-@pytest.mark.slow
-class TestCmc(OptimizerConformance):
-    optimizer = "cmc"
-    options: ClassVar = {"chains": 2, "warmup": 100, "draws": 250, "rhat": 1.05, "ess": 100.0}
-    too_short: ClassVar = {"warmup": 20, "draws": 20}
 
 
 class TestPosterior(WriterConformance):
