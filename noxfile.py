@@ -14,7 +14,7 @@ WHOLE_CORE = "./heterodyne-core[compression,dask]"
 PARTS = ("core", "nlsq", "cmc", "viz", "cli")
 EXAMPLE = "./examples/heterodyne-stretched"
 EVERYTHING = (WHOLE_CORE, *(f"./heterodyne-{part}" for part in PARTS[1:]), EXAMPLE)
-SIDE_BY_SIDE = ("-n", "auto", "--maxprocesses", "4")
+SIDE_BY_SIDE = ("-n", "auto", "--maxprocesses", "4", "--dist", "worksteal")
 PROJECT = nox.project.load_toml("pyproject.toml")
 
 
