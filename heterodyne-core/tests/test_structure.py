@@ -32,6 +32,7 @@ def blocks_of(residual, weight=UPPER):
         np.array([residual * weight * one for one in share]),
         np.array([weight * one for one in share]),
         np.ones((1, N, N)),
+        np.array([0]),
     )
 
 

@@ -107,9 +107,13 @@ def structure_at(here: AtSolution, residuals: list[Residuals]) -> Structure:
         weight = 1.0 / float(objective.sigma[b]) ** 2
         s = block_tangent(objective.problem.model, theta, bin.t, bin.nodes, sums.frames, sums.grain)
         moved = scaling.contrast[b] * np.tensordot(columns.T, s[1:], axes=1)
-        of_contrast, of_offset = (rows[b][:, None, None] for rows in np.split(scaling.design, 2))
-        tangent = np.concatenate([moved, of_contrast * s[0] + of_offset])
-        blocks.append(BinBlocks(weight * sums.residual, weight * sums.weight, tangent))
+        of_contrast, of_offset = (rows[b] for rows in np.split(scaling.design, 2))
+        of_bin = np.flatnonzero((of_contrast != 0) | (of_offset != 0))
+        scaled = of_contrast[of_bin, None, None] * s[0] + of_offset[of_bin, None, None]
+        acts = np.concatenate([np.arange(len(moved)), len(moved) + of_bin])
+        blocks.append(
+            BinBlocks(weight * sums.residual, weight * sums.weight, np.concatenate([moved, scaled]), acts)
+        )
     clusters = speckle_clusters(objective)
     grains = [residuals[members[0]].sums.grain for members in clusters]
     return residual_structure(blocks, clusters, grains, decay_frames(objective, here.x))

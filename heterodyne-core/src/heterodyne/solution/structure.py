@@ -53,14 +53,15 @@ class BlockSums(NamedTuple):
 
 
 class BinBlocks(NamedTuple):
-    """One bin: residuals and weights (K, n, n) over σ², and the tangent space (q, n, n).
+    """One bin: residuals and weights (K, n, n) over σ², and its part of the tangent space, ``tangent`` (a, n, n).
 
-    It has a row for every fitted number of all bins, 0 where that does not act on the bin.
+    ``acts`` (a,) says which of the fitted numbers of all bins its rows belong to: those that act on this bin.
     """
 
     residual: np.ndarray
     weight: np.ndarray
     tangent: np.ndarray
+    acts: np.ndarray
 
     def lag_cells(self) -> np.ndarray:
         """z of the lag bins but the last, (K - 1, 1, 1, 1)."""
@@ -131,14 +132,15 @@ def residual_structure(
         [_cluster_scores([bins[b] for b in members], [of_bin[b] for b in members]) for members in clusters]
         for of_bin in cells
     )
+    acting = [np.unique(np.concatenate([bins[b].acts for b in members])) for members in clusters]
     bandwidth = bandwidth_of([cluster.frames for cluster in of_age], fewest, grains)
     frames = min(cluster.frames.shape[1] * grain for cluster, grain in zip(of_age, grains, strict=True))
     checks, rows = [], []
     for parts, of_bin, scores in zip((1, AGES), cells, (of_lag, of_age), strict=True):
         fit = _projection(bins, of_bin)
         variance = np.zeros_like(fit.variance)
-        for members, cluster, grain in zip(clusters, scores, grains, strict=True):
-            loading = np.concatenate([-fit.coefficients, *(fit.own[b] for b in members)], axis=1)
+        for members, acts, cluster, grain in zip(clusters, acting, scores, grains, strict=True):
+            loading = np.concatenate([-fit.coefficients[:, acts], *(fit.own[b] for b in members)], axis=1)
             variance += loading @ cluster.meat(max(round(bandwidth / grain), 1)) @ loading.T
         # the kernel's factor for all frames is in it; means were taken over a part of them
         variance *= max(frames - bandwidth, 1) / max(frames - parts * bandwidth, 1)
@@ -162,13 +164,13 @@ class _Projection(NamedTuple):
 
 
 def _projection(bins: Sequence[BinBlocks], cells: Sequence[np.ndarray]) -> _Projection:
-    count, fitted = [z.shape[0] * z.shape[1] for z in cells], len(bins[0].tangent)
+    count = [z.shape[0] * z.shape[1] for z in cells]
+    fitted = 1 + max(int(bin.acts.max(initial=-1)) for bin in bins)
     own = np.split(np.eye(sum(count)), np.cumsum(count)[:-1], axis=1)
     sums, variance = np.zeros(sum(count)), np.zeros((sum(count), sum(count)))
     coupling, hessian = np.zeros((sum(count), fitted)), np.zeros((fitted, fitted))
     for bin, z, place in zip(bins, cells, own, strict=True):
-        acts = np.flatnonzero(bin.tangent.any(axis=(1, 2)))
-        tangent = bin.tangent[acts].reshape(len(acts), -1)
+        acts, tangent = bin.acts, bin.tangent.reshape(len(bin.acts), -1)
         sums += place @ _sum(bin.residual[:-1, None] * z).ravel()
         variance += place @ np.asarray(block_diag(*_cell_gram(bin.weight, z))) @ place.T
         weighted = (bin.weight[:-1, None] * z).reshape(place.shape[1], -1)
@@ -196,11 +198,12 @@ def _inverse(matrix: np.ndarray) -> np.ndarray:
 
 
 def _cluster_scores(bins: Sequence[BinBlocks], cells: Sequence[np.ndarray]) -> ClusterScores:
-    """The scores of bins with the same speckle: of the tangent space added up, of the cells bin by bin."""
-    tangent, rows = np.zeros_like(bins[0].tangent), []
+    """The scores of bins with the same speckle: of their tangent space added up, of the cells bin by bin."""
+    acts = np.unique(np.concatenate([bin.acts for bin in bins]))
+    tangent, rows = np.zeros((len(acts), *bins[0].tangent.shape[1:])), []
     for bin, z in zip(bins, cells, strict=True):
         left = _centred(bin, z)
-        tangent += left.sum(axis=0) * bin.tangent
+        tangent[np.searchsorted(acts, bin.acts)] += left.sum(axis=0) * bin.tangent
         rows.append((left[:-1, None] * z).reshape(-1, *left.shape[1:]))
     upper = np.concatenate([tangent, *rows])
     both = upper + upper.transpose(0, 2, 1)
