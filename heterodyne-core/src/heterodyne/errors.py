@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
 
@@ -12,6 +12,21 @@ class HeterodyneError(ValueError):
 
 class DataError(HeterodyneError):
     """A file or an array that cannot serve as two-time data."""
+
+
+class EmptyBin(DataError):
+    """A matrix without anything to fit: too few frames or pairs are used, or all its values are the same."""
+
+
+class EmptyBins(DataError):
+    """Such matrices among those of a fit; ``bins`` names them by data set and bin, counted from 0."""
+
+    def __init__(self, message: str, bins: Sequence[tuple[int, int]]) -> None:
+        super().__init__(message)
+        self.bins = tuple(bins)
+
+    def __reduce__(self) -> tuple[type[EmptyBins], tuple[object, ...]]:
+        return EmptyBins, (*self.args, self.bins)
 
 
 class ParameterError(HeterodyneError):

@@ -25,12 +25,19 @@ def significant(value: float, error: float) -> str:
     return " +/- ".join(f"{round(number, place):.{max(place, 0)}f}" for number in (value, error))
 
 
-_SHOWN = 6  # bins named in one line
+_SHOWN = 6  # bins and spans of frames named in one line
 
 
 def listed(names: Sequence[str]) -> str:
     """The names as in a sentence."""
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def spans(numbers: Sequence[int]) -> list[str]:
+    """Rising whole numbers as ``first:last`` where they follow one another, else one by one."""
+    starts = [number for number in numbers if number - 1 not in numbers]
+    ends = [number for number in numbers if number + 1 not in numbers]
+    return [f"{a}" if a == b else f"{a}:{b}" for a, b in zip(starts, ends, strict=True)]
 
 
 def first_listed(labels: Sequence[str]) -> str:

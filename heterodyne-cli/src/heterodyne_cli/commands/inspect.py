@@ -65,7 +65,7 @@ def _rings(data: TwoTime) -> list[tuple[str, int, str]]:
     """Every ring: its q, its number of bins and their azimuths."""
     from heterodyne.data.geometry import ring_of
 
-    ring = ring_of(data.q)
+    ring = ring_of(data.q, data.phi)
     members = [ring == number for number in range(ring.max() + 1)]
     return [(_extent(data.q[m]), int(m.sum()), _listing(data.phi[m])) for m in members]
 

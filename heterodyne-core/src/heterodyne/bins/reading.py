@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 
 from heterodyne.bins.bin import PADDING, Bin, Dense, Moments
@@ -9,13 +11,46 @@ from heterodyne.bins.nodes import bin_nodes
 from heterodyne.bins.weights import given_weights, left_out_pairs, normalised, padded_times
 from heterodyne.data.two_time import TwoTime
 from heterodyne.data.validation import checked
+from heterodyne.errors import DataError, EmptyBin, EmptyBins
 
 
 def read_bins(data: tuple[TwoTime, ...], skip_lags: int = 0) -> tuple[Bin, ...]:
-    """Every bin of every data set, read and checked, one matrix at a time."""
-    return tuple(
-        read_bin(measured, index, skip_lags) for measured in data for index in range(measured.n_bins)
-    )
+    """Every bin of every data set, read and checked, one matrix at a time; raises what `each_bin` raises."""
+    return each_bin(data, lambda measured, index: read_bin(measured, index, skip_lags))
+
+
+def each_bin(data: tuple[TwoTime, ...], read: Callable[[TwoTime, int], Bin]) -> tuple[Bin, ...]:
+    """What ``read`` makes of every bin of every data set.
+
+    Raises `EmptyBins` naming all that have nothing to fit, once every matrix was read, and `DataError` for the first
+    that cannot be used and for one matrix that is given twice.
+    """
+    bins: list[Bin] = []
+    empty: dict[tuple[int, int], str] = {}
+    for number, measured in enumerate(data):
+        for index in range(measured.n_bins):
+            try:
+                bins.append(read(measured, index))
+            except EmptyBin as error:
+                empty[number, index] = str(error)
+    if empty:
+        raise EmptyBins("; ".join(empty.values()), tuple(empty))
+    _check_distinct(bins)
+    return tuple(bins)
+
+
+def _check_distinct(bins: Sequence[Bin]) -> None:
+    """Raise `DataError` for two bins of one q and φ whose values and times are equal."""
+    seen: set[tuple[object, ...]] = set()
+    for bin in bins:
+        values = (bin.moments.pairs, bin.moments.reference, bin.moments.square)
+        content = (bin.q, repr(bin.phi), *values, bin.t.tobytes())
+        if content in seen:
+            raise DataError(
+                f"the matrix of q={bin.q:.4g} phi={bin.phi:.4g} is given twice, with equal values and times: it would "
+                "be counted twice"
+            )
+        seen.add(content)
 
 
 def read_bin(data: TwoTime, index: int, skip_lags: int = 0) -> Bin:

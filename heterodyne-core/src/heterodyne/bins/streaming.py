@@ -6,6 +6,7 @@ import numpy as np
 
 from heterodyne.bins.bin import Bin, Moments
 from heterodyne.bins.nodes import bin_nodes
+from heterodyne.bins.reading import each_bin
 from heterodyne.bins.survey import Survey
 from heterodyne.bins.tiles import TILE, TileIndex, Tiles
 from heterodyne.bins.weights import given_weights, left_out_pairs, normalised, padded_times
@@ -37,11 +38,14 @@ def stream_bins(
             f"{(memory - room) / _GIB:.2g} GiB, but memory allows {memory / _GIB:.2g} GiB: raise memory, or "
             "save the data in the program's own file, which is read in parts"
         )
-    bins: list[Bin] = []
-    for measured, index in every:
-        bins.append(stream_bin(measured, index, skip_lags, room, size))
-        room -= sum(tile.nbytes for tile in bins[-1].tiles.kept.values())
-    return tuple(bins)
+
+    def streamed(measured: TwoTime, index: int) -> Bin:
+        nonlocal room
+        bin = stream_bin(measured, index, skip_lags, room, size)
+        room -= sum(tile.nbytes for tile in bin.tiles.kept.values())
+        return bin
+
+    return each_bin(data, streamed)
 
 
 def _reading_bytes(data: TwoTime, index: int) -> float:

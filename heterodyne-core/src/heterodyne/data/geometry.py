@@ -17,14 +17,26 @@ SAME_AZIMUTH = 0.5
 """Azimuths that differ by less, in degrees, are one, however narrow their bins."""
 
 
-def ring_of(q: np.ndarray) -> np.ndarray:
-    """The ring of every bin, numbered from 0 in order of q; q within 5 % of its smallest belong to one."""
-    ring, edge, number = np.zeros(len(q), dtype=int), -np.inf, -1
+def ring_of(q: np.ndarray, phi: np.ndarray) -> np.ndarray:
+    """The ring of every bin, numbered from 0 in order of q; q within 5 % of its smallest belong to one.
+
+    Bins of one azimuth, or without any, and of different q are different rings, however close.
+    """
+    ring, number = np.zeros(len(q), dtype=int), -1
+    members: list[int] = []
     for index in np.argsort(q, kind="stable"):
-        if q[index] > edge:
-            number, edge = number + 1, q[index] * (1.0 + SAME_RING)
+        if not members or q[index] > q[members[0]] * (1.0 + SAME_RING) or _is_next(q, phi, members, index):
+            number, members = number + 1, []
+        members.append(int(index))
         ring[index] = number
     return ring
+
+
+def _is_next(q: np.ndarray, phi: np.ndarray, members: list[int], index: int) -> bool:
+    """Whether the ring of these members already has the azimuth of bin ``index`` at another q."""
+    other = np.array(members)[q[members] != q[index]]
+    without = np.isnan(phi[other]) & np.isnan(phi[index])
+    return bool(np.any(without | (between_directions(phi[other], phi[index]) < SAME_AZIMUTH)))
 
 
 def between_directions(phi: ArrayLike, other: ArrayLike) -> np.ndarray:

@@ -41,7 +41,7 @@ def choose_bins(q: np.ndarray, phi: np.ndarray, selection: Selection) -> np.ndar
         raise DataError("there are no bins: the lists of q and phi are empty")
     keep = np.ones(len(q), dtype=bool)
     if selection.q:
-        keep &= np.any([_near_q(q, wanted) for wanted in selection.q], axis=0)
+        keep &= np.any([_near_q(q, phi, wanted) for wanted in selection.q], axis=0)
     if not keep.any():
         raise DataError(f"no bin with q in {_say(selection.q)}; the file has q = {_listing(q)}")
     if selection.phi:
@@ -66,14 +66,14 @@ def choose_frames(n_frames: int, selection: Selection) -> slice:
     return slice(first - 1, last)
 
 
-def _near_q(q: np.ndarray, wanted: float | Range) -> np.ndarray:
+def _near_q(q: np.ndarray, phi: np.ndarray, wanted: float | Range) -> np.ndarray:
     if isinstance(wanted, Sequence):
         low, high = wanted
         return (q >= low) & (q <= high)
     nearest = int(np.argmin(np.abs(q - wanted)))
     if abs(q[nearest] - wanted) > SAME_RING * q[nearest]:
         warnings.warn(f"no ring at q = {wanted:g} 1/Å: the nearest is {q[nearest]:.4g}", stacklevel=2)
-    ring = ring_of(q)
+    ring = ring_of(q, phi)
     return ring == ring[nearest]
 
 

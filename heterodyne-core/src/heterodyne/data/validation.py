@@ -7,7 +7,7 @@ from numbers import Real
 import numpy as np
 from numpy.typing import ArrayLike
 
-from heterodyne.errors import DataError
+from heterodyne.errors import DataError, EmptyBin
 
 FEWEST_FRAMES = 3
 """Two lags from one frame: fewer frames cannot tell contrast from offset."""
@@ -196,17 +196,17 @@ def gap(where: str, value: float, first: int, second: int, count: int) -> DataEr
     )
 
 
-def too_few_frames(where: str, use: np.ndarray) -> DataError:
+def too_few_frames(where: str, use: np.ndarray) -> EmptyBin:
     """The error for fewer than `FEWEST_FRAMES` frames in use."""
-    return DataError(
+    return EmptyBin(
         f"{where}: {use.sum()} of {len(use)} frames are neither masked nor dark (zero counts); "
         f"at least {FEWEST_FRAMES} are needed"
     )
 
 
-def too_few_pairs(where: str, count: int) -> DataError:
+def too_few_pairs(where: str, count: int) -> EmptyBin:
     """The error for fewer than `FEWEST_PAIRS` pairs in use."""
-    return DataError(f"{where}: {count} pairs of frames are left; at least {FEWEST_PAIRS} are needed")
+    return EmptyBin(f"{where}: {count} pairs of frames are left; at least {FEWEST_PAIRS} are needed")
 
 
 def not_normalised(where: str, largest: float) -> DataError:
@@ -214,6 +214,6 @@ def not_normalised(where: str, largest: float) -> DataError:
     return DataError(f"{where}: c2 reaches {largest:g}: it is not normalised (c2 is 1 without correlation)")
 
 
-def constant_values(where: str, level: float) -> DataError:
+def constant_values(where: str, level: float) -> EmptyBin:
     """The error for values that are all the same."""
-    return DataError(f"{where}: c2 is {level:g} at every pair of frames: there is no correlation to fit")
+    return EmptyBin(f"{where}: c2 is {level:g} at every pair of frames: there is no correlation to fit")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -14,7 +15,7 @@ from typing import Any, Protocol, Unpack, runtime_checkable
 from heterodyne.catalogue import create_model
 from heterodyne.data.two_time import TwoTime
 from heterodyne.device.compilation import keep_compiled_code
-from heterodyne.errors import ConfigError, PluginError, unknown
+from heterodyne.errors import ConfigError, EmptyBins, PluginError, unknown
 from heterodyne.model import Model
 from heterodyne.plugins.manager import optimizer_record
 from heterodyne.problem.choices import SPELLINGS, ChoiceKeywords, Choices, spells_choices
@@ -87,7 +88,15 @@ def fit_chosen(
     settings = record.complete({} if options is None else options)
     problem = create_problem(data, model if isinstance(model, Model) else create_model(model), choices)
     keep_compiled_code()
-    result = _optimized(problem, record.resolve(Optimizer), record.name, settings, progress or _silent)
+
+    def optimized(problem: Problem) -> Fit:
+        return _optimized(problem, record.resolve(Optimizer), record.name, settings, progress or _silent)
+
+    try:
+        result = optimized(problem)
+    except EmptyBins as empty:
+        problem = _without(problem, empty)
+        result = _told(optimized(problem), empty)
     provenance = Provenance(
         data=tuple(map(_origin, problem.data)),
         options=settings,
@@ -98,6 +107,23 @@ def fit_chosen(
         date=datetime.now(UTC).isoformat(timespec="seconds"),
     )
     return replace(result, provenance=provenance | result.provenance)
+
+
+def _without(problem: Problem, empty: EmptyBins) -> Problem:
+    """The problem without these bins, of which a warning tells; raises the error itself if none are left."""
+    kept = [
+        data.bins([index for index in range(data.n_bins) if (number, index) not in empty.bins])
+        for number, data in enumerate(problem.data)
+    ]
+    if not sum(data.n_bins for data in kept):
+        raise empty
+    warnings.warn(f"left out of the fit: {empty}", stacklevel=4)
+    return create_problem([data for data in kept if data.n_bins], problem.model, problem.choices)
+
+
+def _told(result: Fit, empty: EmptyBins) -> Fit:
+    """The result with what was left out in its message."""
+    return replace(result, message="; ".join(filter(None, (result.message, f"left out: {empty}"))))
 
 
 def _optimized(

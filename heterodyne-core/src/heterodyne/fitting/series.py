@@ -152,7 +152,7 @@ def grouped(sets: Sequence[TwoTime], by: str) -> list[tuple[float, str, list[lis
     q, phi, dphi = (np.concatenate([getattr(data, name) for data in sets]) for name in ("q", "phi", "dphi"))
     if by == "phi" and np.isnan(phi).any():
         raise DataError("bins without an azimuth (rings) cannot be fitted by phi; fit them by q")
-    number = ring_of(q) if by == "q" else axis_of(phi, dphi)
+    number = ring_of(q, phi) if by == "q" else axis_of(phi, dphi)
     values = {k: float(np.median(q[number == k]) if by == "q" else phi[number == k][0]) for k in set(number)}
     order = sorted(values, key=lambda k: values[k])
     ends = np.cumsum([data.n_bins for data in sets])[:-1]

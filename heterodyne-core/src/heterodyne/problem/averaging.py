@@ -120,7 +120,8 @@ def _phases(model: Model, params: Parameters, t: Array, q: float, phi: Array) ->
 
 
 def _typical_width(bins: Sequence[Bin], index: int) -> float:
-    ring, phi = ring_of(np.array([bin.q for bin in bins])), np.array([bin.phi for bin in bins])
+    q, phi = np.array([bin.q for bin in bins]), np.array([bin.phi for bin in bins])
+    ring = ring_of(q, phi)
     apart = between_directions(phi[ring == ring[index]], phi[index])
     return float(np.min(apart[apart > SAME_AZIMUTH], initial=_TYPICAL_AZIMUTH))
 

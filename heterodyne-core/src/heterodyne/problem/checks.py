@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 
@@ -45,23 +47,25 @@ def check_data(sets: tuple[TwoTime, ...], model: Model) -> None:
 def _shared_bin(first: TwoTime, second: TwoTime) -> str | None:
     """The label of a bin of which both hold common frames of one file; None if there is none."""
     if first is not second:
-        prints = [_fingerprint(data) for data in (first, second)]
-        if (
-            prints[0] is None
-            or prints[0] != prints[1]
-            or min(first.t[-1], second.t[-1]) < max(first.t[0], second.t[0])
-        ):
+        if not _fingerprints(first) & _fingerprints(second):
+            return None
+        if min(first.t[-1], second.t[-1]) < max(first.t[0], second.t[0]):
             return None
     labels = {second.label(index) for index in range(second.n_bins)}
     return next((label for index in range(first.n_bins) if (label := first.label(index)) in labels), None)
 
 
-def _fingerprint(data: TwoTime) -> object:
-    """What tells whether two data sets come from one file, whatever its name; None for data from none."""
-    origin = data.provenance
-    if "sha256" in origin:
-        return origin["sha256"]
-    return (origin["size"], origin["mtime_ns"]) if "mtime_ns" in origin else None
+def _fingerprints(data: TwoTime) -> set[object]:
+    """What tells files apart, whatever their names, of that of the data and those which it was made of."""
+    found: set[object] = set()
+    origin: Mapping[str, Any] | None = data.provenance
+    while isinstance(origin, Mapping):
+        if "sha256" in origin:
+            found.add(origin["sha256"])
+        elif "mtime_ns" in origin:
+            found.add((origin.get("size"), origin["mtime_ns"]))
+        origin = origin.get("origin")
+    return found
 
 
 def check_count(sets: tuple[TwoTime, ...], choices: Choices, varying: int) -> None:

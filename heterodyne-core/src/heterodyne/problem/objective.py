@@ -12,6 +12,7 @@ import numpy as np
 
 from heterodyne.bins.bin import Bin, at_once
 from heterodyne.bins.reading import read_bins
+from heterodyne.errors import DataError
 from heterodyne.evaluators.pair_sums import PairSums
 from heterodyne.evaluators.sums import pair_sums
 from heterodyne.problem.normal_equations import NormalEquations, SolvedScaling, normal_equations
@@ -144,13 +145,27 @@ class Objective:
 def create_objective(problem: Problem, bins: tuple[Bin, ...] | None = None) -> Objective:
     """The objective of a problem, every bin with the same weight; a design that is ``auto`` is individual.
 
-    The bins are read into memory where none are given. Raises `DataError` for matrices that cannot be used.
+    The bins are read into memory where none are given. Raises `DataError` for matrices that cannot be used and for
+    those whose mean is that of no normalised c2.
     """
     choices = problem.choices
     bins = read_bins(problem.data, choices.skip_lags) if bins is None else bins
     contrast, offset = without_auto(choices.contrast, choices.offset)
     designs = _designs(bins, contrast=contrast, offset=offset)
+    _check_levels(bins, designs["offset"].low, designs["offset"].high + designs["contrast"].high)
     return Objective(problem, bins, **designs, sigma=np.ones(len(bins)))
+
+
+def _check_levels(bins: tuple[Bin, ...], low: float, high: float) -> None:
+    """Raise `DataError` for a bin whose mean no offset and contrast within their bounds can give."""
+    for bin in bins:
+        level = bin.moments.reference
+        if not low <= level <= high:
+            advice = "if c2 - 1 is stored, say baseline 0" if level < low else "divide it by its level"
+            raise DataError(
+                f"the bin q={bin.q:.4g} phi={bin.phi:.4g} is not normalised: the mean of c2 is {level:.4g}, and it "
+                f"must lie within {low:g}:{high:g}, c2 being 1 without correlation; {advice}"
+            )
 
 
 def _designs(bins: tuple[Bin, ...], **choices: str | float) -> dict[str, ScalingDesign]:

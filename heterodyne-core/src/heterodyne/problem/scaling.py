@@ -62,7 +62,8 @@ def scaling_design(which: str, design: str | float, q: np.ndarray, phi: np.ndarr
 def _matrix(which: str, design: str, q: np.ndarray, phi: np.ndarray) -> np.ndarray:
     if design == "individual":
         return np.eye(len(q))
-    rings = (ring_of(q)[:, None] == np.arange(ring_of(q).max() + 1)).astype(float)
+    ring = ring_of(q, phi)
+    rings = (ring[:, None] == np.arange(ring.max() + 1)).astype(float)
     return rings if design == "shared" else _fourier(which, int(design.partition(":")[2]), rings, phi)
 
 

@@ -13,6 +13,7 @@ from heterodyne.result.fit import BinScaling, Estimate, Fit
 from heterodyne.result.provenance import Provenance
 from heterodyne.result.statistics import Statistics
 from heterodyne.solution.bands import curve_bands
+from heterodyne.solution.claims import excess
 from heterodyne.solution.covariance import quantile
 from heterodyne.solution.deviance import deviance
 from heterodyne.solution.neighbourhood import Neighbourhood
@@ -50,8 +51,10 @@ def create_fit(solution: Solution, optimizer: str, seconds: float) -> Fit:
     covariance = _covariance(around, ~unknown.undetermined)
     structure, misfit = _structure(known)
     bounds = _at_bounds(known)
-    doubts = (solution.message, *bounds, misfit, *errors.doubts, *solution.doubts)
     problem, width = around.problem, solution.objective.width[known.here.free]
+    statistics = _statistics(known, seconds)
+    unlike = excess(problem, known.residuals, statistics.get("reduced_chi2", np.nan))
+    doubts = (solution.message, *bounds, misfit, unlike, *errors.doubts, *solution.doubts)
     return Fit(
         model=problem.model.name,
         optimizer=optimizer,
@@ -59,7 +62,7 @@ def create_fit(solution: Solution, optimizer: str, seconds: float) -> Fit:
         scaling=_bins(known),
         covariance=covariance,
         covariance_names=determined,
-        statistics=_statistics(known, seconds) | errors.statistics | structure | solution.statistics,
+        statistics=statistics | errors.statistics | structure | solution.statistics,
         identifiability=(
             identifiability(around, unknown, covariance, determined, bounds) | solution.identifiability
         ),

@@ -27,10 +27,12 @@ if TYPE_CHECKING:
 
 
 class Residuals(NamedTuple):
-    """What one pass over the residuals of a bin gives: the noise per element, and sums by lag and blocks."""
+    """What one pass over the residuals of a bin gives: the noise per element, sums by lag and blocks, and
+    ``of_frames`` (N,), the mean of W r² over the pairs of every frame, NaN for frames not in use."""
 
     noise: float
     sums: BlockSums
+    of_frames: np.ndarray
 
 
 def examine_residuals(
@@ -48,15 +50,18 @@ def examine_residuals(
     edges, blocks = lag_edges(frames), -(-frames // grain)
     square, count = 0.0, 0
     totals = np.zeros((2, (len(edges) - 1) * blocks**2))
+    squares = np.zeros((2, frames))
     for first, second, c2, weights in bin.parts():
         s = averaged_tile(model, params, bin.t, bin.nodes, first, second, *c2.shape)
         residual = c2 - offset - contrast * s
         more_square, more_count = _neighbour_sums(residual, weights)
         square, count = square + more_square, count + more_count
         _add_blocks(totals, first, second, residual, weights, edges, grain, blocks)
+        _add_squares(squares, first, second, residual, weights)
     noise = float(np.sqrt(square / count)) if count else float("nan")
     residuals, used = totals.reshape(2, -1, blocks, blocks)
-    return Residuals(noise, BlockSums(residuals, used, frames, grain))
+    with np.errstate(invalid="ignore"):
+        return Residuals(noise, BlockSums(residuals, used, frames, grain), squares[0] / squares[1])
 
 
 def _add_blocks(
@@ -76,6 +81,18 @@ def _add_blocks(
     place = (of_lag[j - i] * blocks + i // grain) * blocks + j // grain
     totals[0] += np.bincount(place, w * r, totals.shape[1])
     totals[1] += np.bincount(place, w, totals.shape[1])
+
+
+def _add_squares(
+    squares: np.ndarray, first: int, second: int, residual: np.ndarray, weights: np.ndarray
+) -> None:
+    """Add Σ W r² and the number of pairs of every frame of a part to ``squares`` (2, N)."""
+    used = weights > 0
+    terms = np.where(used, weights * residual**2, 0.0), used
+    for axis, start in ((1, first), (0, second)):
+        for total, of_pairs in zip(squares, terms, strict=True):
+            sums = of_pairs.sum(axis=axis)[: len(total) - start]
+            total[start : start + len(sums)] += sums
 
 
 def _neighbour_sums(residual: np.ndarray, weights: np.ndarray) -> tuple[float, int]:
@@ -103,7 +120,7 @@ def structure_at(here: AtSolution, residuals: list[Residuals]) -> Structure:
     objective, scaling = here.weighted, here.scaling
     columns, theta = objective.columns(here.x)[:, here.free], objective.theta(here.x)
     blocks = []
-    for b, (bin, (_, sums)) in enumerate(zip(objective.bins, residuals, strict=True)):
+    for b, (bin, (_, sums, _)) in enumerate(zip(objective.bins, residuals, strict=True)):
         weight = 1.0 / float(objective.sigma[b]) ** 2
         s = block_tangent(objective.problem.model, theta, bin.t, bin.nodes, sums.frames, sums.grain)
         moved = scaling.contrast[b] * np.tensordot(columns.T, s[1:], axes=1)

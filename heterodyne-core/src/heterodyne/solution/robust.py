@@ -105,7 +105,7 @@ def speckle_clusters(objective: Objective) -> list[tuple[int, ...]]:
     files = objective.problem.data
     owner = np.repeat(np.arange(len(files)), [data.n_bins for data in files])
     q, phi, dphi = (np.array([getattr(bin, name) for bin in objective.bins]) for name in ("q", "phi", "dphi"))
-    number = axis_of(phi, dphi, list(zip(owner.tolist(), ring_of(q).tolist(), strict=True)))
+    number = axis_of(phi, dphi, list(zip(owner.tolist(), ring_of(q, phi).tolist(), strict=True)))
     return [tuple(np.flatnonzero(number == k).tolist()) for k in range(number.max() + 1)]
 
 

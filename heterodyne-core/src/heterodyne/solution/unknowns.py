@@ -11,6 +11,7 @@ from heterodyne.problem.normal_equations import undetermined_scaling
 from heterodyne.problem.problem import Problem
 from heterodyne.result.fit import strong_correlations
 from heterodyne.result.identifiability import Finding, Identifiability
+from heterodyne.solution.claims import unsupported
 from heterodyne.solution.degeneracies import conventions, merged_parameters, merged_scaling, same_speckle
 from heterodyne.solution.neighbourhood import Neighbourhood
 from heterodyne.solution.other_solutions import aliased_fringes, other_solutions
@@ -38,7 +39,7 @@ def unknowns(here: AtSolution, around: Neighbourhood, robust: bool) -> Unknowns:
     sums = objective.sums(here.x)
     contrast, offset = undetermined_scaling(sums, objective.contrast, objective.offset, objective.sigma)
     absent = objective.contrast.matrix.any(axis=1) & (here.scaling.contrast <= objective.contrast.low)
-    merged = merged_parameters(around)
+    merged = [*unsupported(here), *merged_parameters(around)]
     labels = bin_labels(problem)
 
     def cost(other: Mapping[str, float]) -> float:
