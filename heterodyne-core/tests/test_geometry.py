@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 import heterodyne as het
 from heterodyne.data.geometry import axis_of, between_axes, between_directions, ring_of
@@ -10,7 +11,19 @@ from heterodyne.data.selection import Selection, choose_bins
 
 
 def test_a_ring_ends_5_percent_above_its_smallest_q():
-    np.testing.assert_array_equal(ring_of(np.array([0.02, 0.01, 0.0103, 0.0205, 0.011])), [2, 0, 0, 2, 1])
+    q, phi = np.array([0.02, 0.01, 0.0103, 0.0205, 0.011]), 30.0 * np.arange(5)
+    np.testing.assert_array_equal(ring_of(q, phi), [2, 0, 0, 2, 1])
+
+
+@pytest.mark.parametrize("phi", [0.0, np.nan])
+def test_rings_that_a_file_states_as_different_are_different_however_close(phi):
+    q = np.array([0.0104, 0.01, 0.0108, 0.01])
+    np.testing.assert_array_equal(ring_of(q, np.full(4, phi)), [1, 0, 2, 0])
+
+
+def test_sectors_with_their_own_mean_q_are_one_ring():
+    q, phi = np.array([0.01, 0.0101, 0.0099, 0.0104, 0.0105]), np.array([0.0, 30.0, 60.0, 0.0, 30.0])
+    np.testing.assert_array_equal(ring_of(q, phi), [0, 0, 0, 1, 1])
 
 
 def test_directions_and_axes_go_round():
@@ -30,9 +43,10 @@ def test_what_lies_apart_shares_no_axis():
 
 def test_a_value_selects_the_ring_that_everything_else_calls_one():
     q = np.array([0.0100, 0.0104, 0.0108, 0.0200])
-    chosen = choose_bins(q, np.zeros(4), Selection(q=(0.0103,)))
-    np.testing.assert_array_equal(chosen, np.flatnonzero(ring_of(q) == ring_of(q)[1]))
-    np.testing.assert_array_equal(chosen, [0, 1])
+    for phi, wanted in ((np.array([0.0, 30.0, 0.0, 0.0]), [0, 1]), (np.zeros(4), [1])):
+        chosen = choose_bins(q, phi, Selection(q=(0.0103,)))
+        np.testing.assert_array_equal(chosen, np.flatnonzero(ring_of(q, phi) == ring_of(q, phi)[1]))
+        np.testing.assert_array_equal(chosen, wanted)
 
 
 def test_bins_without_an_azimuth_are_selected_by_nan(tmp_path):

@@ -1,0 +1,71 @@
+"""What a fit cannot claim: parameters where no correlation is seen or its size is not, frames unlike the others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from heterodyne.problem.problem import Problem
+from heterodyne.result.identifiability import Finding
+from heterodyne.solution.residuals import Residuals
+from heterodyne.solution.solution import AtSolution
+from heterodyne.words import first_listed, spans
+
+_SEEN = 20.0
+"""What χ² must fall by, and by `_PER_NUMBER` more per fitted number, where a curve stands in place of a constant.
+
+The best of many curves through noise takes some 2 per number, and more where noise is shared between pairs.
+"""
+_PER_NUMBER = 3.0
+
+_EXCESS = 2.0  # reduced χ² from which the residuals are said to be more than noise
+_UNLIKE = 4.0  # times the median of W r² from which a frame is unlike the others
+
+
+def unsupported(here: AtSolution) -> list[Finding]:
+    """Why no parameter is determined: no correlation is seen, or its size is at a bound in every bin."""
+    names = here.weighted.problem.varying
+    gain, needed = _gain(here), _SEEN + _PER_NUMBER * len(names)
+    if gain < needed:
+        return [
+            Finding(
+                "no correlation",
+                f"no parameter: a constant describes every bin as well (χ² falls by {max(gain, 0.0):.3g} with the "
+                f"model, and by up to {needed:.3g} with curves through noise)",
+                names,
+                True,
+            )
+        ]
+    design, contrast = here.weighted.contrast, here.scaling.contrast
+    if design.matrix.size and np.all((contrast <= design.low) | (contrast >= design.high)):
+        words = "no parameter: the contrast is at its bound in every bin, so that the size of the correlation is open"
+        return [Finding("no correlation", words, names, True)]
+    return []
+
+
+def _gain(here: AtSolution) -> float:
+    """By how much χ² is below that of a constant per bin."""
+    square = np.array([bin.moments.square for bin in here.weighted.bins])
+    return float(np.sum((square - here.scaling.ssr) / here.weighted.sigma**2))
+
+
+def excess(problem: Problem, residuals: Sequence[Residuals], reduced_chi2: float) -> str:
+    """What to say of residuals that are more than the noise between neighbouring pairs; empty where they are not."""
+    if not reduced_chi2 > _EXCESS:
+        return ""
+    words = f"reduced chi2 is {reduced_chi2:.3g}: the residuals exceed the noise between neighbouring pairs of frames"
+    frames = _unlike_others(problem, residuals)
+    if not frames:
+        return f"{words}, as noise that frames share or a model that does not hold makes them"
+    return f"{words}, most at frames {first_listed(spans(frames))}: exclude these (exclude_frames) if they are bad"
+
+
+def _unlike_others(problem: Problem, residuals: Sequence[Residuals]) -> list[int]:
+    """The frames, counted from 1 as in their file, whose residuals stand out in some bin."""
+    first = [data.provenance.get("frames", (1,))[0] for data in problem.data for _ in range(data.n_bins)]
+    found = set()
+    for start, (_, _, squares) in zip(first, residuals, strict=True):
+        with np.errstate(invalid="ignore"):
+            found.update((start + np.flatnonzero(squares > _UNLIKE * np.nanmedian(squares))).tolist())
+    return sorted(found)
