@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import heterodyne as het
+from aps_u_files import write_aps_u
 from tolerances import REORDERED, SIGMAS
 
 RINGS = np.linspace(0.004, 0.022, 10)
@@ -18,24 +19,15 @@ TRUTH = {"D0": 3e3, "alpha": 0.2, "D_offset": 0.0}
 def result(tmp_path):
     """The layout of boost_corr: float32 upper halves by counter, labels through the index mapping."""
     data = het.simulate(model="static", params=TRUTH, q=list(RINGS), phi=list(AZIMUTHS), frames=80, seed=4)
-    path = tmp_path / "A001_results.hdf"
-    with h5py.File(path, "w") as file:
-        for number, matrix in enumerate(data.c2, start=1):
-            half = np.triu(matrix).astype(np.float32)
-            key = f"xpcs/twotime/correlation_map/c2_{number:05d}"
-            file.create_dataset(key, data=half, chunks=half.shape, compression="lzf")
-        file["xpcs/twotime/processed_bins"] = np.arange(1, 31, dtype=np.int32)
-        file["xpcs/twotime/config/stride_frame"] = 1
-        file["xpcs/twotime/config/avg_frame"] = 1
-        file["xpcs/twotime/config/begin_frame"] = 0
-        qmap = file.create_group("xpcs/qmap")
-        qmap["dynamic_index_mapping"] = np.arange(30, dtype=np.uint8)
-        qmap["dynamic_num_pts"] = np.array([10, 3])
-        qmap["dynamic_v_list_dim0"], qmap["dynamic_v_list_dim1"] = RINGS, AZIMUTHS
-        qmap["map_names"], qmap["map_units"] = [b"q", b"phi"], [b"A^-1", b"deg"]
-        file["entry/instrument/detector_1/frame_time"] = np.array([[0.1]], dtype=np.float32)
-        file["entry/instrument/detector_1/count_time"] = np.array([[0.09]], dtype=np.float32)
-    return path
+    return write_aps_u(
+        tmp_path / "A001_results.hdf",
+        q=RINGS,
+        phi=AZIMUTHS,
+        empty=(),
+        matrices=data.c2,
+        frame_time=np.array([[0.1]], dtype=np.float32),
+        count_time=np.array([[0.09]], dtype=np.float32),
+    )
 
 
 @pytest.fixture

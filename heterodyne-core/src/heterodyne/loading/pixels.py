@@ -25,7 +25,9 @@ _FAR = 0.75  # of the width from the mean; a full bin reaches to 0.5, strays lie
 _BLOCK = 2**18  # pixels at a time: what stays in the cache of a core
 
 _ARCS = np.linspace(0.0, 2.0 * math.pi, 4097)
-_SPREADS = np.sqrt(1.0 - np.sinc(_ARCS / (2.0 * math.pi)))  # nearly proportional to the arc, so it interpolates well
+_SPREADS = np.sqrt(
+    1.0 - np.sinc(_ARCS / (2.0 * math.pi))
+)  # nearly proportional to the arc, so it interpolates well
 
 
 @dataclass(frozen=True)
@@ -89,10 +91,11 @@ def bins_of_pixels(labels_of_pixels: np.ndarray, labels: np.ndarray, geometry: G
     ``labels_of_pixels`` (rows, columns) is whole numbers, 0 where a pixel belongs to no bin. Pixels that lie far
     from the others of their bin are left out.
     """
-    size = int(max(labels_of_pixels.max(initial=0), labels.max(initial=0))) + 1
+    size = int(labels_of_pixels.max(initial=0)) + 2  # the last one has no pixels
     label, sums = _runs(labels_of_pixels, geometry)
     near = _near(_means(sums), label, _means(_by_label(label, sums, size)))
-    return _bins(_means(_by_label(label[near], sums[:, near], size)[:, labels]), geometry)
+    by_label = _by_label(label[near], sums[:, near], size)
+    return _bins(_means(by_label[:, np.minimum(labels, size - 1)]), geometry)
 
 
 def _runs(labels: np.ndarray, geometry: Geometry) -> tuple[np.ndarray, np.ndarray]:
@@ -145,7 +148,9 @@ def _bins(means: _Means, geometry: Geometry) -> PixelBins:
     theta = 0.5 * np.arctan(means.r * scale)
     along = np.cos(2.0 * theta) ** 2  # d(2θ) = cos² 2θ d(r/d)
     slope = wavenumber * scale * np.cos(theta) * along
-    bend = -wavenumber * (scale * along) ** 2 * (0.5 * np.sin(theta) + 2.0 * np.cos(theta) * np.tan(2.0 * theta))
+    bend = (
+        -wavenumber * (scale * along) ** 2 * (0.5 * np.sin(theta) + 2.0 * np.cos(theta) * np.tan(2.0 * theta))
+    )
     return PixelBins(
         means.count.astype(int),
         2.0 * wavenumber * np.sin(theta) + bend * means.width**2 / 24.0,

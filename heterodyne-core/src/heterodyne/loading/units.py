@@ -20,6 +20,7 @@ _LENGTHS = {  # Å
 
 _FACTORS = {
     "length": {name: length / 1e10 for name, length in _LENGTHS.items()},
+    "pixels": {"pixel": 1.0, "px": 1.0},
     "energy": {
         **dict.fromkeys(("ev", "electronvolt"), 1e-3),
         **dict.fromkeys(("kev", "kiloelectronvolt"), 1.0),
@@ -43,6 +44,7 @@ _FACTORS = {
 _KNOWN = {
     "q": "Å⁻¹, nm⁻¹, µm⁻¹, mm⁻¹, cm⁻¹, m⁻¹, in spellings such as 1/nm, nm^-1, inv_nm",
     "length": "m, cm, mm, µm, nm, Å",
+    "pixels": "pixels, px",
     "energy": "keV, eV",
     "phi": "deg, rad, mrad",
     "time": "h, min, s, ms, µs, ns, ps",
@@ -74,7 +76,9 @@ def _plain(unit: str) -> str:
     text = unicodedata.normalize("NFKC", unit)
     for dash in "\N{MINUS SIGN}\N{EN DASH}\N{HYPHEN}\N{NON-BREAKING HYPHEN}":
         text = text.replace(dash, "-")
-    return "".join(letter for letter in text.lower() if letter not in "^*_{}()[]$\\~·." and not letter.isspace())
+    return "".join(
+        letter for letter in text.lower() if letter not in "^*_{}()[]$\\~·." and not letter.isspace()
+    )
 
 
 def _found(names: dict[str, float], name: str) -> float | None:
