@@ -158,6 +158,31 @@ def test_a_begin_that_counts_from_the_end_leaves_the_age_unknown(aps_u):
     assert data.provenance["age_source"] == "given, as begin_frame -120 counts from the end"
 
 
+@pytest.mark.filterwarnings("ignore:dt = ")
+@pytest.mark.parametrize(
+    ("config", "fits"),
+    [
+        ({"end_frame": 20}, True),
+        ({"end_frame": 25}, True),
+        ({"begin_frame": 5, "end_frame": 25}, True),
+        ({"avg_frame": 3, "stride_frame": 2, "end_frame": 125}, True),
+        ({"end_frame": 0}, True),  # to the last, as -1
+        ({"end_frame": 19}, False),
+        ({"begin_frame": 5, "end_frame": 20}, False),
+        ({"begin_frame": 30, "end_frame": 10}, False),
+        ({"avg_frame": 3, "end_frame": 20}, False),  # not averaged after all?
+    ],
+)
+def test_the_range_of_raw_frames_makes_the_stored_ones(aps_u, config, fits):
+    path = aps_u(config=config)
+    if fits:
+        assert het.load(path).n_frames == 20
+        return
+    with pytest.raises(DataError, match=r"20 frames, each for \d raw ones, do not come from begin_frame"):
+        het.load(path)
+    assert het.load(path, dt=0.1).dt == 0.1
+
+
 NO_COUNTS = (10.5, np.nan, np.inf, 1e300, 10**12, np.array([1, 2]))
 NO_FACTORS = (*NO_COUNTS, 0, -1)
 
@@ -168,6 +193,7 @@ NO_FACTORS = (*NO_COUNTS, 0, -1)
         *(("begin_frame", value) for value in NO_COUNTS),
         *(("stride_frame", value) for value in NO_FACTORS),
         *(("avg_frame", value) for value in NO_FACTORS),
+        *(("end_frame", value) for value in NO_COUNTS),
     ],
 )
 def test_frame_counts_that_cannot_be_are_refused_by_name(aps_u, name, value):
@@ -191,7 +217,12 @@ def test_a_given_dt_that_agrees_is_no_discrepancy(aps_u):
 
 @pytest.mark.parametrize(
     ("frame_time", "said"),
-    [(0.0, "frame_time is 0 s"), (np.nan, "frame_time is nan s"), (None, "there is no .*frame_time")],
+    [
+        (0.0, "frame_time is 0 s"),
+        (np.nan, "frame_time is nan s"),
+        (1e300, r"frame_time is 1e\+300 s"),
+        (None, "there is no .*frame_time"),
+    ],
 )
 def test_an_unusable_frame_time_needs_dt(aps_u, frame_time, said):
     path = aps_u(frame_time=frame_time, config={"begin_frame": 5})

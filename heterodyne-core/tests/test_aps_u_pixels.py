@@ -196,7 +196,7 @@ def test_a_shift_within_a_bin_is_said(aps_u):
 
 def test_one_sector_of_another_sense_is_said(aps_u):
     part = partition(Q, -PHI, ANNULUS & (np.abs(PHI - 50) < 10), (1, 1))
-    with pytest.warns(UserWarning, match="to higher rows, or shifted"):
+    with pytest.warns(UserWarning, match="to higher rows in the list, or it is shifted"):
         np.testing.assert_allclose(het.load(aps_u(map=part)).phi, -50.0, atol=0.5)
 
 
@@ -210,7 +210,20 @@ def test_q_of_another_geometry_is_said_and_has_no_width(aps_u):
     assert np.isfinite(data.dphi).all()
 
 
-@pytest.mark.parametrize("times", [0.01, 100.0])
+def test_q_off_within_a_bin_is_said(aps_u):
+    with pytest.warns(UserWarning, match=r"q differs by up to 8\.\d % between the list and the pixels"):
+        het.load(put(aps_u(map=sectors()), detector_distance=3.7))
+
+
+@pytest.mark.filterwarnings("error")
+def test_logarithmic_rings_lie_off_the_centres_of_their_cells(aps_u):
+    used = (Q > 0.003) & (Q < 0.012)
+    part = partition(np.log(Q), PHI, used, (3, 4))
+    data = het.load(aps_u(map=replace(part, lists=(np.exp(part.lists[0]), part.lists[1]))))
+    np.testing.assert_allclose(data.q, means(part, Q), rtol=1e-3)
+
+
+@pytest.mark.parametrize("times", [0.01, 100.0, 1e300, -1.0])
 def test_q_of_another_magnitude_is_refused(aps_u, times):
     part = sectors((2, 1))
     with pytest.raises(DataError, match="another geometry"):

@@ -26,7 +26,9 @@ def sector(centre, width, inner=40.0, outer=80.0):
 
 
 def of(*regions, geometry=GEOMETRY, labels=None):
-    roi = sum(np.where(region, label, 0) for label, region in enumerate(regions, start=1))
+    roi = np.zeros(SHAPE, int)
+    for label, region in enumerate(regions, start=1):
+        roi[region] = label
     return bins_of_pixels(roi, np.arange(1, len(regions) + 1) if labels is None else labels, geometry)
 
 

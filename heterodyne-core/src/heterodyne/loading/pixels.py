@@ -47,7 +47,7 @@ class PixelBins(NamedTuple):
     The azimuth turns from higher columns to higher rows. All are NaN where there is no pixel.
     """
 
-    count: np.ndarray
+    number: np.ndarray
     q: np.ndarray
     phi: np.ndarray
     dq: np.ndarray
@@ -56,7 +56,7 @@ class PixelBins(NamedTuple):
     @property
     def known(self) -> np.ndarray:
         """Whether a bin has enough pixels to be known by them, (bins,)."""
-        return self.count >= FEWEST_PIXELS
+        return self.number >= FEWEST_PIXELS
 
     @property
     def ring(self) -> np.ndarray:
@@ -67,7 +67,7 @@ class PixelBins(NamedTuple):
 class _Means(NamedTuple):
     """A number of pixels and their mean r, r², cos φ and sin φ, lengths in pixels; of every label or run."""
 
-    count: np.ndarray
+    number: np.ndarray
     r: np.ndarray
     square: np.ndarray
     cosine: np.ndarray
@@ -152,7 +152,7 @@ def _bins(means: _Means, geometry: Geometry) -> PixelBins:
         -wavenumber * (scale * along) ** 2 * (0.5 * np.sin(theta) + 2.0 * np.cos(theta) * np.tan(2.0 * theta))
     )
     return PixelBins(
-        means.count.astype(int),
+        means.number.astype(int),
         2.0 * wavenumber * np.sin(theta) + bend * means.width**2 / 24.0,
         np.degrees(np.arctan2(means.sine, means.cosine)),
         slope * np.hypot(means.width, 1.0),

@@ -25,7 +25,8 @@ _GEOMETRY = {
     "energy": ("energy", "keV"),
 }
 
-_ROOM = 0.6  # of a cell: the mean of pixels within one lies within half a cell of its centre
+_ROOM = 0.6  # of a cell in φ: the mean of pixels within one lies within half a cell of its centre
+_BENT = 0.2  # of a cell in q: the mean of its pixels lies off its centre, farther if bins are logarithmic
 _GAPPED = 1.8  # times the cell: pixels at its two edges alone spread over √3 cells
 _SLACK = 1.0  # degrees
 _ELSEWHERE = 20.0  # times: q of lists and pixels are not of one map
@@ -101,10 +102,17 @@ def _ring_or_sector(listed: ListedBins, lacking: str) -> str:
 
 def _q(file: h5py.File, listed: ListedBins, seen: PixelBins) -> tuple[np.ndarray, np.ndarray, str]:
     """q, its widths and their source: the pixels, unless they lie more than a bin away from what the list says."""
-    apart = seen.known & (np.abs(listed.q - seen.q) > np.fmax(listed.cell_q, seen.dq))
+    off = np.where(seen.known, np.abs(listed.q - seen.q), 0.0)
+    cell = np.minimum(np.fmax(listed.cell_q, seen.dq), seen.q)
+    apart = off > cell
     if not apart.any():
-        unlisted = np.where(seen.known, seen.dq, np.nan)
-        return np.where(seen.known, seen.q, listed.q), unlisted, _named(seen)
+        if np.any(off > 0.5 * (cell - seen.dq) + _BENT * cell):
+            said = (
+                f"q differs by up to {100.0 * np.nanmax(off / seen.q):.2g} % between the list and the pixels"
+            )
+            warnings.warn(f"{file.filename}: {said}; the pixels are taken", stacklevel=2)
+        widths = np.where(seen.known, seen.dq, np.nan)
+        return np.where(seen.known, seen.q, listed.q), widths, _named(seen)
     ratio = np.where(apart, listed.q / seen.q, 1.0)
     worst = int(np.argmax(np.abs(np.log(np.maximum(ratio, 1e-300)))))
     said = (
@@ -148,15 +156,13 @@ def _sense(listed: ListedBins, seen: PixelBins) -> tuple[float, str]:
         return 0.0, _cause(listed, seen, folded=True)
     towards_lower, towards_higher = _apart(listed, seen, -1.0), _apart(listed, seen, 1.0)
     far, near = _room(listed, seen)
-    if np.all(towards_lower <= far):
-        worst = towards_lower.max(initial=0.0)
-        shifted = bool(np.any(towards_lower > near))
-        return -1.0, f"phi differs by up to {worst:.3g}° between the list and the pixels" if shifted else ""
+    if np.all(towards_lower <= near):
+        return -1.0, ""
     if np.all(towards_higher <= near):
-        return (
-            1.0,
-            "" if several else "phi is counted from higher columns to higher rows, or shifted, in the list",
-        )
+        other = "phi is counted from higher columns to higher rows in the list, or it is shifted"
+        return 1.0, "" if several else other
+    if np.all(towards_lower <= far):
+        return -1.0, f"phi differs by up to {towards_lower.max():.3g}° between the list and the pixels"
     return 0.0, _cause(listed, seen, folded=False)
 
 

@@ -22,6 +22,7 @@ _CONFIG = "xpcs/twotime/config"
 _DETECTOR = "entry/instrument/detector_1"
 
 _MOST_FRAMES = 10**9  # raw ones: no recording has more
+_LONGEST = 1e6  # s, 12 days
 _PLACEHOLDER = 1.0  # s; what control systems write when nobody set the frame time
 _ROUNDING = 1e-3  # relative; frame time and exposure are rounded to float32 and to clock ticks
 
@@ -39,19 +40,33 @@ class Clock:
         return self.age + self.dt * np.arange(1, frames + 1)
 
 
-def read_clock(file: h5py.File, given: Selection) -> Clock:
-    """The times as the file has them; raises `DataError` where they are unknown and not given, or contradictory."""
+def read_clock(file: h5py.File, given: Selection, frames: int) -> Clock:
+    """The times of so many stored frames; raises `DataError` where they are unknown and not given, or contradictory."""
     stride, average = (_count(file, name) for name in ("stride_frame", "avg_frame"))
     words = "".join(
         f" × {name} {value or '1 (not in the file)'}"
         for name, value in (("stride_frame", stride), ("avg_frame", average))
     )
     s, a = stride or 1, average or 1
+    if given.dt is None:
+        _check_range(file, s * a, frames)
     period, doubt = _frame_time(file, given.dt)
     source = f"frame_time{words}" + (f" ({doubt})" if doubt else "")
     dt, dt_source = settled("dt", given.dt, period * s * a, source)
     age, age_source = _age(file, given.age, s, a, dt / (s * a))
     return Clock(dt, age, {"dt_source": dt_source, **({"age_source": age_source} if age_source else {})})
+
+
+def _check_range(file: h5py.File, per_frame: int, frames: int) -> None:
+    """Raises `DataError` if the range of raw frames cannot make so many stored ones."""
+    begin, end = (_whole(file, f"{which}_frame") for which in ("begin", "end"))
+    if begin is None or end is None or begin < 0 or end <= 0:
+        return  # counted from the end of a recording of unknown length
+    if frames * per_frame > end - begin:
+        raise DataError(
+            f"{file.filename}: {frames} frames, each for {per_frame} raw ones, do not come from begin_frame {begin} "
+            f"to end_frame {end} in {_CONFIG}; give dt, the time between stored frames, in s"
+        )
 
 
 def _age(file: h5py.File, given: float | None, stride: int, average: int, period: float) -> tuple[float, str]:
@@ -96,7 +111,7 @@ def _frame_time(file: h5py.File, given_dt: float | None) -> tuple[float, str]:
     period, exposure = (
         in_unit(file, f"{_DETECTOR}/{name}", "time", "s") for name in ("frame_time", "count_time")
     )
-    usable = period is not None and np.isfinite(period) and period > 0
+    usable = period is not None and 0.0 < period < _LONGEST
     wrong = doubt = ""
     if period is None:
         wrong = f"there is no {_DETECTOR}/frame_time"

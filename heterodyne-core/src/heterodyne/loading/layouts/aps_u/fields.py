@@ -52,7 +52,11 @@ def roi_map(file: h5py.File) -> np.ndarray:
     """The label of every pixel, (rows, columns), 0 for pixels of no bin."""
     key = f"{QMAP}/dynamic_roi_map"
     stored = dataset(file, key)
-    if stored.ndim != 2 or stored.dtype.kind not in "iu" or not 0 < stored.size <= _LARGEST_MAP:
+    if (
+        stored.ndim != 2
+        or stored.dtype.kind not in "iu"
+        or not 0 < np.prod(stored.shape, dtype=float) <= _LARGEST_MAP
+    ):
         raise DataError(
             f"{file.filename}: {key} must be whole numbers (rows, columns), not {stored.dtype} of {stored.shape}"
         )

@@ -32,11 +32,11 @@ def load(path: Path, given: Selection) -> TwoTime:
     """All bins; raises `DataError` where the q map, the labels or the times do not fit together."""
     with opened(path) as file:
         places, labels = _matrices(file)
-        clock = read_clock(file, given)
+        frames = side(file, places[0])
+        clock = read_clock(file, given, frames)
         bins = bins_of_labels(file, labels)
-        t = clock.times(side(file, places[0]))
     sources = {**clock.sources, **bins.sources}
-    matrices = FileMatrices(path, places)
+    t, matrices = clock.times(frames), FileMatrices(path, places)
     return TwoTime(matrices, bins.q, bins.phi, t, clock.dt, clock.age, bins.dq, bins.dphi, provenance=sources)
 
 

@@ -130,7 +130,7 @@ def _merged(file: h5py.File, mapping: np.ndarray, shape: tuple[int, int], first:
     steps = np.diff(first.centres)
     ordered = np.all(steps > 0) or np.all(steps < 0)
     # one map has its mapping in the smallest unsigned type, and lists with attributes
-    stored = _MAPPING in file and file[_MAPPING].dtype == np.int64
+    stored = _MAPPING in file and dataset(file, _MAPPING).dtype == np.int64
     bare = not len(dataset(file, f"{QMAP}/dynamic_v_list_dim0").attrs)
     return bool((stored and bare) or (len(mapping) < shape[0] * shape[1] and not ordered))
 
