@@ -12,7 +12,7 @@ from heterodyne.loading.units import factor
 QMAP = "xpcs/qmap"
 LABELS = "xpcs/twotime/processed_bins"
 
-_LARGEST_MAP = 2**28  # pixels; a hundred times the largest detector
+_LARGEST_MAP = 2**26  # pixels; several times the largest detector
 
 
 def whole_numbers(file: h5py.File, key: str) -> np.ndarray:
