@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import heterodyne as het
+from aps_u_files import sectors, write_aps_u
 
 
 def test_simulate_needs_only_a_name(heterodyne):
@@ -90,6 +91,13 @@ def test_inspect_tells_bins_frames_and_times(heterodyne, run_file):
         assert words in text
     assert "0.01     2     -90, 45" in text
     assert "widths     dq 0 1/Å, dphi 0 degree\n" in text
+
+
+def test_inspect_says_where_q_and_phi_come_from(heterodyne):
+    write_aps_u(Path("ring.hdf"), map=sectors((2, 1)))
+    shown = heterodyne("inspect", "ring.hdf").out
+    assert "q          from pixels of dynamic_roi_map" in shown
+    assert "ring" in shown.splitlines()[-1]
 
 
 def test_inspect_reads_no_matrix_unless_asked(heterodyne, run_file, monkeypatch):

@@ -83,7 +83,6 @@ def test_maps_over_other_quantities_are_refused_by_name(aps_u):
 def test_q_in_inverse_nanometres_is_converted(aps_u):
     data = het.load(aps_u(q_scale=10.0, units=("nm^-1", "deg")))
     np.testing.assert_allclose(np.unique(data.q), RINGS)
-    np.testing.assert_allclose(data.dq, 0.002)
 
 
 @pytest.mark.parametrize("unit", ["Å⁻¹", "A^-1", "Å^{-1}", "\u212b\u207b\u00b9", "1/Angstrom"])
@@ -105,15 +104,16 @@ def test_an_unknown_unit_is_refused_and_a_missing_one_is_said(aps_u):
         het.load(aps_u(units=("1/A", "")))
 
 
-def test_widths_are_the_spacing_of_the_grid(aps_u):
-    data = het.load(aps_u(q=[0.01, 0.02, 0.04], phi=[150.0, -150.0], empty=()))
-    np.testing.assert_allclose(data.dq[::2], [0.01, 0.015, 0.02])
-    np.testing.assert_allclose(data.dphi, 60.0)
-
-
-def test_one_azimuth_has_no_width(aps_u):
-    data = het.load(aps_u(phi=[12.0], empty=(3,)))
+def test_the_spacing_of_the_grid_is_no_width(aps_u):
+    data = het.load(aps_u())
+    assert np.isnan(data.dq).all()
     assert np.isnan(data.dphi).all()
+    assert "the widths are unknown, as there is no xpcs/qmap/beam_center_y" in data.provenance["q_source"]
+
+
+def test_one_azimuth_without_pixels_may_be_a_ring_and_is_said_to(aps_u):
+    with pytest.warns(UserWarning, match="the one azimuth, 12°, may stand for a whole ring"):
+        data = het.load(aps_u(phi=[12.0], empty=(3,)))
     np.testing.assert_allclose(data.phi, 12.0)
 
 
@@ -128,13 +128,77 @@ def test_scalars_may_be_one_by_one_arrays(aps_u):
     assert data.dt == pytest.approx(0.1)
 
 
-def test_dt_is_frame_time_times_stride_times_average(aps_u):
-    data = het.load(aps_u(config={"stride_frame": 3, "avg_frame": 2, "begin_frame": 12}))
-    assert data.dt == pytest.approx(0.6)
-    assert data.age == pytest.approx(1.2)
-    np.testing.assert_allclose(data.t, 1.2 + 0.6 * np.arange(1, 21))
-    assert data.provenance["dt_source"] == "frame_time × stride_frame 3 × avg_frame 2"
-    assert data.provenance["age_source"] == "begin_frame 12 (counted from 0) × frame period"
+@pytest.mark.parametrize(
+    ("stride", "average", "begin", "first"),
+    [
+        (1, 1, 0, 0.1),
+        (1, 1, 12, 1.3),
+        (2, 1, 0, 0.1),  # raw frames 1, 3, 5, ...
+        (1, 2, 0, 0.15),  # 1 and 2
+        (2, 3, 10, 1.3),  # 11, 13 and 15, not 16
+        (3, 2, 12, 1.45),  # 13 and 16
+    ],
+)
+def test_a_stored_frame_has_the_mean_time_of_its_raw_frames(aps_u, stride, average, begin, first):
+    data = het.load(aps_u(config={"stride_frame": stride, "avg_frame": average, "begin_frame": begin}))
+    assert data.dt == pytest.approx(0.1 * stride * average)
+    np.testing.assert_allclose(data.t, first + data.dt * np.arange(20))
+    np.testing.assert_allclose(data.t, data.age + data.dt * np.arange(1, 21))
+    assert data.provenance["dt_source"] == f"frame_time × stride_frame {stride} × avg_frame {average}"
+    assert data.provenance["age_source"].startswith(f"begin_frame {begin} (counted from 0) × frame period")
+
+
+def test_a_begin_that_counts_from_the_end_leaves_the_age_unknown(aps_u):
+    path = aps_u(config={"begin_frame": -120})
+    with pytest.raises(DataError, match=r"begin_frame = -120 .* age is unknown; .* --age") as caught:
+        het.load(path)
+    assert "\n" not in str(caught.value)
+    data = het.load(path, age=5.0)
+    np.testing.assert_allclose(data.t[:2], [5.1, 5.2])
+    assert data.provenance["age_source"] == "given, as begin_frame -120 counts from the end"
+
+
+@pytest.mark.filterwarnings("ignore:dt = ")
+@pytest.mark.parametrize(
+    ("config", "fits"),
+    [
+        ({"end_frame": 20}, True),
+        ({"end_frame": 25}, True),
+        ({"begin_frame": 5, "end_frame": 25}, True),
+        ({"avg_frame": 3, "stride_frame": 2, "end_frame": 125}, True),
+        ({"end_frame": 0}, True),  # to the last, as -1
+        ({"end_frame": 19}, False),
+        ({"begin_frame": 5, "end_frame": 20}, False),
+        ({"begin_frame": 30, "end_frame": 10}, False),
+        ({"avg_frame": 3, "end_frame": 20}, False),  # not averaged after all?
+    ],
+)
+def test_the_range_of_raw_frames_makes_the_stored_ones(aps_u, config, fits):
+    path = aps_u(config=config)
+    if fits:
+        assert het.load(path).n_frames == 20
+        return
+    with pytest.raises(DataError, match=r"20 frames, each for \d raw ones, do not come from begin_frame"):
+        het.load(path)
+    assert het.load(path, dt=0.1).dt == 0.1
+
+
+NO_COUNTS = (10.5, np.nan, np.inf, 1e300, 10**12, np.array([1, 2]))
+NO_FACTORS = (*NO_COUNTS, 0, -1)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("begin_frame", value) for value in NO_COUNTS),
+        *(("stride_frame", value) for value in NO_FACTORS),
+        *(("avg_frame", value) for value in NO_FACTORS),
+        *(("end_frame", value) for value in NO_COUNTS),
+    ],
+)
+def test_frame_counts_that_cannot_be_are_refused_by_name(aps_u, name, value):
+    with pytest.raises(DataError, match=name):
+        het.load(aps_u(config={name: value}))
 
 
 def test_a_given_dt_replaces_that_of_the_file_with_a_warning(aps_u):
@@ -153,7 +217,12 @@ def test_a_given_dt_that_agrees_is_no_discrepancy(aps_u):
 
 @pytest.mark.parametrize(
     ("frame_time", "said"),
-    [(0.0, "frame_time is 0 s"), (np.nan, "frame_time is nan s"), (None, "there is no .*frame_time")],
+    [
+        (0.0, "frame_time is 0 s"),
+        (np.nan, "frame_time is nan s"),
+        (1e300, r"frame_time is 1e\+300 s"),
+        (None, "there is no .*frame_time"),
+    ],
 )
 def test_an_unusable_frame_time_needs_dt(aps_u, frame_time, said):
     path = aps_u(frame_time=frame_time, config={"begin_frame": 5})
@@ -162,15 +231,28 @@ def test_an_unusable_frame_time_needs_dt(aps_u, frame_time, said):
     assert het.load(path, dt=0.5).age == pytest.approx(2.5)
 
 
-@pytest.mark.parametrize(
-    ("times", "said"),
-    [({"frame_time": 1.0}, "placeholder"), ({"frame_time": 0.05}, "shorter than count_time 0.09 s")],
-)
-def test_a_doubtful_frame_time_is_used_said_and_recorded(aps_u, times, said):
-    with pytest.warns(UserWarning, match=said):
-        data = het.load(aps_u(**times))
-    assert data.dt == times["frame_time"]
-    assert said in data.provenance["dt_source"]
+def test_a_frame_time_that_may_be_a_placeholder_is_used_said_and_recorded(aps_u):
+    with pytest.warns(UserWarning, match="placeholder"):
+        data = het.load(aps_u(frame_time=1.0))
+    assert data.dt == 1.0
+    assert "placeholder" in data.provenance["dt_source"]
+
+
+def test_a_frame_time_below_the_exposure_is_refused_unless_dt_is_given(aps_u):
+    path = aps_u(frame_time=0.05)
+    with pytest.raises(DataError, match=r"frame_time 0\.05 s is shorter than count_time 0\.09 s; give dt"):
+        het.load(path)
+    with pytest.warns(UserWarning, match="as given"):
+        data = het.load(path, dt=0.1)
+    assert data.dt == 0.1
+    assert "shorter than count_time" in data.provenance["dt_source"]
+
+
+def test_the_exposure_may_have_a_unit_of_its_own(aps_u):
+    path = aps_u(frame_time=0.1, count_time=90.0)
+    with h5py.File(path, "r+") as file:
+        file["entry/instrument/detector_1/count_time"].attrs["unit"] = "ms"
+    assert het.load(path).dt == 0.1
 
 
 def test_what_the_configuration_omits_is_recorded(aps_u):
@@ -215,6 +297,29 @@ def test_a_cell_outside_the_grid_is_refused(aps_u):
         file["xpcs/qmap/dynamic_index_mapping"][-1] = 30
     with pytest.raises(DataError, match="cell 30 of a grid of 10 × 3"):
         het.load(path)
+
+
+@pytest.mark.parametrize(
+    ("key", "values", "said"),
+    [
+        ("twotime/processed_bins", [1, 1, 2], "every bin once: label 1 is there 2 times"),
+        ("twotime/processed_bins", [1.9, 2.9, 3.9], "whole numbers, not 1.9"),
+        ("twotime/processed_bins", [1.0, np.nan, 3.0], "whole numbers, not nan"),
+        ("twotime/processed_bins", [-1, 1, 2], "label -1"),
+        ("qmap/dynamic_index_mapping", [0, 1, 1, *range(3, 28)], "every cell once: cell 1 is there 2 times"),
+        ("qmap/dynamic_index_mapping", [0.5, *range(1, 28)], "whole numbers, not 0.5"),
+        ("qmap/dynamic_index_mapping", [-1, *range(1, 28)], "cell -1"),
+        ("qmap/dynamic_num_pts", [10.5, 3], "whole numbers, not 10.5"),
+    ],
+)
+def test_labels_that_cannot_be_are_refused_by_name(aps_u, key, values, said):
+    path = aps_u(labels=[1, 2, 3])
+    with h5py.File(path, "r+") as file:
+        del file[f"xpcs/{key}"]
+        file[f"xpcs/{key}"] = np.array(values)
+    with pytest.raises(DataError, match=said) as caught:
+        het.load(path)
+    assert key in str(caught.value)
 
 
 def test_lists_that_contradict_the_grid_size_are_refused(aps_u):

@@ -55,6 +55,7 @@ def _summary(data: TwoTime) -> str:
         ("dt", f"{data.dt:g} s ({origin.get('dt_source', 'source unknown')})"),
         ("age", f"{data.age:g} s before the first frame ({origin.get('age_source', 'source unknown')})"),
         ("times", f"{data.t[0]:g} to {data.t[-1]:g} s"),
+        *((name, f"from {origin[f'{name}_source']}") for name in ("q", "phi") if f"{name}_source" in origin),
         ("widths", f"dq {_extent(data.dq, ' 1/Å')}, dphi {_extent(data.dphi, ' degree')}"),
         ("in memory", f"{data.n_bins * data.n_frames**2 * 8 / 2**20:.1f} MiB in float64"),
     ]

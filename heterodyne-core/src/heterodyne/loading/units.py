@@ -1,37 +1,87 @@
-"""Declared units into Å⁻¹, degrees and seconds."""
+"""Declared units into Å⁻¹, degrees and seconds, and of a detector into m and keV."""
 
 from __future__ import annotations
 
 import math
+import re
 import unicodedata
 
-from heterodyne.errors import DataError, unknown
+from heterodyne.errors import DataError
+
+_LENGTHS = {  # Å
+    **dict.fromkeys(("å", "a", "aa", "ang", "angstrom", "ångstrom", "ångström", "angström"), 1.0),
+    **dict.fromkeys(("pm", "picometer", "picometre"), 0.01),
+    **dict.fromkeys(("nm", "nanometer", "nanometre"), 1e1),
+    **dict.fromkeys(("um", "μm", "micron", "micrometer", "micrometre"), 1e4),
+    **dict.fromkeys(("mm", "millimeter", "millimetre"), 1e7),
+    **dict.fromkeys(("cm", "centimeter", "centimetre"), 1e8),
+    **dict.fromkeys(("m", "meter", "metre"), 1e10),
+}
 
 _FACTORS = {
-    "q": {
-        **dict.fromkeys(("å-1", "a-1", "1/å", "1/a", "angstrom-1", "1/angstrom", "inverseangstrom"), 1.0),
-        **dict.fromkeys(("nm-1", "1/nm", "inversenanometer"), 0.1),
+    "length": {name: length / 1e10 for name, length in _LENGTHS.items()},
+    "pixels": {"pixel": 1.0, "px": 1.0},
+    "energy": {
+        **dict.fromkeys(("ev", "electronvolt"), 1e-3),
+        **dict.fromkeys(("kev", "kiloelectronvolt"), 1.0),
     },
     "phi": {
-        **dict.fromkeys(("deg", "degree", "degrees", "°"), 1.0),
-        **dict.fromkeys(("rad", "radian", "radians"), 180.0 / math.pi),
+        **dict.fromkeys(("deg", "degree", "°"), 1.0),
+        **dict.fromkeys(("rad", "radian"), 180.0 / math.pi),
+        **dict.fromkeys(("mrad", "milliradian"), 0.18 / math.pi),
     },
     "time": {
-        **dict.fromkeys(("s", "sec", "second", "seconds"), 1.0),
-        **dict.fromkeys(("ms", "millisecond", "milliseconds"), 1e-3),
-        **dict.fromkeys(("us", "μs", "microsecond", "microseconds"), 1e-6),
+        **dict.fromkeys(("h", "hr", "hour"), 3600.0),
+        **dict.fromkeys(("min", "minute"), 60.0),
+        **dict.fromkeys(("s", "sec", "second"), 1.0),
+        **dict.fromkeys(("ms", "msec", "millisec", "millisecond"), 1e-3),
+        **dict.fromkeys(("us", "μs", "usec", "μsec", "microsec", "microsecond"), 1e-6),
+        **dict.fromkeys(("ns", "nsec", "nanosec", "nanosecond"), 1e-9),
+        **dict.fromkeys(("ps", "psec", "picosec", "picosecond"), 1e-12),
     },
 }
 
+_KNOWN = {
+    "q": "Å⁻¹, nm⁻¹, µm⁻¹, mm⁻¹, cm⁻¹, m⁻¹, in spellings such as 1/nm, nm^-1, inv_nm",
+    "length": "m, cm, mm, µm, nm, Å",
+    "pixels": "pixels, px",
+    "energy": "keV, eV",
+    "phi": "deg, rad, mrad",
+    "time": "h, min, s, ms, µs, ns, ps",
+}
+
+_INVERSE = re.compile(r"(?:1/|inverse|inv|reciprocal|per)(?P<under>.+)|(?P<power>.+)-1")
+
 
 def factor(quantity: str, unit: str, where: str) -> float:
-    """What values of ``quantity`` ("q", "phi", "time") in ``unit`` are multiplied with to be in Å⁻¹, °, s.
+    """What values of ``quantity`` in ``unit`` are multiplied with to be in the unit of this program.
 
-    Raises `DataError` for a unit that is not known.
+    "q" is in Å⁻¹, "phi" in degrees, "time" in s, "length" in m, "energy" in keV. Raises `DataError` for a unit that
+    is not known.
     """
-    # NFKC makes one code point of the two for Å and plain digits of superscripts, with U+2212 for the minus
-    plain = unicodedata.normalize("NFKC", unit).replace("\N{MINUS SIGN}", "-").lower()
-    plain = "".join(letter for letter in plain if letter not in "^ *_{}")
-    if plain not in _FACTORS[quantity]:
-        raise DataError(f"{where}: " + unknown(f"unit of {quantity}", unit, _FACTORS[quantity]))
-    return _FACTORS[quantity][plain]
+    plain = _plain(unit)
+    if quantity == "q":
+        inverse = _INVERSE.fullmatch(plain)
+        length = _found(_LENGTHS, inverse["under"] or inverse["power"]) if inverse else None
+        found = None if length is None else 1.0 / length
+    else:
+        found = _found(_FACTORS[quantity], plain)
+    if found is None:
+        raise DataError(f"{where}: no unit of {quantity} named {unit!r} (known: {_KNOWN[quantity]})")
+    return found
+
+
+def _plain(unit: str) -> str:
+    # NFKC makes one code point of the two for Å and for µ, and plain digits of superscripts, with U+2212 for the minus
+    text = unicodedata.normalize("NFKC", unit)
+    for dash in "\N{MINUS SIGN}\N{EN DASH}\N{HYPHEN}\N{NON-BREAKING HYPHEN}":
+        text = text.replace(dash, "-")
+    return "".join(
+        letter for letter in text.lower() if letter not in "^*_{}()[]$\\~·." and not letter.isspace()
+    )
+
+
+def _found(names: dict[str, float], name: str) -> float | None:
+    """The value of a name, or of its singular; short names such as ms have no plural."""
+    singular = name.removesuffix("s") if len(name) > 3 else name
+    return names.get(name, names.get(singular))

@@ -24,7 +24,7 @@ def heterodyne_loaders() -> Iterator[LoaderRecord]:
     """The layouts that core reads."""
     home = "heterodyne.loading.layouts"
     yield LoaderRecord("heterodyne", "the project's own HDF5 file", f"{home}.own")
-    yield LoaderRecord("aps-u", "APS-U results (2025 on, boost_corr)", f"{home}.aps_u")
+    yield LoaderRecord("aps-u", "APS-U results (2025 on, boost_corr)", f"{home}.aps_u.loader")
     yield LoaderRecord("numpy", ".npz or .npy arrays with q, phi and dt", f"{home}.arrays")
 
 
