@@ -15,6 +15,7 @@ import pytest
 from xarray import open_datatree
 
 import heterodyne as het
+from heterodyne.switch import LIST
 from program import exit_status
 from tolerances import SIGMAS
 
@@ -46,7 +47,7 @@ def place(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_json_arrays_and_posterior_are_written_and_no_checkpoint_stays(made):
-    assert {path.name for path in (made / "out").iterdir()} == {"fit.json", "fit.npz", "posterior.nc"}
+    assert {path.name for path in (made / "out").iterdir()} == {LIST, "fit.json", "fit.npz", "posterior.nc"}
     fit = het.read_fit(made / "out")
     assert (fit.verdict, fit.optimizer) == ("converged", "cmc")
     for name in ("D0", "alpha"):
@@ -77,7 +78,7 @@ def test_gates_that_fail_have_status_3_and_everything_is_written(place, capsys):
     assert json.loads(captured.out)["verdict"] == "diagnostics failed"
     assert "the fit did not converge: diagnostics failed (bulk ESS of " in captured.err
     assert "raise draws" in captured.err
-    assert {path.name for path in Path("out").iterdir()} == {"fit.json", "fit.npz", "posterior.nc"}
+    assert {path.name for path in Path("out").iterdir()} == {LIST, "fit.json", "fit.npz", "posterior.nc"}
 
 
 def test_a_warm_start_needs_no_search_and_none_no_least_squares(made, place, capsys):
@@ -106,7 +107,7 @@ def test_a_prior_from_file_and_line_is_the_same_and_moves_the_posterior(place, c
 def test_shards_in_processes_of_their_own_are_combined(place, capsys):
     document = _document(capsys, "--shards", "2", "--partition", "pairs", "-o", "out", expected=(0, 3))
     assert document["statistics"]["shards"] == 2
-    assert {path.name for path in Path("out").iterdir()} == {"fit.json", "fit.npz", "posterior.nc"}
+    assert {path.name for path in Path("out").iterdir()} == {LIST, "fit.json", "fit.npz", "posterior.nc"}
 
 
 def _document(capsys: pytest.CaptureFixture[str], *arguments: str, expected: tuple[int, ...] = (0,)) -> dict:

@@ -18,6 +18,7 @@ from heterodyne.result.statistics import Statistics
 from heterodyne.words import table
 
 if TYPE_CHECKING:
+    from heterodyne.plugins.outputs import Output
     from heterodyne.problem.problem import Problem
     from heterodyne.result.band import Band
     from heterodyne.result.profile import Profile
@@ -133,13 +134,22 @@ class Fit:
         """Write the outputs named in ``write`` into ``folder``; returns the paths written.
 
         By default json, npz and profiles, and what its optimizer adds (a sampler its posterior), of which a fit
-        that was read back has nothing. Raises what `heterodyne.plugins.outputs.write_outputs` raises.
+        that was read back has nothing. They replace the outputs of another result in that folder, all at once, and
+        join those of this one. Raises what `heterodyne.plugins.outputs.save_outputs` raises, before anything is
+        written `PluginError` for an unknown writer.
         """
-        from heterodyne.plugins.outputs import OUTPUTS, default_outputs, write_outputs
+        from heterodyne.plugins.outputs import name_of_run, save_outputs
+        from heterodyne.result.document import fit_text
+
+        return save_outputs(self.outputs(write), as_path(folder), name_of_run(fit_text(self)))
+
+    def outputs(self, write: Iterable[str] | None = None, place: str = ".") -> list[Output]:
+        """What `save` writes, at this place in the folder of a run."""
+        from heterodyne.plugins.outputs import OUTPUTS, default_outputs, outputs_of
 
         if write is None:
             write = OUTPUTS if self.problem is None else default_outputs(self.optimizer)
-        return write_outputs(self, as_path(folder), write)
+        return outputs_of(self, write, place=place)
 
     def __repr__(self) -> str:
         return f"<Fit of {self.model} by {self.optimizer}: {self.verdict}>"
