@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
@@ -28,10 +29,16 @@ def fit(problem: Problem, options: Mapping[str, Any], progress: Progress) -> Fit
     _check(options)
     bins = read_bins(problem.data, problem.choices.skip_lags)
     kept = options["checkpoint"]
-    with nullcontext(kept) if kept else TemporaryDirectory(prefix="heterodyne-") as folder:
-        run = create_run(problem, bins, options, Path(folder), progress)
+    with TemporaryDirectory(prefix="heterodyne-") if _needs_files(options) else nullcontext(kept) as folder:
+        run = create_run(problem, bins, options, Path(folder) if folder else None, progress)
         sampled = sampled_shards(run, progress)
-    return sampled_fit(run, sampled, merged_draws(run, sampled), began)
+    found = sampled_fit(run, sampled, merged_draws(run, sampled), began)
+    return replace(found, checkpoint=run.folder) if kept else found
+
+
+def _needs_files(options: Mapping[str, Any]) -> bool:
+    """Whether shards are handed over as files that nobody wants to keep."""
+    return options["shards"] > 1 and not options["checkpoint"]
 
 
 def _check(options: Mapping[str, Any]) -> None:

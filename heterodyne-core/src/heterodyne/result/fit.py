@@ -76,7 +76,8 @@ class Fit:
     was fitted while it is in memory, None after reading a result back. ``statistics``, ``identifiability``
     and ``provenance`` may be given as mappings. ``profiles`` are profile likelihoods by parameter;
     ``curves`` are J(t), v(t) and f(t) with their bands, none after reading a result back;
-    ``posterior`` is what a sampler drew, for the writers that know it, None after reading a result back.
+    ``posterior`` is what a sampler drew, for the writers that know it, None after reading a result back;
+    ``checkpoint`` is the folder in which its optimizer kept what it had done, where that holds other runs, too.
     """
 
     model: str
@@ -94,6 +95,7 @@ class Fit:
     profiles: Mapping[str, Profile] = field(default_factory=dict)
     curves: tuple[Band, ...] = ()
     posterior: Any = None
+    checkpoint: Path | None = None
 
     def __post_init__(self) -> None:
         for name, kind in STATED.items():
