@@ -141,9 +141,9 @@ class Fit:
         written `PluginError` for an unknown writer.
         """
         from heterodyne.plugins.outputs import name_of_run, save_outputs
-        from heterodyne.result.document import fit_text
 
-        return save_outputs(self.outputs(write), as_path(folder), name_of_run(fit_text(self)))
+        run = name_of_run(f"{self.provenance.date} {self.report()}")
+        return save_outputs(self.outputs(write), as_path(folder), run)
 
     def outputs(self, write: Iterable[str] | None = None, place: str = ".") -> list[Output]:
         """What `save` writes, at this place in the folder of a run."""
