@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import nullcontext
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -29,16 +32,30 @@ def fit(problem: Problem, options: Mapping[str, Any], progress: Progress) -> Fit
     _check(options)
     bins = read_bins(problem.data, problem.choices.skip_lags)
     kept = options["checkpoint"]
-    with TemporaryDirectory(prefix="heterodyne-") if _needs_files(options) else nullcontext(kept) as folder:
+    with _passing_folder() if options["shards"] > 1 and not kept else nullcontext(kept) as folder:
         run = create_run(problem, bins, options, Path(folder) if folder else None, progress)
         sampled = sampled_shards(run, progress)
     found = sampled_fit(run, sampled, merged_draws(run, sampled), began)
     return replace(found, checkpoint=run.folder) if kept else found
 
 
-def _needs_files(options: Mapping[str, Any]) -> bool:
-    """Whether shards are handed over as files that nobody wants to keep."""
-    return options["shards"] > 1 and not options["checkpoint"]
+@contextmanager
+def _passing_folder() -> Iterator[str]:
+    """A folder in which shards are handed over, and that goes with the block, where SIGTERM ends it too."""
+
+    def end(number: int, frame: object) -> None:
+        sys.exit(128 + number)
+
+    main = threading.current_thread() is threading.main_thread()
+    replaced = main and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    with TemporaryDirectory(prefix="heterodyne-") as folder:
+        if replaced:
+            signal.signal(signal.SIGTERM, end)
+        try:
+            yield folder
+        finally:
+            if replaced:
+                signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _check(options: Mapping[str, Any]) -> None:

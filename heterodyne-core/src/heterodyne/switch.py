@@ -120,7 +120,9 @@ def _switch(home: Path, stage: Path, run: str) -> None:
             if (home / name).is_dir():
                 raise DataError(f"cannot write {home / name}: it is a folder")
         place = stage.name if stage.parent == home else f"../{stage.name}"
-        _write_json(home / JOURNAL, asdict(_Switch(place, hashes, old)))
+        _write_json(stage / JOURNAL, asdict(_Switch(place, hashes, old)))
+        (stage / JOURNAL).replace(home / JOURNAL)
+        _flush(home)
         try:
             _complete(home)
         except KeyboardInterrupt:
