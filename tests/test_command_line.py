@@ -156,6 +156,21 @@ def test_a_bad_choice_is_one_line_and_nothing_is_written(heterodyne, run_file, c
     assert [path.name for path in Path.cwd().iterdir()] == [run_file]
 
 
+@pytest.mark.parametrize("name", ["run.h5", "fit.json", "fit.npz"])
+@pytest.mark.parametrize("folder", ["made", ".", ""])
+def test_the_demo_replaces_nothing(heterodyne, tmp_path, monkeypatch, folder, name):
+    monkeypatch.chdir(tmp_path)
+    mine = Path(folder) / name
+    mine.parent.mkdir(exist_ok=True)
+    mine.write_text("mine")
+    done = heterodyne("demo", "-o", folder)
+    assert done.status == 1
+    line = f"heterodyne: error: {mine} exists already: choose another name or add --force"
+    assert done.err.splitlines() == [line]
+    assert [path.name for path in mine.parent.iterdir()] == [name]
+    assert mine.read_text() == "mine"
+
+
 @pytest.mark.slow
 def test_the_demo_finds_its_truth(tmp_path: Path):
     command = [sys.executable, "-m", "heterodyne_cli", "demo", "-o", "made"]

@@ -30,6 +30,24 @@ def test_with_a_folder_json_and_npz_are_written(heterodyne, run_file):
     assert het.read_fit("deep/out").verdict == "converged"
 
 
+@pytest.mark.parametrize("words", [(), ("--quiet",), ("--json", "--quiet")])
+def test_a_result_that_cannot_be_written_is_printed(heterodyne, run_file, full_after, words):
+    shown = heterodyne("fit", run_file, *STAND, *(word for word in words if word == "--json")).out
+    with full_after(10):
+        done = heterodyne("fit", run_file, *STAND, "-o", "out", *words)
+    assert done.status == 1
+    assert done.out.splitlines()[:3] == shown.splitlines()[:3]
+    assert done.err.splitlines()[-1] == "heterodyne: error: cannot write out/fit.json: File too large"
+    assert list(Path("out").iterdir()) == []
+
+
+def test_a_later_fit_replaces_the_outputs_of_an_earlier_one(heterodyne, run_file):
+    heterodyne("fit", run_file, *STAND, "--by", "q", "-o", "out")
+    Path("out/notes.txt").write_text("mine")
+    heterodyne("fit", run_file, *STAND, "-o", "out")
+    assert {path.name for path in Path("out").iterdir()} == {LIST, "fit.json", "fit.npz", "notes.txt"}
+
+
 def test_write_chooses_the_outputs(heterodyne, run_file):
     assert heterodyne("fit", run_file, *STAND, "-o", "out", "--write", "npz").status == 0
     assert {path.name for path in Path("out").iterdir()} == {LIST, "fit.npz"}
