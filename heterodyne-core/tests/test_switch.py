@@ -139,6 +139,21 @@ def test_a_file_that_the_user_changed_is_not_removed(tmp_path):
     assert seen(tmp_path) == {**NEW, "profile_D0.csv": "noted", "fit.kept-1.npz": "mended"}
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_warning_that_is_made_an_error_stops_no_switch(tmp_path):
+    put(tmp_path, {"fit.json": "mine"})
+    with pytest.raises(UserWarning, match="kept what no run has written"):
+        save(tmp_path, NEW, "new")
+    assert seen(tmp_path) == NEW | {"fit.kept-1.json": "mine"}
+
+
+def test_long_names_are_no_matter(tmp_path):
+    folder = tmp_path / ("ö" * 120)
+    save(folder, {"x" * 240: "old"}, "old")
+    save(folder, NEW, "new")
+    assert (seen(folder), hidden(folder)) == (NEW, [])
+
+
 def test_outputs_of_one_run_come_together_in_several_saves(tmp_path):
     save(tmp_path, {"fit.json": "a", "fit.npz": "a"}, "one")
     save(tmp_path, {"figures/curves.png": "a", "fit.npz": "b"}, "one")
@@ -157,6 +172,8 @@ def test_a_save_that_fails_or_writes_nothing_changes_nothing(tmp_path):
     ):
         raise OSError(28, "No space left on device")
     save(folder, {}, "nothing")
+    with changing(folder, "nothing") as stage:
+        (stage / "q_0.01").mkdir()
     assert seen(folder) == OLD
     assert hidden(folder) == []
 

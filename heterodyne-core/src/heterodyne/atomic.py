@@ -62,7 +62,12 @@ def replacing(path: str | Path) -> Iterator[Path]:
 
 def hidden_name(name: str, suffix: str) -> str:
     """A name that nothing bears, hidden, which says whose process made it: ``.NAME.PROCESS.HEX.SUFFIX``."""
-    return f".{name[:80]}.{process_tag()}.{secrets.token_hex(4)}.{suffix}"
+    return f".{_short(name)}.{process_tag()}.{secrets.token_hex(4)}.{suffix}"
+
+
+def _short(name: str) -> str:
+    """The name, or what stands for it where the rest of a `hidden_name` would make it too long for a file."""
+    return name if len(name) <= 60 else f"{name[:40]}-{sha256(os.fsencode(name)).hexdigest()[:16]}"
 
 
 def process_tag() -> str:
@@ -88,7 +93,7 @@ def has_ended(tag: str) -> bool:
 
 def leftover_names(name: str, suffix: str) -> re.Pattern[str]:
     """What `hidden_name` calls things of this name; group 1 is the tag of the process."""
-    return re.compile(rf"\.{re.escape(name[:80])}\.({_TAG})\.[0-9a-f]{{8}}\.{suffix}")
+    return re.compile(rf"\.{re.escape(_short(name))}\.({_TAG})\.[0-9a-f]{{8}}\.{suffix}")
 
 
 def remove_leftovers(folder: Path, names: re.Pattern[str]) -> None:

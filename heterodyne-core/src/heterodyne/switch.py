@@ -66,8 +66,7 @@ def changing(folder: Path, run: str) -> Iterator[Path]:
         raise HeterodyneError(f"cannot write to {folder}: {error.strerror or error}") from error
     try:
         yield stage
-        if any(stage.iterdir()):
-            _switch(home, stage, run)
+        _switch(home, stage, run)
     except HeterodyneError as error:
         if str(stage) not in str(error):
             raise
@@ -75,7 +74,7 @@ def changing(folder: Path, run: str) -> Iterator[Path]:
     except OSError as error:
         raise HeterodyneError(f"cannot write to {folder}: {error.strerror or error}") from error
     finally:
-        if not (home / JOURNAL).exists():
+        if not os.path.exists(home / JOURNAL):
             rmtree(stage, ignore_errors=True)
 
 
@@ -85,7 +84,7 @@ def settle(folder: Path) -> None:
     One that a living process is at is waited for. Raises `DataError` where that cannot be done.
     """
     for home in (folder, folder.absolute().parent):
-        if (home / JOURNAL).exists():
+        if os.path.exists(home / JOURNAL):
             with _locked(home):
                 _complete(home.resolve())
 
@@ -104,8 +103,10 @@ def _create_stage(home: Path) -> Path:
 
 
 def _switch(home: Path, stage: Path, run: str) -> None:
-    """Put the files of ``stage`` in place of those that the last run wrote in ``home``."""
+    """Put the files of ``stage``, if there are any, in place of those that the last run wrote in ``home``."""
     new = {path.relative_to(stage).as_posix(): path for path in stage.rglob("*") if path.is_file()}
+    if not new:
+        return
     hashes = {name: _hash(path) for name, path in new.items()}
     for path in new.values():
         _flush(path)
@@ -143,7 +144,7 @@ def _complete(home: Path) -> None:
         )
     try:
         coming = [name for name in (*switch.new, LIST) if (stage / name).is_file()]
-        _clear(home, coming, switch)
+        kept = _clear(home, coming, switch)
         for name in coming:
             (home / name).parent.mkdir(parents=True, exist_ok=True)
             (stage / name).replace(home / name)
@@ -152,10 +153,15 @@ def _complete(home: Path) -> None:
     except OSError as error:
         raise DataError(f"cannot replace files in {home}: {error.strerror or error}") from error
     rmtree(stage, ignore_errors=True)
+    if kept:
+        warnings.warn(f"{home}: kept what no run has written, {', '.join(kept)}", stacklevel=2)
 
 
-def _clear(home: Path, coming: list[str], switch: _Switch) -> None:
-    """Remove what the last run wrote, and rename what is in the way of ``coming`` files and is the user's."""
+def _clear(home: Path, coming: list[str], switch: _Switch) -> list[str]:
+    """Remove what the last run wrote, and rename what is in the way of ``coming`` files and is the user's.
+
+    Returns the latter in words.
+    """
     kept = []
     for name in [*coming, *(name for name in switch.old if name not in switch.new)]:
         path = home / name
@@ -170,8 +176,7 @@ def _clear(home: Path, coming: list[str], switch: _Switch) -> None:
     _remove_empty(
         home, {str(parent) for name in switch.old for parent in PurePosixPath(name).parents}, coming
     )
-    if kept:
-        warnings.warn(f"{home}: kept what no run has written, {', '.join(kept)}", stacklevel=2)
+    return kept
 
 
 def _remove_empty(home: Path, places: set[str], coming: list[str]) -> None:
