@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -145,6 +146,27 @@ def test_an_interrupted_run_ends_with_its_block_and_says_how_to_go_on(place):
     assert process.returncode == 130
     assert "what was done is kept in out/checkpoint: add --resume to go on" in complaints
     assert "Traceback" not in complaints
+
+
+def test_another_run_that_is_done_leaves_the_draws_of_an_unfinished_one(place):
+    command = ("fit", "run.h5", *CMC, *SHORT, "--quiet", "-o", "out")
+    unfinished = Path("out/checkpoint/0123456789abcdef/attempt-1/chain-00/block-0000.npz")
+    unfinished.parent.mkdir(parents=True)
+    unfinished.write_bytes(b"draws of another run")
+    assert exit_status(*command, "--seed", "5", "--resume") in (0, 3)
+    assert unfinished.read_bytes() == b"draws of another run"
+    assert [path.name for path in Path("out/checkpoint").iterdir()] == ["0123456789abcdef"]
+
+
+def test_a_run_of_shards_that_is_terminated_leaves_nothing(place, tmp_path_factory):
+    passing = tmp_path_factory.mktemp("passing")
+    options = ("--chains", "2", "--draws", "100000", "--shards", "2", "--workers", "1", "--quiet")
+    command = [sys.executable, "-m", "heterodyne_cli", "fit", "run.h5", *CMC, *options]
+    process = subprocess.Popen(command, env={**os.environ, "TMPDIR": str(passing)})
+    _wait_for(f"../{passing.name}/*/*/attempt-1/shard-*/chain-00/block-0001.npz", process)
+    process.terminate()
+    assert process.wait(timeout=60) == 128 + signal.SIGTERM
+    assert list(passing.iterdir()) == []
 
 
 def _heed_interrupts() -> None:
