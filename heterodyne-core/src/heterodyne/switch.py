@@ -167,7 +167,7 @@ def _clear(home: Path, coming: list[str], switch: _Switch) -> list[str]:
         path = home / name
         if not os.path.lexists(path):
             continue
-        if name == LIST or _hash(path) in (switch.old.get(name, ""), switch.new.get(name, "")):
+        if name == LIST or _hash(path) in (switch.old.get(name), switch.new.get(name)):
             path.unlink()
         elif name in coming:
             spare = _spare(path)
@@ -193,10 +193,10 @@ def _spare(path: Path) -> Path:
     return next(name for name in names if not os.path.lexists(name))
 
 
-def _hash(path: Path) -> str | None:
-    """The SHA-256 of a file; None for what is no file."""
+def _hash(path: Path) -> str:
+    """The SHA-256 of a file; nothing for what is no file."""
     if not path.is_file():
-        return None
+        return ""
     with path.open("rb") as stream:
         return file_digest(stream, "sha256").hexdigest()
 

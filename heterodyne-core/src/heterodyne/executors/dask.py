@@ -88,7 +88,7 @@ def _connected(address: str | None) -> Iterator[Client]:
 async def _greet(address: str) -> None:
     """Nothing, once a dask scheduler answers there; a client that none answers takes 10 s to end, with a traceback."""
     from distributed import Security
-    from distributed.comm import connect
+    from distributed.comm.core import connect
 
     comm = await connect(address, timeout=_CONNECT, **Security().get_connection_args("client"))
     comm.abort()
