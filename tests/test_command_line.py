@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import heterodyne as het
+from heterodyne.switch import LIST
 from tolerances import SIGMAS
 
 MODEL = ("--model", "static")
@@ -155,6 +156,21 @@ def test_a_bad_choice_is_one_line_and_nothing_is_written(heterodyne, run_file, c
     assert [path.name for path in Path.cwd().iterdir()] == [run_file]
 
 
+@pytest.mark.parametrize("name", ["run.h5", "fit.json", "fit.npz"])
+@pytest.mark.parametrize("folder", ["made", ".", ""])
+def test_the_demo_replaces_nothing(heterodyne, tmp_path, monkeypatch, folder, name):
+    monkeypatch.chdir(tmp_path)
+    mine = Path(folder) / name
+    mine.parent.mkdir(exist_ok=True)
+    mine.write_text("mine")
+    done = heterodyne("demo", "-o", folder)
+    assert done.status == 1
+    line = f"heterodyne: error: {mine} exists already: choose another name or add --force"
+    assert done.err.splitlines() == [line]
+    assert [path.name for path in mine.parent.iterdir()] == [name]
+    assert mine.read_text() == "mine"
+
+
 @pytest.mark.slow
 def test_the_demo_finds_its_truth(tmp_path: Path):
     command = [sys.executable, "-m", "heterodyne_cli", "demo", "-o", "made"]
@@ -162,7 +178,7 @@ def test_the_demo_finds_its_truth(tmp_path: Path):
     assert done.returncode == 0, done.stderr
     assert "(fit - truth)/error" in done.stdout
     made = tmp_path / "made"
-    assert {path.name for path in made.iterdir()} == {"run.h5", "fit.json", "fit.npz", "figures"}
+    assert {path.name for path in made.iterdir()} == {LIST, "run.h5", "fit.json", "fit.npz", "figures"}
     fit, truth = het.read_fit(made), het.load(made / "run.h5").provenance["truth"]
     np.testing.assert_allclose([row.noise for row in fit.scaling], truth["noise"], rtol=0.02)
     for row in fit.estimates:
@@ -176,7 +192,7 @@ def test_profiles_stand_in_report_table_and_figure(heterodyne, run_file):
     assert done.status == 0, done.err
     assert "[[Profiles]]\n    alpha: 95% " in done.out
     assert {path.name for path in Path("out").iterdir()} == {
-        *("fit.json", "profile_alpha.csv", "profile_D0.csv", "figures")
+        *(LIST, "fit.json", "profile_alpha.csv", "profile_D0.csv", "figures")
     }
     assert Path("out/figures/profile-alpha.png").is_file()
     assert list(het.read_fit("out").profiles) == ["alpha", "D0"]
@@ -191,7 +207,7 @@ def test_one_fit_per_azimuth_is_tabulated_and_drawn(heterodyne, run_file):
     assert "[[Constancy]] over phi" in done.out
     assert Path("out/figures/by_phi.png").is_file()
     assert {path.name for path in Path("out").iterdir()} == {
-        *("by_phi.csv", "by_phi.json", "figures", "phi_-30", "phi_60")
+        *(LIST, "by_phi.csv", "by_phi.json", "figures", "phi_-30", "phi_60")
     }
     document = json.loads(Path("out/by_phi.json").read_text(encoding="utf-8"))
     assert document["constancy"]["alpha"]["verdict"] == "constant"
@@ -205,7 +221,7 @@ def test_models_are_compared_and_each_has_a_folder(heterodyne, run_file):
     assert done.status in (0, 3), done.err  # components that are not there need not converge
     assert "preferred by CLIC: static" in done.out
     assert {path.name for path in Path("out").iterdir()} == {
-        *("comparison.csv", "comparison.json", "static", "no-flow")
+        *(LIST, "comparison.csv", "comparison.json", "static", "no-flow")
     }
     one = het.read_fit("out/static")
     assert one.model == "static"

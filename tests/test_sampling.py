@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -15,6 +16,7 @@ import pytest
 from xarray import open_datatree
 
 import heterodyne as het
+from heterodyne.switch import LIST
 from program import exit_status
 from tolerances import SIGMAS
 
@@ -46,7 +48,7 @@ def place(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_json_arrays_and_posterior_are_written_and_no_checkpoint_stays(made):
-    assert {path.name for path in (made / "out").iterdir()} == {"fit.json", "fit.npz", "posterior.nc"}
+    assert {path.name for path in (made / "out").iterdir()} == {LIST, "fit.json", "fit.npz", "posterior.nc"}
     fit = het.read_fit(made / "out")
     assert (fit.verdict, fit.optimizer) == ("converged", "cmc")
     for name in ("D0", "alpha"):
@@ -77,7 +79,7 @@ def test_gates_that_fail_have_status_3_and_everything_is_written(place, capsys):
     assert json.loads(captured.out)["verdict"] == "diagnostics failed"
     assert "the fit did not converge: diagnostics failed (bulk ESS of " in captured.err
     assert "raise draws" in captured.err
-    assert {path.name for path in Path("out").iterdir()} == {"fit.json", "fit.npz", "posterior.nc"}
+    assert {path.name for path in Path("out").iterdir()} == {LIST, "fit.json", "fit.npz", "posterior.nc"}
 
 
 def test_a_warm_start_needs_no_search_and_none_no_least_squares(made, place, capsys):
@@ -106,7 +108,7 @@ def test_a_prior_from_file_and_line_is_the_same_and_moves_the_posterior(place, c
 def test_shards_in_processes_of_their_own_are_combined(place, capsys):
     document = _document(capsys, "--shards", "2", "--partition", "pairs", "-o", "out", expected=(0, 3))
     assert document["statistics"]["shards"] == 2
-    assert {path.name for path in Path("out").iterdir()} == {"fit.json", "fit.npz", "posterior.nc"}
+    assert {path.name for path in Path("out").iterdir()} == {LIST, "fit.json", "fit.npz", "posterior.nc"}
 
 
 def _document(capsys: pytest.CaptureFixture[str], *arguments: str, expected: tuple[int, ...] = (0,)) -> dict:
@@ -144,6 +146,27 @@ def test_an_interrupted_run_ends_with_its_block_and_says_how_to_go_on(place):
     assert process.returncode == 130
     assert "what was done is kept in out/checkpoint: add --resume to go on" in complaints
     assert "Traceback" not in complaints
+
+
+def test_another_run_that_is_done_leaves_the_draws_of_an_unfinished_one(place):
+    command = ("fit", "run.h5", *CMC, *SHORT, "--quiet", "-o", "out")
+    unfinished = Path("out/checkpoint/0123456789abcdef/attempt-1/chain-00/block-0000.npz")
+    unfinished.parent.mkdir(parents=True)
+    unfinished.write_bytes(b"draws of another run")
+    assert exit_status(*command, "--seed", "5", "--resume") in (0, 3)
+    assert unfinished.read_bytes() == b"draws of another run"
+    assert [path.name for path in Path("out/checkpoint").iterdir()] == ["0123456789abcdef"]
+
+
+def test_a_run_of_shards_that_is_terminated_leaves_nothing(place, tmp_path_factory):
+    passing = tmp_path_factory.mktemp("passing")
+    options = ("--chains", "2", "--draws", "100000", "--shards", "2", "--workers", "1", "--quiet")
+    command = [sys.executable, "-m", "heterodyne_cli", "fit", "run.h5", *CMC, *options]
+    process = subprocess.Popen(command, env={**os.environ, "TMPDIR": str(passing)})
+    _wait_for(f"../{passing.name}/*/*/attempt-1/shard-*/chain-00/block-0001.npz", process)
+    process.terminate()
+    assert process.wait(timeout=60) == 128 + signal.SIGTERM
+    assert list(passing.iterdir()) == []
 
 
 def _heed_interrupts() -> None:

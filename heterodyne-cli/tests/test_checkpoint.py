@@ -16,13 +16,14 @@ from heterodyne.plugins import hookimpl
 from heterodyne.plugins.records import OptimizerRecord, Option, WriterRecord
 from heterodyne.result.fit import Fit
 from heterodyne.result.statistics import Statistics
+from heterodyne.switch import LIST
 
 KEEP = ("--optimizer", "keep", "--model", "static", "--quiet")
 
 
 def keep(problem, options, progress) -> Fit:
     """An optimizer that keeps a file in its checkpoint before it ends, fails or is interrupted."""
-    folder = Path(options["checkpoint"])
+    folder = Path(options["checkpoint"]) / options["run"]
     folder.mkdir(parents=True, exist_ok=options["resume"])
     (folder / "state").touch()
     if options["fails"]:
@@ -31,7 +32,10 @@ def keep(problem, options, progress) -> Fit:
         raise KeyboardInterrupt
     done = sys.modules["standing_plugin"].stand(problem, {"verdict": "converged"}, progress)
     figures = Statistics(extra={"checkpoint": str(folder), "options": options})
-    return replace(done, optimizer="keep", statistics=done.statistics | figures, problem=problem)
+    own = folder if options["run"] else None
+    return replace(
+        done, optimizer="keep", statistics=done.statistics | figures, problem=problem, checkpoint=own
+    )
 
 
 def write(fit: Fit, folder: Path) -> list[Path]:
@@ -46,6 +50,7 @@ def heterodyne_optimizers() -> Iterator[OptimizerRecord]:
     options = (
         Option("checkpoint", str, "", "where"),
         Option("resume", bool, False, "go on"),
+        Option("run", str, "", "name of the run"),
         Option("fails", bool, False, "end with an error"),
         Option("interrupted", bool, False, "end as by Ctrl-C"),
         Option("no_hurry", bool, False, "a switch whose name begins with no"),
@@ -69,7 +74,7 @@ def with_keep(only_plugins) -> None:
 
 def test_the_checkpoint_lies_in_the_output_folder_until_results_are_written(heterodyne, run_file):
     assert heterodyne("fit", run_file, *KEEP, "-o", "out").status == 0
-    assert sorted(path.name for path in Path("out").iterdir()) == ["fit.json", "fit.npz", "kept.txt"]
+    assert {path.name for path in Path("out").iterdir()} == {LIST, "fit.json", "fit.npz", "kept.txt"}
     document = json.loads(Path("out/fit.json").read_text(encoding="utf-8"))
     assert document["statistics"]["checkpoint"] == str(Path("out/checkpoint"))
     assert heterodyne("fit", run_file, *KEEP, "-o", "out", "--no-hurry").status == 0
@@ -98,6 +103,22 @@ def test_a_run_that_was_not_finished_is_neither_lost_nor_taken_for_another(heter
     resumed = heterodyne("fit", run_file, *KEEP, "-o", "out", "--resume", "--json")
     assert json.loads(resumed.out)["statistics"]["options"]["resume"] is True
     assert not Path("out/checkpoint").exists()
+
+
+def test_only_the_draws_of_the_run_that_is_done_are_removed(heterodyne, run_file):
+    heterodyne("fit", run_file, *KEEP, "-o", "out", "--run", "one", "--fails")
+    assert heterodyne("fit", run_file, *KEEP, "-o", "out", "--run", "two", "--resume").status == 0
+    assert [path.name for path in Path("out/checkpoint").iterdir()] == ["one"]
+    assert heterodyne("fit", run_file, *KEEP, "-o", "out", "--run", "one", "--resume").status == 0
+    assert not Path("out/checkpoint").exists()
+
+
+def test_a_file_of_that_name_is_not_taken_for_a_run(rejected, run_file):
+    Path("out").mkdir()
+    Path("out/checkpoint").write_text("mine")
+    for more in ((), ("--resume",)):
+        assert "out/checkpoint is not a folder" in rejected("fit", run_file, *KEEP, "-o", "out", *more)
+    assert Path("out/checkpoint").read_text() == "mine"
 
 
 def test_a_configuration_in_a_result_names_no_checkpoint_of_that_result(heterodyne, run_file):

@@ -21,6 +21,12 @@ def test_an_existing_configuration_is_kept(rejected, heterodyne):
     assert message == "fit.yaml exists already: choose another name"
 
 
+def test_a_configuration_that_cannot_be_written_is_no_file(rejected, full_after):
+    with full_after(10):
+        message = rejected("config", "new", "fit.yaml", "--optimizer", "stand")
+    assert message == "cannot write fit.yaml: File too large"
+
+
 def test_check_names_file_place_and_nearest(rejected):
     Path("fit.yaml").write_text("optimizer: stand\noptions: {sed: 3}\n")
     assert "no option of optimizer 'stand' named 'sed'; did you mean 'seed'?" in rejected(

@@ -9,6 +9,7 @@ import pytest
 
 import heterodyne as het
 from heterodyne.problem.choices import SPELLINGS
+from heterodyne.switch import LIST
 
 STAND = ("--optimizer", "stand", "--model", "static")
 
@@ -25,13 +26,31 @@ def test_without_a_folder_the_report_is_printed_and_nothing_written(heterodyne, 
 def test_with_a_folder_json_and_npz_are_written(heterodyne, run_file):
     done = heterodyne("fit", run_file, *STAND, "-o", "deep/out")
     assert done.err.splitlines()[-2:] == ["wrote deep/out/fit.json", "wrote deep/out/fit.npz"]
-    assert sorted(path.name for path in Path("deep/out").iterdir()) == ["fit.json", "fit.npz"]
+    assert {path.name for path in Path("deep/out").iterdir()} == {LIST, "fit.json", "fit.npz"}
     assert het.read_fit("deep/out").verdict == "converged"
+
+
+@pytest.mark.parametrize("words", [(), ("--quiet",), ("--json", "--quiet")])
+def test_a_result_that_cannot_be_written_is_printed(heterodyne, run_file, full_after, words):
+    shown = heterodyne("fit", run_file, *STAND, *(word for word in words if word == "--json")).out
+    with full_after(10):
+        done = heterodyne("fit", run_file, *STAND, "-o", "out", *words)
+    assert done.status == 1
+    assert done.out.splitlines()[:3] == shown.splitlines()[:3]
+    assert done.err.splitlines()[-1] == "heterodyne: error: cannot write out/fit.json: File too large"
+    assert list(Path("out").iterdir()) == []
+
+
+def test_a_later_fit_replaces_the_outputs_of_an_earlier_one(heterodyne, run_file):
+    heterodyne("fit", run_file, *STAND, "--by", "q", "-o", "out")
+    Path("out/notes.txt").write_text("mine")
+    heterodyne("fit", run_file, *STAND, "-o", "out")
+    assert {path.name for path in Path("out").iterdir()} == {LIST, "fit.json", "fit.npz", "notes.txt"}
 
 
 def test_write_chooses_the_outputs(heterodyne, run_file):
     assert heterodyne("fit", run_file, *STAND, "-o", "out", "--write", "npz").status == 0
-    assert [path.name for path in Path("out").iterdir()] == ["fit.npz"]
+    assert {path.name for path in Path("out").iterdir()} == {LIST, "fit.npz"}
 
 
 def test_json_prints_the_document_and_quiet_is_quiet(heterodyne, run_file):
@@ -176,7 +195,13 @@ def test_one_fit_per_q_has_a_folder_each_and_tables(heterodyne, run_file):
     done = heterodyne("fit", run_file, *STAND, "--by", "q", "-o", "out")
     assert done.status == 0, done.err
     assert done.out.startswith("[[Series]] static by stand, one fit per q (1/Å)\n")
-    assert {path.name for path in Path("out").iterdir()} == {"by_q.csv", "by_q.json", "q_0.01", "q_0.02"}
+    assert {path.name for path in Path("out").iterdir()} == {
+        LIST,
+        "by_q.csv",
+        "by_q.json",
+        "q_0.01",
+        "q_0.02",
+    }
     one = json.loads(Path("out/q_0.02/fit.json").read_text(encoding="utf-8"))
     assert [row["q"] for row in one["bins"]] == [0.02, 0.02]
     assert one["provenance"]["config"]["by"] == "q"

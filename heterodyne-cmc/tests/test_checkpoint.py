@@ -291,5 +291,74 @@ def test_a_block_is_written_beside_its_name_and_then_renamed(tmp_path, monkeypat
     assert [path.name for path in tmp_path.iterdir()] == ["block-0003.npz"]
 
 
+def flipped(file: Path) -> None:
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+
+
+def scaled(file: Path) -> None:
+    with np.load(file) as stored:
+        arrays = {name: value * 1.5 if value.dtype.kind == "f" else value for name, value in stored.items()}
+    np.savez(file, **arrays)
+
+
+DAMAGE: dict[str, Callable[[Path], object]] = {
+    "empty": lambda file: file.write_bytes(b""),
+    "cut": lambda file: file.write_bytes(file.read_bytes()[:-200]),
+    "a bit flipped": flipped,
+    "other numbers": scaled,
+    "other arrays": lambda file: np.savez(file, a=np.zeros(3)),
+    "pickles": lambda file: np.savez(file, a=np.array([{}], dtype=object)),
+}
+
+KEPT = ("prepared.npz", "block-0000.npz", "block-0007.npz")
+
+
+@pytest.mark.parametrize("name", KEPT)
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_damaged_file_is_told_and_made_again(whole, copied, drawn, stored_bits, name, damage):
+    file = sorted(copied.rglob(name))[-1]
+    DAMAGE[damage](file)
+    with pytest.warns(UserWarning, match=rf"{file} is damaged, and computed again"):
+        run(copied, resume=True)
+    assert drawn == ([] if name == "prepared.npz" else [10])
+    assert stored_bits(copied) == stored_bits(whole[0])
+
+
+def test_a_block_of_another_chain_is_not_taken(whole, copied, drawn, stored_bits):
+    first, second = sorted(copied.rglob("block-0007.npz"))
+    shutil.copy(first, second)
+    with pytest.warns(UserWarning, match="its numbers are not those that were written"):
+        run(copied, resume=True)
+    assert stored_bits(copied) == stored_bits(whole[0])
+
+
+@pytest.mark.parametrize("name", ["target.npz", "draws.npz"])
+def test_a_damaged_file_of_a_shard_is_made_again(whole_shards, tmp_path, stored_bits, name):
+    folder = shutil.copytree(whole_shards[0], tmp_path / "copied")
+    flipped(sorted(folder.rglob(name))[0])
+    run(folder, **APART, executor="serial", resume=True)
+    assert stored_bits(folder) == stored_bits(whole_shards[0])
+
+
+@pytest.mark.parametrize("place", ["checkpoint", "run"])
+def test_a_file_where_draws_are_kept_is_named(copied, place):
+    file = copied if place == "checkpoint" else next(copied.iterdir())
+    shutil.rmtree(file)
+    file.write_text("mine")
+    with pytest.raises(ConfigError, match=rf"{file} is not a folder"):
+        run(copied, resume=True)
+    assert file.read_text() == "mine"
+
+
+def test_a_fit_names_the_folder_of_its_run_and_none_where_nothing_is_kept(whole, tmp_path, monkeypatch):
+    (folder,) = whole[0].iterdir()
+    assert whole[1].checkpoint == folder
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    assert run("", draws=20, warmup=20).checkpoint is None
+    assert list(tmp_path.iterdir()) == []
+
+
 if __name__ == "__main__":
     main(*sys.argv[1:])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import math
 import os
@@ -421,8 +422,14 @@ def test_a_scheduler_that_does_not_answer_is_one_line_within_seconds(monkeypatch
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("address", ["nonsense://127.0.0.1:1", "tcp://127.0.0.1:port"])
-def test_an_address_that_is_none_is_one_line(address):
+@pytest.mark.parametrize(
+    "address", ["nope", "nonsense://127.0.0.1:1", "tcp://127.0.0.1:port", "tls://127.0.0.1:1"]
+)
+def test_an_address_that_is_none_is_one_line_and_leaves_nothing_behind(address, monkeypatch):
     pytest.importorskip("distributed")
+    complaints: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", complaints.append)
     with pytest.raises(ConfigError, match=f"no dask scheduler answers at {address}"):
         run("dask", [task("divide")], scheduler=address)
+    gc.collect()
+    assert complaints == []

@@ -14,7 +14,6 @@ from heterodyne.atomic import check_folder
 from heterodyne.catalogue import create_model
 from heterodyne.data.two_time import TwoTime
 from heterodyne.errors import DataError, HeterodyneError, PluginError
-from heterodyne.plugins.outputs import write_outputs
 from heterodyne.problem.problem import create_problem
 from heterodyne.result.document import SCHEMA, fit_document, fit_text, read_fit
 from heterodyne.result.fit import BinScaling, Estimate, Fit
@@ -161,7 +160,7 @@ def test_a_fit_that_was_read_back_can_be_saved_again(fit: Fit, tmp_path: Path):
 
 def test_an_unknown_writer_is_refused_before_anything_is_written(fit: Fit, tmp_path: Path):
     with pytest.raises(PluginError, match=r"'jsn'; did you mean 'json'"):
-        write_outputs(fit, tmp_path / "out", ["json", "jsn"])
+        fit.save(tmp_path / "out", ["json", "jsn"])
     assert not (tmp_path / "out").exists()
 
 
@@ -219,14 +218,14 @@ def test_a_writer_that_fails_is_named_and_costs_no_other_output(fit: Fit, tmp_pa
     with pytest.raises(
         PluginError, match=r"writer 'json' \(RuntimeError: no ink\) failed; written: .*fit\.npz"
     ):
-        write_outputs(fit, tmp_path, ["json", "npz"])
+        fit.save(tmp_path, ["json", "npz"])
 
 
 @pytest.mark.parametrize("returned", [None, "fit.json", [Path("nowhere.json")]])
 def test_a_writer_that_does_not_return_its_files_is_named(fit: Fit, tmp_path: Path, monkeypatch, returned):
     monkeypatch.setattr("heterodyne.writing.fit_json.write", lambda fit, folder: returned)
     with pytest.raises(PluginError, match=r"writer 'json' .*it returned .*, not a list of the files"):
-        write_outputs(fit, tmp_path, ["json"])
+        fit.save(tmp_path, ["json"])
 
 
 @pytest.mark.parametrize("path", ["", None, 3])

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
+import time
+from dataclasses import replace
 
 import h5py
 import numpy as np
@@ -157,6 +160,49 @@ def test_a_matrix_of_the_wrong_size_leaves_no_file(data, tmp_path):
     with pytest.raises(DataError, match="has 5 frames, the times 7"):
         data.save(tmp_path / "own.h5")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("size", [0, 700, 3000, 9000, 12000])
+def test_a_disk_that_takes_no_more_is_one_line_and_the_old_file_stays(data, tmp_path, full_after, size):
+    path = data.save(tmp_path / "own.h5")
+    whole = path.read_bytes()
+    with full_after(size), pytest.raises(DataError, match=rf"cannot write {path}: File too large"):
+        data.save(path)
+    assert path.read_bytes() == whole
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_nothing_is_read_once_the_disk_is_full(data, tmp_path, full_after):
+    read = []
+
+    class Watched(list):
+        def __getitem__(self, bin):
+            read.append(bin)
+            return super().__getitem__(bin)
+
+    watched = replace(data, c2=Watched([*data.c2, *data.c2][:3]))
+    read.clear()
+    with full_after(0), pytest.raises(DataError, match="File too large"):
+        watched.save(tmp_path / "own.h5")
+    assert read == []
+
+
+def test_ctrl_c_while_a_file_is_written_leaves_the_old_one(data, tmp_path):
+    path = data.save(tmp_path / "own.h5")
+    whole = path.read_bytes()
+
+    class Interrupting(list):
+        def __getitem__(self, bin):
+            if bin == 1:
+                signal.raise_signal(signal.SIGINT)
+                time.sleep(0.2)  # the main thread hears it and waits for this one
+            return super().__getitem__(bin)
+
+    interrupting = replace(data, c2=Interrupting(data.c2))
+    with pytest.raises(KeyboardInterrupt):
+        interrupting.save(path)
+    assert path.read_bytes() == whole
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_folder_that_is_not_there_is_one_line(data, tmp_path):

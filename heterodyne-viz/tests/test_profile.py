@@ -54,12 +54,18 @@ def test_without_an_error_there_is_no_parabola():
     assert "standard error" not in [line.get_label() for line in axes.lines]
 
 
-def test_one_file_per_profile_and_none_from_before(tmp_path):
+def test_one_file_per_profile(tmp_path):
     fit = fit_with()
     paths = write(replace(fit, profiles={"v0": fit.profiles["v0"], "v1": fit.profiles["v0"]}), tmp_path)
     assert [path.name for path in paths] == ["profile-v0.png", "profile-v1.png"]
-    assert write(fit, tmp_path) == paths[:1]
-    assert [path.name for path in (tmp_path / "figures").iterdir()] == ["profile-v0.png"]
+    assert sorted((tmp_path / "figures").iterdir()) == paths
+
+
+def test_a_profile_that_bears_a_path_as_its_name_stays_in_the_folder(tmp_path):
+    fit = fit_with()
+    (path,) = write(replace(fit, profiles={"x/../../../v0": fit.profiles["v0"]}), tmp_path / "a" / "b" / "c")
+    assert path.parent == tmp_path / "a" / "b" / "c" / "figures"
+    assert [path] == [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
 def test_a_parameter_without_a_profile_is_a_key_error():

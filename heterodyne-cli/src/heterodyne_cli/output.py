@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -60,5 +61,5 @@ def _seldom(say: Callable[[str], None]) -> Callable[[str], None]:
 
 def refuse_existing(path: Path, force: bool) -> None:
     """Raise `ConfigError` if ``path`` exists and may not be replaced."""
-    if path.exists() and not force:
+    if os.path.lexists(path) and not force:
         raise ConfigError(f"{path} exists already: choose another name or add --force")

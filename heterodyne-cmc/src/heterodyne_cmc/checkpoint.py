@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import warnings
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -15,7 +16,7 @@ import numpy as np
 from heterodyne.bins.bin import Moments
 from heterodyne.bins.nodes import Nodes
 from heterodyne.catalogue import create_model
-from heterodyne.errors import ConfigError
+from heterodyne.errors import ConfigError, DataError
 from heterodyne_cmc.arrays import leaves, read_arrays, tree_of, write_arrays
 from heterodyne_cmc.coordinates import Form, Space
 from heterodyne_cmc.density import Code, Target
@@ -32,9 +33,13 @@ _CONTENTS = {"whole": np.ndarray, "tiles": TileList, "pairs": PairList}
 def run_folder(root: Path, fingerprint: str, resume: bool) -> Path:
     """The folder in ``root`` of the run with this fingerprint; it exists where the run was begun before.
 
-    Raises `ConfigError` where it was and is not to be resumed, and where ``root`` holds nothing to resume.
+    Raises `ConfigError` where it was and is not to be resumed, where ``root`` holds nothing to resume, and where a
+    file is in the way.
     """
     folder = root / fingerprint[:16]
+    for place in (root, folder):
+        if os.path.lexists(place) and not place.is_dir():
+            raise ConfigError(f"{place} is not a folder, and the draws are kept there: remove or rename it")
     if folder.exists() and not resume:
         raise ConfigError(
             f"{folder} holds this run, begun before: add --resume to go on with it, or remove that folder"
@@ -75,8 +80,10 @@ def _kind(portion: Portion) -> str:
 
 
 def read_target(folder: Path) -> tuple[Code, Target, SamplerSettings, np.ndarray]:
-    """What one shard samples: code, target, settings and starts."""
+    """What one shard samples: code, target, settings and starts; raises `DataError` where it cannot be read."""
     arrays = read_arrays(folder / TARGET)
+    if arrays is None:
+        raise DataError(f"{folder / TARGET} cannot be read: add --resume to write it again and go on")
     description = json.loads(str(arrays["description"]))
     form = Form(tuple(description["families"]), tuple(description["log"]))
     code = Code(create_model(description["model"]), form, tuple(description["free"]))

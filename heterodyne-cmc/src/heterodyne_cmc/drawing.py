@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from heterodyne.device.cores import available_cores
-from heterodyne.errors import HeterodyneError
+from heterodyne.errors import DataError, HeterodyneError
 from heterodyne.executors.task import Event, Executor, Task
 from heterodyne.plugins.manager import resolve
 from heterodyne.result.statistics import Diagnosis
@@ -67,18 +67,18 @@ def _drawn(
     run: Run, shards: list[int], settings: SamplerSettings, attempt: int, progress: Progress
 ) -> list[Draws]:
     """The draws of these shards."""
-    folder = run.folder / f"attempt-{attempt}"
     meter = Meter(settings, len(shards), progress, attempt)
     shape = settings.chains, len(run.problem.varying)
     starts = [_DISPERSION * np.random.default_rng([settings.seed, k]).normal(size=shape) for k in shards]
     if len(run.targets) == 1:
         watch = Watch(meter)
-        kept = folder if run.options["checkpoint"] else None
+        kept = None if run.folder is None else run.folder / f"attempt-{attempt}"
         return [sample(run.code, run.targets[0], starts[0], settings, kept, watch)]
+    assert run.folder is not None  # shards are handed over as files
     tasks = []
     for k, start in zip(shards, starts, strict=True):
-        place = folder / f"shard-{k:03d}"
-        if not (place / TARGET).exists():
+        place = run.folder / f"attempt-{attempt}" / f"shard-{k:03d}"
+        if read_arrays(place / TARGET) is None:
             write_target(place, run.code, run.targets[k], replace(settings, seed=settings.seed + k), start)
         tasks.append(
             Task(
@@ -114,6 +114,8 @@ def _heed(meter: Meter, progress: Progress, event: Event) -> None:
 
 def _read_draws(folder: Path) -> Draws:
     stored = read_arrays(folder / DRAWS)
+    if stored is None:
+        raise DataError(f"the draws in {folder} cannot be read: add --resume to draw them again")
     return Draws(stored["u"], {name: stored[name] for name in STATISTICS})
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from heterodyne.atomic import replacing
+from heterodyne.data.output_stream import OutputStream, written
 from heterodyne.errors import PluginError
 from heterodyne.result.document import plain
 from heterodyne.result.fit import Fit
@@ -31,13 +34,19 @@ def write(fit: Fit, folder: Path) -> list[Path]:
     """Write `posterior.nc` into ``folder``; raises `PluginError` for a fit that was not sampled."""
     if not isinstance(fit.posterior, Posterior):
         raise PluginError(f"there is no posterior to write: the fit is by {fit.optimizer}, not by cmc")
-    from xarray import DataTree
-
     path = folder / FILE
-    tree = DataTree.from_dict({f"/{name}": group for name, group in groups(fit, fit.posterior).items()})
     with replacing(path) as temporary:
-        tree.to_netcdf(temporary, engine="h5netcdf")
+        written(temporary, partial(_write, groups(fit, fit.posterior)))
     return [path]
+
+
+def _write(groups: Mapping[str, Dataset], stream: OutputStream) -> None:
+    import h5netcdf
+    from xarray.backends import H5NetCDFStore
+
+    with h5netcdf.File(stream, "w") as file:
+        for name, group in groups.items():
+            group.dump_to_store(H5NetCDFStore(file.create_group(name)))
 
 
 def groups(fit: Fit, posterior: Posterior) -> dict[str, Dataset]:

@@ -132,8 +132,9 @@ def _chain(
     parts, divergences = [], 0
     for number, steps in enumerate(block_lengths(settings)):
         file = None if folder is None else folder / f"chain-{chain:02d}" / f"block-{number:04d}.npz"
-        if file is not None and file.exists():
-            part, state = _read_block(file, state)
+        found = None if file is None else _read_block(file, state)
+        if found is not None:
+            part, state = found
         else:
             state, drawn = sampler.advance(state, steps)
             part = {name: np.asarray(value) for name, value in drawn.items()}
@@ -161,9 +162,11 @@ def _write_block(file: Path, part: dict[str, np.ndarray], state: Any) -> None:
     write_arrays(file, {**part, **leaves("state", state)})
 
 
-def _read_block(file: Path, like: Any) -> tuple[dict[str, np.ndarray], Any]:
-    """The draws of a block and the state after it, in the form of the state ``like``."""
+def _read_block(file: Path, like: Any) -> tuple[dict[str, np.ndarray], Any] | None:
+    """The draws of a block and the state after it, in the form of the state ``like``; None where it is to be drawn."""
     arrays = read_arrays(file)
+    if arrays is None:
+        return None
     state = jax.tree.map(
         lambda leaf, array: jax.numpy.asarray(array, dtype=leaf.dtype), like, tree_of("state", arrays, like)
     )

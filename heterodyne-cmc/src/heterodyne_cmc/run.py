@@ -25,7 +25,7 @@ PREPARED = "prepared.npz"
 @dataclass(frozen=True, eq=False)
 class Run:
     """What is sampled: bins with the nodes that they need, code and one target per shard, the calibration, and the
-    folder of the run."""
+    folder of the run, None where nothing is kept."""
 
     problem: Problem
     bins: tuple[Bin, ...]
@@ -33,21 +33,27 @@ class Run:
     targets: tuple[Target, ...]
     prepared: Prepared
     options: Mapping[str, Any]
-    folder: Path
+    folder: Path | None
 
 
 def create_run(
-    problem: Problem, bins: tuple[Bin, ...], options: Mapping[str, Any], folder: Path, progress: Progress
+    problem: Problem, bins: tuple[Bin, ...], options: Mapping[str, Any], root: Path | None, progress: Progress
 ) -> Run:
-    """The run of a problem; raises `ConfigError` where the data cannot be shared out, or the folder is in use."""
-    folder = run_folder(folder, _fingerprint(problem, bins, options), options["resume"])
-    prepared = _prepared(problem, bins, options, folder, progress)
+    """The run of a problem, with a folder in ``root``.
+
+    Raises `ConfigError` where the data cannot be shared out, or the folder is in use.
+    """
+    folder = (
+        None if root is None else run_folder(root, _fingerprint(problem, bins, options), options["resume"])
+    )
+    kept = None if folder is None else read_arrays(folder / PREPARED)
+    prepared = _prepared(problem, bins, options, kept, progress)
     bins = averaged_bins(bins, prepared.orders)
     space, adjustment, tilt = space_at(problem, prepared.values, prepared.calibration)
     shards = partitioned(problem, bins, options["partition"], options["shards"], options["seed"], prepared)
     code, scaling = code_of(problem), prior_of_scaling(problem, prepared.noise)
     targets = create_targets(code, space, shards, scaling, adjustment, tilt)
-    if not (folder / PREPARED).exists():
+    if folder is not None and kept is None:
         write_arrays(folder / PREPARED, prepared.arrays())  # not before the data could be shared out
     return Run(problem, bins, code, targets, prepared, options, folder)
 
@@ -65,13 +71,16 @@ def _fingerprint(problem: Problem, bins: tuple[Bin, ...], options: Mapping[str, 
 
 
 def _prepared(
-    problem: Problem, bins: tuple[Bin, ...], options: Mapping[str, Any], folder: Path, progress: Progress
+    problem: Problem,
+    bins: tuple[Bin, ...],
+    options: Mapping[str, Any],
+    kept: Mapping[str, np.ndarray] | None,
+    progress: Progress,
 ) -> Prepared:
     """The solution and its calibration, read back where the run was begun before."""
-    file = folder / PREPARED
-    if file.exists():
+    if kept is not None:
         progress("going on with the run in the checkpoint folder")
-        return Prepared.from_arrays(read_arrays(file))
+        return Prepared.from_arrays(kept)
     return prepare(
         problem, bins, not options["no_warm_start"], options["likelihood"] == "calibrated", progress
     )

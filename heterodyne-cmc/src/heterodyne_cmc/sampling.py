@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import nullcontext
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
@@ -28,10 +32,30 @@ def fit(problem: Problem, options: Mapping[str, Any], progress: Progress) -> Fit
     _check(options)
     bins = read_bins(problem.data, problem.choices.skip_lags)
     kept = options["checkpoint"]
-    with nullcontext(kept) if kept else TemporaryDirectory(prefix="heterodyne-") as folder:
-        run = create_run(problem, bins, options, Path(folder), progress)
+    with _passing_folder() if options["shards"] > 1 and not kept else nullcontext(kept) as folder:
+        run = create_run(problem, bins, options, Path(folder) if folder else None, progress)
         sampled = sampled_shards(run, progress)
-    return sampled_fit(run, sampled, merged_draws(run, sampled), began)
+    found = sampled_fit(run, sampled, merged_draws(run, sampled), began)
+    return replace(found, checkpoint=run.folder) if kept else found
+
+
+@contextmanager
+def _passing_folder() -> Iterator[str]:
+    """A folder in which shards are handed over, and that goes with the block, where SIGTERM ends it too."""
+
+    def end(number: int, frame: object) -> None:
+        sys.exit(128 + number)
+
+    main = threading.current_thread() is threading.main_thread()
+    replaced = main and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    with TemporaryDirectory(prefix="heterodyne-") as folder:
+        if replaced:
+            signal.signal(signal.SIGTERM, end)
+        try:
+            yield folder
+        finally:
+            if replaced:
+                signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _check(options: Mapping[str, Any]) -> None:

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import os
+import platform
+import re
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from hashlib import sha256
 from pathlib import Path
+from shutil import rmtree
 from tempfile import TemporaryFile
 
 from heterodyne.errors import DataError, HeterodyneError
+
+_TAG = r"[0-9a-f]{6}-[0-9]+"
+
+_LEFTOVER = re.compile(rf"\..*\.({_TAG})\.[0-9a-f]{{8}}\.tmp", re.DOTALL)
 
 
 def as_path(name: object) -> Path:
@@ -19,29 +27,84 @@ def as_path(name: object) -> Path:
     return Path(name)
 
 
+def file_name(text: str) -> str:
+    """``text`` as part of the name of a file: what separates or hides names is written as %XX."""
+    return re.sub(r'^\.|[/\\%:*?"<>|\x00-\x1f\x7f]', lambda found: f"%{ord(found[0]):02X}", text)
+
+
 @contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
     """A temporary name in the folder of ``path``; what is written there becomes ``path`` when the block ends.
 
     The file is flushed to disk and renamed, so that a killed run leaves the old file or the new one. If the
-    block raises, the temporary file is removed and ``path`` stays as it was. Raises `DataError` if the
-    folder does not exist or nothing can be written there.
+    block raises, the temporary file is removed and ``path`` stays as it was; those that killed processes left in
+    the folder are removed. Raises `DataError` if the folder does not exist or nothing can be written there.
     """
     path = Path(path)
     if not path.parent.is_dir():
         raise DataError(f"cannot write {path}: there is no folder {path.parent}")
     if path.is_dir():
         raise DataError(f"cannot write {path}: it is a folder")
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
+    temporary = path.parent / hidden_name(path.name, "tmp")
     try:
+        remove_leftovers(path.parent, _LEFTOVER)
         yield temporary
         with open(temporary, "r+b") as written:
             os.fsync(written.fileno())
         temporary.replace(path)
     except OSError as error:
-        raise DataError(f"cannot write {path}: {error.strerror or error}") from error
+        reason = error.strerror or str(error).replace(temporary.name, path.name)
+        raise DataError(f"cannot write {path}: {reason}") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def hidden_name(name: str, suffix: str) -> str:
+    """A name that nothing bears, hidden, which says whose process made it: ``.NAME.PROCESS.HEX.SUFFIX``."""
+    return f".{_short(name)}.{process_tag()}.{secrets.token_hex(4)}.{suffix}"
+
+
+def _short(name: str) -> str:
+    """The name, or what stands for it where the rest of a `hidden_name` would make it too long for a file."""
+    return name if len(name) <= 60 else f"{name[:40]}-{sha256(os.fsencode(name)).hexdigest()[:16]}"
+
+
+def process_tag() -> str:
+    """The host of this process, as six digits, and its number, as they stand in `hidden_name`."""
+    namespace = Path("/proc/self/ns/pid")  # a container may bear its host's name and count anew
+    where = f"{platform.node()} {namespace.stat().st_ino if namespace.exists() else ''}"
+    return f"{sha256(where.encode()).hexdigest()[:6]}-{os.getpid()}"
+
+
+def has_ended(tag: str) -> bool:
+    """Whether the process of this `process_tag` ran on this host and is gone."""
+    host, number = tag.split("-")
+    if os.name != "posix" or host != process_tag().split("-")[0]:
+        return False
+    try:
+        os.kill(int(number), 0)
+    except (ProcessLookupError, OverflowError):
+        return True
+    except PermissionError:  # it is somebody else's
+        return False
+    return False
+
+
+def leftover_names(name: str, suffix: str) -> re.Pattern[str]:
+    """What `hidden_name` calls things of this name; group 1 is the tag of the process."""
+    return re.compile(rf"\.{re.escape(_short(name))}\.({_TAG})\.[0-9a-f]{{8}}\.{suffix}")
+
+
+def remove_leftovers(folder: Path, names: re.Pattern[str]) -> None:
+    """Remove what processes that have ended left in ``folder`` under such `leftover_names`."""
+    with suppress(OSError), os.scandir(folder) as entries:
+        left = [entry for entry in entries if (found := names.fullmatch(entry.name)) and has_ended(found[1])]
+        for entry in left:
+            if entry.is_dir(follow_symlinks=False):
+                rmtree(entry.path, ignore_errors=True)
+            else:
+                os.unlink(entry.path)
 
 
 def check_folder(folder: Path) -> None:

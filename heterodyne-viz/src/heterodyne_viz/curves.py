@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from heterodyne.errors import HeterodyneError
 from heterodyne.result.band import Band
 from heterodyne.result.fit import Fit
-from heterodyne_viz.pages import figures_folder, remove_stale, save_png
+from heterodyne_viz.pages import figures_folder, save_png
 
 FILE = "curves.png"
 
@@ -28,9 +28,7 @@ _ROOM = 0.05  # of the range of a curve and its band, above and below
 def write(fit: Fit, folder: Path) -> list[Path]:
     """Write figures/curves.png into ``folder``; returns its path, none for a model without curves."""
     home = figures_folder(folder)
-    paths = [save_png(figure(fit), home / FILE)] if fit.curves else []
-    remove_stale(home, FILE, paths)
-    return paths
+    return [save_png(figure(fit), home / FILE)] if fit.curves else []
 
 
 def figure(fit: Fit) -> Figure:

@@ -29,7 +29,7 @@ from heterodyne.problem.averaging import nodes_of
 from heterodyne.problem.problem import Problem
 from heterodyne.result.fit import BinScaling, Fit
 from heterodyne_viz.averages import block_average, lag_average, slots
-from heterodyne_viz.pages import figures_folder, remove_stale, save_png
+from heterodyne_viz.pages import figures_folder, save_png
 
 ROWS_PER_FILE = 5
 """Bins in one file: five rows have the shape of an upright A4 page."""
@@ -88,7 +88,6 @@ def write(fit: Fit, folder: Path) -> list[Path]:
     for page, first in enumerate(range(0, count, ROWS_PER_FILE), start=1):
         drawn = figure(fit, range(first, min(first + ROWS_PER_FILE, count)))
         paths.append(save_png(drawn, home / f"fit-comparison-{page}.png"))
-    remove_stale(home, "fit-comparison-*.png", paths)
     return paths
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -23,9 +22,3 @@ def save_png(page: Figure, path: Path) -> Path:
     with replacing(path) as temporary, temporary.open("wb") as file:
         FigureCanvasAgg(page).print_png(file)
     return path
-
-
-def remove_stale(home: Path, pattern: str, kept: Iterable[Path]) -> None:
-    """Remove the figures of an earlier result that this one does not have."""
-    for stale in set(home.glob(pattern)) - set(kept):
-        stale.unlink()

@@ -12,9 +12,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from heterodyne.atomic import file_name
 from heterodyne.result.fit import Fit
 from heterodyne.result.profile import Profile
-from heterodyne_viz.pages import figures_folder, remove_stale, save_png
+from heterodyne_viz.pages import figures_folder, save_png
 
 _SIZE, _DPI = (6.4, 4.4), 150
 
@@ -24,14 +25,9 @@ _ABOVE = 1.3  # times the highest threshold, the top of the axis
 
 
 def write(fit: Fit, folder: Path) -> list[Path]:
-    """Write figures/profile-NAME.png for every profile into ``folder``; returns their paths.
-
-    Those that an earlier result left there are removed.
-    """
+    """Write figures/profile-NAME.png for every profile into ``folder``; returns their paths."""
     home = figures_folder(folder)
-    paths = [save_png(figure(fit, name), home / f"profile-{name}.png") for name in fit.profiles]
-    remove_stale(home, "profile-*.png", paths)
-    return paths
+    return [save_png(figure(fit, name), home / f"profile-{file_name(name)}.png") for name in fit.profiles]
 
 
 def figure(fit: Fit, name: str) -> Figure:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -22,17 +23,17 @@ def new(
     optimizer: Annotated[str, typer.Option(metavar="NAME", help="Optimizer.")] = "nlsq",
 ) -> None:
     """Make a commented configuration file."""
+    from heterodyne.atomic import replacing
     from heterodyne.config.template import template
 
     text = template(model, optimizer)
     if file is None:
         print(text, end="")
         return
-    try:
-        with file.open("x", encoding="utf-8") as stream:
-            stream.write(text)
-    except FileExistsError as error:
-        raise ConfigError(f"{file} exists already: choose another name") from error
+    if os.path.lexists(file):
+        raise ConfigError(f"{file} exists already: choose another name")
+    with replacing(file) as temporary:
+        temporary.write_text(text, encoding="utf-8")
     print(f"wrote {file}")
 
 

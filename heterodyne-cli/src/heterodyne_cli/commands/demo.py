@@ -9,26 +9,33 @@ import typer
 
 from heterodyne.plugins.manager import manager, optimizer_record
 from heterodyne.words import table
-from heterodyne_cli.output import NOT_CONVERGED, extent, progress
+from heterodyne_cli.output import NOT_CONVERGED, extent, progress, refuse_existing
 
 if TYPE_CHECKING:
     from heterodyne.result.fit import Estimate, Fit
 
 _MODEL, _OPTIMIZER = "two-component", "nlsq"
 
+_FILES = ("run.h5", "fit.json", "fit.npz")
+
 Folder = Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for data and results.")]
 
 
-def demo(output: Folder = Path("heterodyne-demo")) -> None:
+def demo(
+    output: Folder = Path("heterodyne-demo"),
+    force: Annotated[bool, typer.Option("--force", help="Replace data and results there.")] = False,
+) -> None:
     """Simulate an experiment, fit it without start values, and print the truth beside the fit."""
     optimizer_record(_OPTIMIZER)
     import heterodyne as het
     from heterodyne.atomic import check_folder
 
+    for name in _FILES:
+        refuse_existing(output / name, force)
     check_folder(output)
     simulated = het.simulate()
     output.mkdir(parents=True, exist_ok=True)
-    file = simulated.save(output / "run.h5")
+    file = simulated.save(output / _FILES[0])
     print(f"simulated {extent(simulated.n_bins, simulated.n_frames)}: {file}")
     data = het.load(file)
     truth = data.provenance["truth"]["params"]

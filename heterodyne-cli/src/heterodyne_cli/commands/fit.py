@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from heterodyne.errors import ConfigError
-from heterodyne_cli.checkpoint import OPTION, RESUME, default_checkpoint, kept_until_done
+from heterodyne.errors import ConfigError, HeterodyneError
+from heterodyne_cli.checkpoint import OPTION, RESUME, default_checkpoint, remove_done, told_if_interrupted
 from heterodyne_cli.flags import MODEL_PANEL, check_owner
 from heterodyne_cli.output import NOT_CONVERGED, progress
 from heterodyne_cli.selection import Age, Dt, Frames, LoaderName, Phi, Q, load_with, present
@@ -121,11 +121,13 @@ def fit(
     stated |= present(model=model, compare=compare, by=by, optimizer=optimizer, write=write, output=output)
     settings = _settings(config, {**stated, **choices, "options": dict(options)})
     checkpoint = default_checkpoint(settings)
-    with kept_until_done(checkpoint):
+    with told_if_interrupted(checkpoint):
         with progress(quiet) as say:
             result = _fitted(settings, checkpoint, context.obj.arguments, say)
-        written = [] if settings.output is None else result.save(settings.output, settings.write)
-    _show(result, written, json, quiet)
+        _show(result, json, quiet)
+        _save(result, settings, json, quiet)
+    _warn(result)
+    remove_done(checkpoint, [part.checkpoint for part in _parts(result).values()])
     if not result.success:
         raise typer.Exit(NOT_CONVERGED)
 
@@ -184,13 +186,28 @@ def _settings(file: Path | None, stated: Mapping[str, Any]) -> FitConfig:
     return settings
 
 
-def _show(result: Fit | Series | Comparison, written: list[Path], json: bool, quiet: bool) -> None:
+def _save(result: Fit | Series | Comparison, settings: FitConfig, json: bool, quiet: bool) -> None:
+    """Write the results, or at least print them: a disk that is full must not cost the fit."""
+    if settings.output is None:
+        return
+    try:
+        written = result.save(settings.output, settings.write)
+    except HeterodyneError:
+        if quiet and not json:
+            print(result.report())
+        raise
+    if not quiet:
+        print(*(f"wrote {path}" for path in written), sep="\n", file=sys.stderr)
+
+
+def _show(result: Fit | Series | Comparison, json: bool, quiet: bool) -> None:
     if json:
         print(_json_text(result), end="")
     elif not quiet:
         print(result.report())
-    if written and not quiet:
-        print(*(f"wrote {path}" for path in written), sep="\n", file=sys.stderr)
+
+
+def _warn(result: Fit | Series | Comparison) -> None:
     for label, part in _parts(result).items():
         if not part.success:
             reason = f" ({part.message})" if part.message else ""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,6 +18,7 @@ import numpy as np
 
 from heterodyne.atomic import replacing
 from heterodyne.data.matrices import Matrices
+from heterodyne.data.output_stream import CheckedMatrices, OutputStream, written
 from heterodyne.data.validation import square
 from heterodyne.errors import DataError
 
@@ -62,18 +64,24 @@ def write_two_time(content: Content, path: Path) -> Path:
     """
     if path.suffix.lower() not in _SUFFIXES:
         raise DataError(f"two-time data are written as HDF5: {path} must end in {', '.join(_SUFFIXES)}")
-    with replacing(path) as temporary, h5py.File(temporary, "w", locking=False) as file:
+    with replacing(path) as temporary:
+        written(temporary, partial(_write, content, path.stem))
+    return path
+
+
+def _write(content: Content, name: str, stream: OutputStream) -> None:
+    content = content._replace(c2=CheckedMatrices(content.c2, stream))
+    with h5py.File(stream, "w") as file:
         file.attrs["heterodyne_schema"] = SCHEMA
         file.attrs["default"] = "entry"
         file.attrs["NX_class"] = "NXroot"
         entry = _group(file, "entry", "NXentry")
         entry["definition"] = "NXxpcs"
-        entry["entry_identifier"] = path.stem
+        entry["entry_identifier"] = name
         _group(entry, "data", "NXdata")
         _write_instrument(entry, content)
         _write_own(entry, content)
         _write_matrices(entry, content)
-    return path
 
 
 def _group(parent: h5py.Group, name: str, nexus_class: str) -> h5py.Group:

@@ -7,11 +7,13 @@ the workers'.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 from asyncio import CancelledError
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -70,8 +72,10 @@ def _connected(address: str | None) -> Iterator[Client]:
         )
     with _without_log_of_client():
         try:
+            with ThreadPoolExecutor(1) as pool:  # the caller may be in a loop of its own, as in a notebook
+                pool.submit(asyncio.run, _greet(address)).result()
             client = Client(address, timeout=_CONNECT, set_as_default=False)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, TypeError) as error:
             reason = " ".join(str(error).split())
             raise ConfigError(f"no dask scheduler answers at {address}: {reason}") from None
         with client:
@@ -79,6 +83,15 @@ def _connected(address: str | None) -> Iterator[Client]:
                 yield client
             except (CommClosedError, CancelledError):
                 raise ConfigError(f"the dask scheduler at {address} went away while tasks ran") from None
+
+
+async def _greet(address: str) -> None:
+    """Nothing, once a dask scheduler answers there; a client that none answers takes 10 s to end, with a traceback."""
+    from distributed import Security
+    from distributed.comm.core import connect
+
+    comm = await connect(address, timeout=_CONNECT, **Security().get_connection_args("client"))
+    comm.abort()
 
 
 @contextmanager

@@ -27,13 +27,13 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Unpack
 
-from heterodyne.atomic import as_path, replacing
+from heterodyne.atomic import as_path, file_name, replacing
 from heterodyne.catalogue import create_model
 from heterodyne.data.two_time import TwoTime
 from heterodyne.errors import ConfigError, PluginError
 from heterodyne.fitting.fit import create_choices, fit_chosen, labelled
 from heterodyne.model import Model
-from heterodyne.plugins.outputs import OUTPUTS, write_outputs
+from heterodyne.plugins.outputs import OUTPUTS, Output, name_of_run, outputs_of, save_outputs
 from heterodyne.problem.choices import ChoiceKeywords, Choices, spells_choices
 from heterodyne.problem.kinds import AUTO
 from heterodyne.result.document import plain
@@ -136,15 +136,20 @@ class Comparison:
         ``write`` names the outputs of every fit, as in `Fit.save`. Returns the paths written; raises what
         `Fit.save` raises.
         """
-        home = as_path(folder)
-        written = [path for name, fit in self.fits.items() for path in fit.save(home / name, write)]
-        place = home / "comparison.json"
+        outputs = [
+            output for name, fit in self.fits.items() for output in fit.outputs(write, file_name(name))
+        ]
+        own = outputs_of(self, OUTPUTS if write is None else write, "comparison")
+        outputs += [Output("comparison", self._write_tables), *own]
+        return save_outputs(outputs, as_path(folder), name_of_run(self.text()))
+
+    def _write_tables(self, folder: Path) -> list[Path]:
+        place = folder / "comparison.json"
         with replacing(place) as temporary:
             temporary.write_text(self.text(), encoding="utf-8")
         rows = [{**asdict(score), **self._differences(score)} for score in self.scores]
         header = list(rows[0])
-        written += [place, write_csv(place.with_suffix(".csv"), header, [[*row.values()] for row in rows])]
-        return written + write_outputs(self, home, OUTPUTS if write is None else write, "comparison")
+        return [place, write_csv(place.with_suffix(".csv"), header, [[*row.values()] for row in rows])]
 
     def _differences(self, score: Score) -> dict[str, float]:
         return {f"delta_{name}": self.difference(score, name) for name in CRITERIA}

@@ -19,7 +19,7 @@ from heterodyne.errors import ConfigError, DataError
 from heterodyne.fitting.constancy import SIGNIFICANT, Constancy, constancy
 from heterodyne.fitting.fit import create_choices, fit_chosen, labelled
 from heterodyne.model import Model
-from heterodyne.plugins.outputs import OUTPUTS, write_outputs
+from heterodyne.plugins.outputs import OUTPUTS, Output, name_of_run, outputs_of, save_outputs
 from heterodyne.problem.checks import data_sets
 from heterodyne.problem.choices import ChoiceKeywords, spells_choices
 from heterodyne.result.document import plain
@@ -97,13 +97,16 @@ class Series:
         ``write`` names the outputs of every fit, as in `Fit.save`; those that have a form for series
         (figures) write that too. Returns the paths written; raises what `Fit.save` raises.
         """
-        home = as_path(folder)
-        written = [path for group in self.groups for path in group.fit.save(home / group.name, write)]
-        place = home / f"by_{self.by}.json"
+        outputs = [output for group in self.groups for output in group.fit.outputs(write, group.name)]
+        own = outputs_of(self, OUTPUTS if write is None else write, "series")
+        outputs += [Output("by", self._write_tables), *own]
+        return save_outputs(outputs, as_path(folder), name_of_run(self.text()))
+
+    def _write_tables(self, folder: Path) -> list[Path]:
+        place = folder / f"by_{self.by}.json"
         with replacing(place) as temporary:
             temporary.write_text(self.text(), encoding="utf-8")
-        written += [place, write_csv(place.with_suffix(".csv"), *_columns(self))]
-        return written + write_outputs(self, home, OUTPUTS if write is None else write, "series")
+        return [place, write_csv(place.with_suffix(".csv"), *_columns(self))]
 
 
 @spells_choices

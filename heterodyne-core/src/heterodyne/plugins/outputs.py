@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Protocol, cast, runtime_checkable
 
 from heterodyne.errors import HeterodyneError, PluginError
 from heterodyne.plugins.manager import manager
 from heterodyne.plugins.records import WriterRecord, writer_key
+from heterodyne.switch import changing
 
 OUTPUTS = ("json", "npz", "profiles")
 """What is written of every fit where no outputs are named."""
@@ -30,31 +34,54 @@ def default_outputs(optimizer: str) -> tuple[str, ...]:
     return (*OUTPUTS, *getattr(record, "outputs", ()))
 
 
-def write_outputs(result: object, folder: Path, names: Iterable[str], of: str = "fit") -> list[Path]:
-    """Let the named writers write a result of the kind ``of`` into ``folder``; returns the paths written.
+@dataclass(frozen=True)
+class Output:
+    """One output of a run: its name, what writes it into a folder, and where that is in the folder of the run."""
 
-    The folder is made if need be. Raises `PluginError` for an unknown writer before anything is written, and
-    `HeterodyneError` where the folder cannot be written. A writer that fails does not keep the others from
-    writing; then `PluginError` names it.
+    name: str
+    write: Callable[[Path], list[Path]]
+    place: str = "."
+
+
+def outputs_of(result: object, names: Iterable[str], of: str = "fit", place: str = ".") -> list[Output]:
+    """What the named writers write of a result of the kind ``of``; raises `PluginError` for an unknown one."""
+    return [
+        Output(record.name, partial(record.resolve(Writer), result), place)
+        for record in find_writers(names, of)
+    ]
+
+
+def save_outputs(outputs: Iterable[Output], folder: Path, run: str) -> list[Path]:
+    """Write the outputs of the run named ``run`` into ``folder`` as `changing` does; returns the paths written.
+
+    The folder is made if need be. Raises `HeterodyneError` where it cannot be written. A writer that fails does
+    not keep the others from writing; then `PluginError` names it.
     """
-    writers = {record.name: record.resolve(Writer) for record in find_writers(names, of)}
     written: list[Path] = []
     failed: list[str] = []
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, writer in writers.items():
+    with changing(folder, run) as stage:
+        for output in outputs:
+            home = stage / output.place
+            home.mkdir(parents=True, exist_ok=True)
             try:
-                written += _files(writer(result, folder))
+                written += _files(output.write(home))
             except (OSError, HeterodyneError):
                 raise
             except Exception as error:  # a stranger's code: it must not cost the other outputs
-                failed.append(f"{name!r} ({type(error).__name__}: {error})")
-    except OSError as error:
-        raise HeterodyneError(f"cannot write to {folder}: {error.strerror or error}") from error
+                reason = str(error).replace(str(stage), str(folder))
+                failed.append(f"{output.name!r} ({type(error).__name__}: {reason})")
+        written = [
+            folder / path.relative_to(stage) if path.is_relative_to(stage) else path for path in written
+        ]
     if failed:
         listing = ", ".join(map(str, written)) or "nothing"
         raise PluginError(f"writer {', '.join(failed)} failed; written: {listing}")
     return written
+
+
+def name_of_run(text: str) -> str:
+    """A name that tells the result of this text from others."""
+    return sha256(text.encode()).hexdigest()
 
 
 def _files(returned: object) -> list[Path]:

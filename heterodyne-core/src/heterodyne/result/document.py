@@ -20,6 +20,7 @@ from heterodyne.result.fit import STATED, BinScaling, Estimate, Fit
 from heterodyne.result.identifiability import Finding, Held
 from heterodyne.result.profile import profile_document, read_profile
 from heterodyne.result.statistics import Diagnosis
+from heterodyne.switch import settle
 
 SCHEMA = "heterodyne/fit/1"
 
@@ -66,6 +67,7 @@ def read_fit(path: str | Path) -> Fit:
     """
     given = as_path(path)
     file = given / FILE if given.is_dir() else given
+    settle(file.parent)
     try:
         document = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:

@@ -18,6 +18,7 @@ from heterodyne.result.statistics import Statistics
 from heterodyne.words import table
 
 if TYPE_CHECKING:
+    from heterodyne.plugins.outputs import Output
     from heterodyne.problem.problem import Problem
     from heterodyne.result.band import Band
     from heterodyne.result.profile import Profile
@@ -75,7 +76,8 @@ class Fit:
     was fitted while it is in memory, None after reading a result back. ``statistics``, ``identifiability``
     and ``provenance`` may be given as mappings. ``profiles`` are profile likelihoods by parameter;
     ``curves`` are J(t), v(t) and f(t) with their bands, none after reading a result back;
-    ``posterior`` is what a sampler drew, for the writers that know it, None after reading a result back.
+    ``posterior`` is what a sampler drew, for the writers that know it, None after reading a result back;
+    ``checkpoint`` is the folder in which its optimizer kept what it had done, where that holds other runs, too.
     """
 
     model: str
@@ -93,6 +95,7 @@ class Fit:
     profiles: Mapping[str, Profile] = field(default_factory=dict)
     curves: tuple[Band, ...] = ()
     posterior: Any = None
+    checkpoint: Path | None = None
 
     def __post_init__(self) -> None:
         for name, kind in STATED.items():
@@ -133,13 +136,22 @@ class Fit:
         """Write the outputs named in ``write`` into ``folder``; returns the paths written.
 
         By default json, npz and profiles, and what its optimizer adds (a sampler its posterior), of which a fit
-        that was read back has nothing. Raises what `heterodyne.plugins.outputs.write_outputs` raises.
+        that was read back has nothing. They replace the outputs of another result in that folder, all at once, and
+        join those of this one. Raises what `heterodyne.plugins.outputs.save_outputs` raises, before anything is
+        written `PluginError` for an unknown writer.
         """
-        from heterodyne.plugins.outputs import OUTPUTS, default_outputs, write_outputs
+        from heterodyne.plugins.outputs import name_of_run, save_outputs
+
+        run = name_of_run(f"{self.provenance.date} {self.report()}")
+        return save_outputs(self.outputs(write), as_path(folder), run)
+
+    def outputs(self, write: Iterable[str] | None = None, place: str = ".") -> list[Output]:
+        """What `save` writes, at this place in the folder of a run."""
+        from heterodyne.plugins.outputs import OUTPUTS, default_outputs, outputs_of
 
         if write is None:
             write = OUTPUTS if self.problem is None else default_outputs(self.optimizer)
-        return write_outputs(self, as_path(folder), write)
+        return outputs_of(self, write, place=place)
 
     def __repr__(self) -> str:
         return f"<Fit of {self.model} by {self.optimizer}: {self.verdict}>"
