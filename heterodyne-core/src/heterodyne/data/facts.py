@@ -39,11 +39,12 @@ def check_times(t: np.ndarray) -> None:
 
 
 def check_clock(t: np.ndarray, dt: float, age: float) -> None:
-    """Raise `DataError` where the spacing or the age (in s) is impossible or is not that of the frame times."""
+    """Raise `DataError` for frame times, a spacing and an age (in s) that cannot be, or contradict one another."""
     if not (np.isfinite(dt) and dt > 0):
         raise DataError(f"dt must be positive (in s), not {dt:g}")
     if not np.isfinite(age):
         raise DataError(f"age must be finite (in s), not {age:g}")
+    check_times(t)
     if not is_spacing(t, dt):
         raise DataError(f"dt = {dt:g} s contradicts t: the frames are {np.median(np.diff(t)):g} s apart")
     if not is_age(t, dt, age):

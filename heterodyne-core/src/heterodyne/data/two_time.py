@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from heterodyne.data.facts import check_bins, check_clock, check_times
+from heterodyne.data.facts import check_bins, check_clock
 from heterodyne.data.masked import has_masks, without_masks
 from heterodyne.data.matrices import ALL, Matrices, StoredMatrices, choose
 from heterodyne.data.triangle import symmetric
@@ -55,10 +55,9 @@ class TwoTime:
         set_ = object.__setattr__
         for name in ("q", "phi", "t"):
             set_(self, name, np.atleast_1d(numbers(name, getattr(self, name))))
-        check_times(self.t)
         set_(self, "dt", number("dt", self.dt))
-        age = float(self.t[0]) - self.dt if self.age is FROM_TIMES else number("age", self.age)
-        set_(self, "age", age)
+        first = float(self.t.flat[0]) if self.t.size else 0.0
+        set_(self, "age", first - self.dt if self.age is FROM_TIMES else number("age", self.age))
         for name in ("dq", "dphi"):
             set_(self, name, _spread(name, numbers(name, getattr(self, name)), self.q.shape))
         set_(self, "mask", _spread("mask", frame_mask(self.mask), (len(self.q), len(self.t))))
