@@ -18,7 +18,9 @@ from heterodyne.errors import DataError
 from heterodyne.loading import npz
 
 _UNIT = {"q": "q is positive (in Å⁻¹)", "phi": "phi lies in -360 to 360 (in degrees)"}
-_RING = ("ring", "nan")
+RING = ("ring", "nan")
+"""How a bin without an azimuth may be called."""
+
 _PART = re.compile(r"(\d{1,15})(?::(\d{1,15}))?")
 
 Wanted = float | str | Range | Sequence[float | str | Range]
@@ -125,7 +127,7 @@ def _wanted(name: str, value: Any) -> tuple[float | Range, ...]:
 
 
 def _one(name: str, item: Any) -> float | Range:
-    if name == "phi" and isinstance(item, str) and item.strip().lower() in _RING:
+    if name == "phi" and isinstance(item, str) and item.strip().lower() in RING:
         return math.nan
     if isinstance(item, Real) and not isinstance(item, bool):
         value = float(item)
