@@ -224,6 +224,17 @@ def _without_gaps(values: np.ndarray, use: np.ndarray, where: str) -> tuple[np.n
     return whole, use & ~lost
 
 
+def warn_of_gaps(matrix: np.ndarray, mask: np.ndarray, left_out: np.ndarray, where: str) -> None:
+    """Warn where values between used frames (frames,), but for the pairs ``left_out`` (n, 2), are not finite."""
+    if np.isfinite(matrix.sum()):
+        return
+    values = matrix.astype(kept_dtype(matrix.dtype), copy=False)
+    try:
+        _without_gaps(_filled(values, left_out, 0.0), mask, where)
+    except DataError as error:
+        warnings.warn(f"written although a fit refuses it: {error}", stacklevel=2)
+
+
 def with_values(pairs: np.ndarray) -> np.ndarray:
     """Which frames are in one of these pairs, (frames, frames) over the upper half."""
     return pairs.any(axis=0) | pairs.any(axis=1)
