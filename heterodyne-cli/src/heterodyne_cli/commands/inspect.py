@@ -92,7 +92,8 @@ def _statistics(data: TwoTime, bin: int) -> dict[str, Any]:
     raw = data.c2[bin]
     weight, of_pairs = given_weights(data, bin)
     left_out = left_out_pairs(data, bin, 0, of_pairs)
-    mask, where = data.mask[bin] & (weight > 0), f"bin {bin + 1} ({data.label(bin)})"
+    where = f"{data.provenance.get('file', 'data')} bin {bin + 1} ({data.label(bin)})"
+    mask = data.mask[bin] & (weight > 0)
     c2, used = checked(raw, mask, where, left_out if len(left_out) else None)
     c2 = c2.astype(float)
     c2[tuple(left_out.T)] = np.nan

@@ -40,7 +40,7 @@ def as_number_or_range(value: Any) -> float | tuple[float, float]:
 
 def as_azimuth(value: Any) -> float | tuple[float, float] | str:
     """A number or a range, or the word for bins without an azimuth."""
-    is_ring = (isinstance(value, str) and value.strip().lower() in RING) or value != value
+    is_ring = (isinstance(value, str) and value.strip().lower().lstrip(".") in RING) or value != value
     return RING[0] if is_ring else as_number_or_range(value)
 
 
