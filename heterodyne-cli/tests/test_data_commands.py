@@ -156,7 +156,10 @@ def test_files_that_are_none_are_refused(rejected, tmp_path):
         (("--exclude-frames", "12,x"), "exclude_frames: 'x' is no frame N"),
         (("--exclude-frames", "3", "--exclude-frames", "20:30"), "frames 20:30 cannot be left out"),
         (("--exclude-frames", "@bad.txt"), "bad.txt cannot be read: No such file"),
-        (("--exclude-frames", "1:22"), "run.h5 bin 1 (q=0.01 phi=-90): 2 of 24 frames are neither masked nor dark"),
+        (
+            ("--exclude-frames", "1:22"),
+            "run.h5 bin 1 (q=0.01 phi=-90): 2 of 24 frames are neither masked nor dark",
+        ),
         (("--mask", "none.npz"), "mask: there is no file none.npz"),
         (("--mask", "run.h5"), "mask: run.h5 must be an .npz archive"),
         (("--frames", "20:30"), "the file has frames 1:24"),

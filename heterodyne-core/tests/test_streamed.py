@@ -241,7 +241,7 @@ def test_weights_per_pair_and_frames_that_do_not_fit_are_refused():
         stream_bin(broken("weights"), 0, 0, ROOM, 64)
     data = two_bins(130)
     with pytest.raises(DataError, match="the matrix has 130 frames, its time axis 129"):
-        stream_bin(replace(data, t=data.t[1:], mask=True), 0, 0, ROOM, 64)
+        stream_bin(replace(data, t=data.t[:-1], mask=True), 0, 0, ROOM, 64)
 
 
 def test_a_zero_between_frames_that_are_not_dark_is_a_value():

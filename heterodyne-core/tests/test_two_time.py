@@ -12,6 +12,7 @@ from heterodyne.bins.reading import read_bin
 from heterodyne.bins.streaming import stream_bin
 from heterodyne.data.two_time import TwoTime
 from heterodyne.errors import DataError
+from heterodyne.loading.load import load
 from heterodyne.problem.checks import check_count
 from heterodyne.problem.choices import Choices
 from heterodyne.simulation.simulate import simulate
@@ -192,3 +193,11 @@ def test_gaps_that_a_fit_refuses_are_told_when_they_are_written(tmp_path):
         replace(data, c2=c2).save(tmp_path / "run.h5")
     with warnings.catch_warnings(action="error"):
         replace(data, c2=c2, bad_pairs=[[0, 2, 5]]).save(tmp_path / "run.h5")
+
+
+def test_a_part_without_the_nominal_spacing_has_its_own(tmp_path):
+    data = simulate("static", t=[0.1, 0.2, 0.3, 0.5, 0.7, 0.9, 1.0, 1.1, 1.2], phi=0.0, noise=0.01)
+    part = data.cut(slice(2, 6))
+    assert (data.dt, part.dt, part.age) == pytest.approx((0.1, 0.2, 0.1))
+    loaded = load(data.save(tmp_path / "run.h5"), frames=(3, 6))
+    assert (loaded.dt, loaded.age) == pytest.approx((0.2, 0.1))

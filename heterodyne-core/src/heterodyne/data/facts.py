@@ -61,6 +61,11 @@ def is_spacing(t: np.ndarray, dt: float) -> bool:
     return bool(low - close <= dt <= high + close or np.abs(steps - dt).min() <= close)
 
 
+def spacing_within(t: np.ndarray, dt: float) -> float:
+    """``dt``, or the median spacing of a part of the frames in which none are dt apart."""
+    return dt if len(t) < 2 or is_spacing(t, dt) else float(np.median(np.diff(t)))
+
+
 def is_age(t: np.ndarray, dt: float, age: float) -> bool:
     """Whether the first frame is at age + dt."""
     return abs(t[0] - dt - age) <= _SAME * dt + _rounding(t)

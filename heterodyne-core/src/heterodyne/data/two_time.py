@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from heterodyne.data.facts import check_bins, check_clock
+from heterodyne.data.facts import check_bins, check_clock, spacing_within
 from heterodyne.data.masked import has_masks, without_masks
 from heterodyne.data.matrices import ALL, Matrices, StoredMatrices, choose
 from heterodyne.data.triangle import symmetric
@@ -127,11 +127,14 @@ class TwoTime:
         every, kept = range(self.n_bins), range(self.n_frames)[frames]
         if len(kept) == self.n_frames:
             return self
+        t = self.t[frames]
+        dt = spacing_within(t, self.dt)
         return replace(
             self,
             c2=choose(self.c2, every, self.n_frames, frames),
-            t=self.t[frames],
-            age=self.age if kept.start == 0 else float(self.t[kept.start]) - self.dt,
+            t=t,
+            dt=dt,
+            age=self.age if kept.start == 0 and dt == self.dt else FROM_TIMES,
             mask=self.mask[:, frames],
             bad_pairs=within(self.bad_pairs, frames),
             weight=self._weights(every, frames),

@@ -45,8 +45,10 @@ def asked(**given: Any) -> Selection:
 
 def stated(given: Selection) -> dict[str, Any]:
     """What is asked for, without what is not."""
-    names = ("q", "phi", "frames", "dt", "age", "dq", "dphi", "baseline", "exclude")
+    names = ("q", "phi", "frames", "dt", "age", "dq", "dphi", "baseline")
     found = {name: value for name in names if (value := getattr(given, name)) not in (None, ())}
+    if given.exclude:
+        found["exclude_frames"] = given.exclude
     return found if given.mask is None else {**found, "mask": f"leaves out {np.count_nonzero(~given.mask)}"}
 
 

@@ -10,6 +10,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from heterodyne.atomic import as_path
+from heterodyne.data.facts import spacing_within
 from heterodyne.data.matrices import ShiftedMatrices, frame_counts
 from heterodyne.data.selection import Selection, choose_bins, choose_frames, frames_to_use
 from heterodyne.data.two_time import TwoTime
@@ -155,8 +156,9 @@ def _times(
     t = data.t[frames]
     if (dt, age) != (data.dt, data.age):
         t = (t - data.age) * (dt / data.dt) + age
-    first = age if frames.start == 0 else float(t[0]) - dt
-    return (t, dt, first), {"dt_source": dt_source, "age_source": age_source}
+    within = spacing_within(t, dt)
+    first = age if frames.start == 0 and within == dt else float(t[0]) - within
+    return (t, within, first), {"dt_source": dt_source, "age_source": age_source}
 
 
 def _recognised(path: Path) -> str:

@@ -35,7 +35,7 @@ def reconciled(
     dt and age that the file does not state (None) are those of t. Raises `DataError` for times that are not
     increasing and for a contradiction in what is not given.
     """
-    check_times(t - t[0] + 1.0)  # times that begin at 0 are mended below
+    check_times(t - t[:1].sum() + 1.0)  # times that begin at 0 are mended below
     dt = float(np.median(np.diff(t))) if dt is None else dt
     if not is_spacing(t, dt):
         spacing = np.median(np.diff(t))
