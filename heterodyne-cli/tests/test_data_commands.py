@@ -155,6 +155,21 @@ def test_files_that_are_none_are_refused(rejected, tmp_path):
         (("--q", "0.03:0.04"), "no bin with q in 0.03:0.04; the file has q = 0.01, 0.02"),
         (("--phi", "0:10"), "no bin with phi in 0:10; the selected q have phi = -90, 45"),
         (("--phi", "wide"), "command line: phi[0]: 'wide' is not a number"),
+        (("--phi", "ring"), "no bin with phi in ring; the selected q have phi = -90, 45"),
+        (("--phi", "400"), "no bin with phi near 400; the selected q have phi = -90, 45"),
+        (("--q", "9"), "no bin with q near 9; the file has q = 0.01, 0.02"),
+        (("--dq", "-1"), "dq must be a full width"),
+        (("--dphi", "720"), "dphi = 720 is no full width"),
+        (("--baseline", "0.5"), "baseline must be 0 or 1"),
+        (("--exclude-frames", "12,x"), "exclude_frames: 'x' is no frame N"),
+        (("--exclude-frames", "3", "--exclude-frames", "20:30"), "frames 20:30 cannot be left out"),
+        (("--exclude-frames", "@bad.txt"), "bad.txt cannot be read: No such file"),
+        (
+            ("--exclude-frames", "1:22"),
+            "run.h5 bin 1 (q=0.01 phi=-90): 2 of 24 frames are neither masked nor dark",
+        ),
+        (("--mask", "none.npz"), "mask: there is no file none.npz"),
+        (("--mask", "run.h5"), "mask: run.h5 must be an .npz archive"),
         (("--frames", "20:30"), "the file has frames 1:24"),
         (("--frames", "20"), "command line: frames: '20' is not a range"),
         (("--dt", "0"), "dt must be positive"),
@@ -164,4 +179,35 @@ def test_files_that_are_none_are_refused(rejected, tmp_path):
 )
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_a_selection_of_nothing_is_refused_with_what_exists(rejected, run_file, arguments, message):
-    assert message in rejected("inspect", run_file, *arguments)
+    assert message in rejected("inspect", run_file, *arguments, "--matrices")
+
+
+@pytest.mark.parametrize("word", ["ring", "nan", "NaN"])
+def test_a_ring_is_stated_and_selected_by_a_word(heterodyne, word):
+    np.save("c2.npy", het.simulate("static", frames=12, phi=0).c2[0])
+    stated = ("--q", "0.01", "--phi", word, "--dt", "0.1", "--dq", "0.001")
+    assert heterodyne("convert", "c2.npy", "-o", "ring.h5", *stated).status == 0
+    data = het.load("ring.h5")
+    assert np.isnan(data.phi).all()
+    assert data.dq.tolist() == [0.001]
+    assert heterodyne("inspect", "ring.h5", "--phi", word).status == 0
+
+
+def test_bad_frames_are_named_on_the_command_line_or_in_files(heterodyne, run_file):
+    Path("bad.txt").write_text("12\n20:22\n", encoding="utf-8")
+    np.savez("mask.npz", mask=np.arange(24) != 0)
+    named = ("--exclude-frames", "3,5:6", "--exclude-frames", "@bad.txt", "--mask", "mask.npz")
+    assert heterodyne("convert", run_file, "-o", "good.h5", *named, "--phi", "45").status == 0
+    assert (np.flatnonzero(~het.load("good.h5").mask[1]) + 1).tolist() == [1, 3, 5, 6, 12, 20, 21, 22]
+
+
+def test_data_of_baseline_0_are_shifted_and_nan_is_told(heterodyne):
+    data = het.simulate("static", frames=12, phi=0)
+    c2 = data.c2[0] - 1.0
+    c2[2, 7] = c2[7, 2] = np.nan
+    np.save("c2.npy", c2)
+    stated = ("--q", "0.01", "--phi", "0", "--dt", "0.1", "--baseline", "0")
+    done = heterodyne("convert", "c2.npy", "-o", "run.h5", *stated)
+    assert done.status == 0
+    assert "warning: written although a fit refuses it: bin 1: c2 is NaN at frames (3, 8)" in done.err
+    np.testing.assert_allclose(het.load("run.h5").c2[0][0], data.c2[0][0])

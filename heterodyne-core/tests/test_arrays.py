@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import io
+import warnings
+import zipfile
+
 import numpy as np
 import pytest
 
 import heterodyne as het
-from heterodyne.errors import DataError
+from heterodyne.errors import DataError, HeterodyneError
 
 LAG = np.abs(np.subtract.outer(np.arange(9), np.arange(9)))
 STACK = np.stack([1 + 0.1 * bin + 0.1 * np.exp(-LAG / 3) for bin in range(3)])
@@ -64,8 +68,211 @@ def test_one_matrix_alone_is_one_bin(npz):
 
 
 def test_arrays_that_are_not_used_are_said(npz):
-    with pytest.warns(UserWarning, match=r"not used: t \(used: c2, q, phi, dt, age, bad_pairs, weight\)"):
-        het.load(npz(t=np.arange(9)))
+    used = "c2, q, phi, dt, age, bad_pairs, weight, t, mask, dq, dphi, baseline"
+    with pytest.warns(UserWarning, match=rf"not used: g2 \(used: {used}\)"):
+        het.load(npz(g2=np.arange(9)))
+
+
+T = 0.1 * np.arange(1, 10)
+UNEVEN = np.where(np.arange(9) < 5, T, T + 2.0)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"t": T}, {"t": T, "dt": 0.1, "age": 0.0}),
+        ({"t": UNEVEN}, {"t": UNEVEN, "dt": 0.1, "age": 0.0}),
+        ({"t": UNEVEN + 5, "dt": None}, {"t": UNEVEN + 5, "dt": 0.1, "age": 5.0}),
+        ({"t": T * 1e3, "dt": 100, "time_unit": "ms"}, {"t": T, "dt": 0.1}),
+        ({"dt": 100.0, "dt_unit": "ms", "age": 2}, {"dt": 0.1, "age": 2.0, "t": T + 2}),
+        ({"dt": np.timedelta64(100, "ms")}, {"dt": 0.1}),
+        ({"t": np.array([100 * k for k in range(1, 10)], "m8[ms]"), "dt": None}, {"t": T}),
+        ({"q": [0.1, 0.1, 0.2], "q_unit": "nm^-1", "dq": 0.01}, {"q": FIELDS["q"], "dq": [0.001] * 3}),
+        ({"q": [0.1, 0.1, 0.2], "q_units": b"1/nm"}, {"q": FIELDS["q"]}),
+        ({"phi": np.radians([0.0, 45.0, 0.0]), "phi_unit": "rad"}, {"phi": FIELDS["phi"]}),
+        ({"dq": [0.001, 0.0, np.nan], "dphi": 6.0}, {"dq": [0.001, 0.0, np.nan], "dphi": [6.0] * 3}),
+        ({"mask": np.arange(9) != 4}, {"mask": np.tile(np.arange(9) != 4, (3, 1))}),
+        ({"mask": np.eye(3, 9, dtype=int)}, {"mask": np.eye(3, 9, dtype=bool)}),
+        ({"weight": T}, {"weight": np.tile(T, (3, 1))}),
+    ],
+)
+def test_what_an_archive_says_is_used(npz, changes, expected):
+    data = het.load(npz(**changes))
+    for name, value in expected.items():
+        np.testing.assert_allclose(getattr(data, name), value, rtol=1e-12, err_msg=name)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        (
+            {"t": T * 10},
+            "the file says dt = 0.1 s, but its frames are 1 s apart: give the right one with --dt",
+        ),
+        ({"t": T, "age": 5.0}, "the file says age = 5 s and dt = 0.1 s, but its first frame is at 0.1 s"),
+        (
+            {"t": T - 0.1},
+            "its first frame is at 0 s, which must be age + dt and positive: give the age with --age",
+        ),
+        ({"t": T[::-1]}, "frame times must be positive and increasing"),
+        ({"t": T[:8]}, "8 times t for 9 frames"),
+        ({"mask": np.ones((9, 50), bool)}, "mask of shape (9, 50) does not fit 3 bins of 9 frames"),
+        ({"mask": np.ones((2, 9), bool)}, "mask must have shape (3, 9), not (2, 9)"),
+        ({"mask": np.full(9, 0.5)}, "mask must be True for frames to use"),
+        ({"weight": np.ones((2, 9))}, "weight must have shape (3, 9)"),
+        ({"weight": np.ones((4, 9, 9))}, "weight of shape (4, 9, 9) does not fit 3 bins"),
+        ({"dq": -0.001}, "dq = -0.001 is no full width of a bin at q = 0.01"),
+        ({"dphi": 720.0}, "dphi = 720 is no full width"),
+        ({"dq": np.inf}, "dq = inf is no full width"),
+        ({"q": [0.01, np.inf, 0.02]}, "q must be positive and finite (in Å⁻¹), not inf"),
+        ({"phi": 1e5}, "phi must lie in -360 to 360"),
+        ({"q_unit": "parsec"}, "no unit of q named 'parsec'"),
+        ({"q_unit": 3}, "q_unit must be one word, the name of a unit"),
+        ({"unit_of_q": "nm^-1"}, "unit_of_q is the unit of nothing that is read"),
+        ({"baseline": 0.5}, "baseline must be 0 or 1, not 0.5"),
+        ({"dt": np.timedelta64(1, "Y")}, "dt must hold numbers, not timedelta64"),
+        ({"dt": np.timedelta64("NaT", "s")}, "dt must be positive"),
+        ({"dt": True}, "dt must hold numbers, not bool"),
+        ({"dt": "0.1"}, "dt must hold numbers, not <U3"),
+        ({"q": np.array([0.01, 0.01, 0.02], complex)}, "q must hold numbers, not complex128"),
+        ({"phi": np.zeros(3, [("a", float)])}, "phi must hold numbers, not [('a', '<f8')]"),
+        ({"phi": np.array([False] * 3)}, "phi must hold numbers, not bool"),
+    ],
+)
+def test_what_an_archive_contradicts_or_cannot_say_is_one_line(npz, changes, said):
+    path = npz(**changes)
+    with pytest.raises(DataError) as error:
+        het.load(path)
+    assert said in str(error.value)
+    assert str(path) in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "given", "expected"),
+    [
+        ({"t": T * 10}, {"dt": 0.1}, T),
+        ({"t": T * 10}, {"dt": 0.5, "age": 1.0}, 1 + 5 * T),
+        ({"t": T - 0.1}, {"age": 0.0}, T),
+        ({"t": UNEVEN, "age": 5.0}, {"age": 3.0}, UNEVEN + 3.0),
+        ({"dt": 0.0}, {"dt": 0.1}, T),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:the frame times of the file")
+def test_facts_that_contradict_give_way_to_those_named(npz, changes, given, expected):
+    np.testing.assert_allclose(het.load(npz(**changes), **given).t, expected, rtol=1e-12)
+
+
+def test_a_baseline_that_an_archive_states_is_shifted_to_1(npz):
+    path = npz(c2=np.triu(STACK) - np.triu(np.ones((9, 9))), baseline=0)
+    for given in ({}, {"baseline": 0}):
+        data = het.load(path, **given)
+        np.testing.assert_allclose(data.c2[1], STACK[1])
+        assert data.provenance["baseline"] == "0 in the file: c2 is shifted by +1"
+    with pytest.warns(UserWarning, match="baseline = 1 as given, not 0 as in the file"):
+        np.testing.assert_allclose(het.load(path, baseline=1).c2[1], STACK[1] - 1)
+
+
+@pytest.mark.parametrize("saver", [np.savez, np.savez_compressed])
+def test_bins_may_be_the_last_axis(npz, saver):
+    data = het.load(npz(saver, c2=np.moveaxis(STACK, 0, -1)))
+    np.testing.assert_array_equal(data.c2[2], STACK[2])
+    assert (data.n_bins, data.n_frames) == (3, 9)
+
+
+def test_bins_may_be_the_last_axis_of_an_array(npy):
+    data = het.load(npy(np.moveaxis(STACK, 0, -1)), q=0.01, phi=[0, 45, 90], dt=0.1, frames=(2, 8))
+    np.testing.assert_array_equal(data.c2[1], STACK[1, 1:8, 1:8])
+    window = data.c2.windows(2)
+    with window.opened() as read:
+        np.testing.assert_array_equal(read(slice(0, 2), slice(2, 5)), STACK[2, 1:3, 3:6])
+    assert het.load(npy(STACK[0][..., None]), q=0.01, phi=0.0, dt=0.1).n_bins == 1
+
+
+@pytest.mark.parametrize(("name", "right"), [("run.npz", "run.npy"), ("run.npy", "run.npz")])
+def test_archives_and_arrays_under_the_others_name_are_refused(tmp_path, name, right):
+    with (tmp_path / name).open("wb") as file:
+        (np.save if name == "run.npz" else np.savez)(file, STACK)
+    with pytest.raises(DataError, match=rf"{name} is an .* by its content: rename it to {right}"):
+        het.load(tmp_path / name, q=0.01, phi=0.0, dt=1.0)
+
+
+def archive(path, **members):
+    """An archive of these bytes, whatever they are."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+        for name, content in members.items():
+            file.writestr(f"{name}.npy", content)
+
+
+def stored_bytes(values):
+    buffer = io.BytesIO()
+    np.save(buffer, values)
+    return buffer.getvalue()
+
+
+GOOD = {name: stored_bytes(value) for name, value in FIELDS.items()}
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("q", b"", "array q cannot be read"),
+        ("q", GOOD["q"][:20], "array q cannot be read"),
+        ("q", GOOD["q"][:-4], "array q declares 24 bytes and holds 20"),
+        ("q", GOOD["q"].replace(b"{'descr'", b"{'de((r'"), "array q cannot be read"),
+        ("q", GOOD["q"].replace(b"'<f8'", b"'<f9'"), "array q cannot be read"),
+        ("q", GOOD["q"].replace(b"(3,)", b"-(3)"), "array q cannot be read"),
+        ("q", stored_bytes(np.zeros(2**16)), "65536 values of q for 3 bins"),
+        ("c2", GOOD["c2"][:-1], "array c2 declares 1944 bytes and holds 1943"),
+        ("c2", b"\x93NUMPY\x01\x00", "array c2 cannot be read"),
+        (
+            "c2",
+            GOOD["c2"].replace(b"(3, 9, 9)", b"(3,99,99)"),
+            "array c2 declares 235224 bytes and holds 1944",
+        ),
+        ("mask", stored_bytes(np.ones(2**16, bool)), "mask of shape (65536,) does not fit"),
+    ],
+)
+def test_damaged_archives_are_one_line_naming_file_and_array(tmp_path, name, content, said):
+    path = tmp_path / "run.npz"
+    archive(path, **{**GOOD, name: content})
+    with pytest.raises(DataError) as error:
+        het.load(path)
+    assert said in str(error.value)
+    assert str(path) in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("saver", [np.savez, np.savez_compressed])
+def test_every_flipped_bit_of_an_archive_is_told_or_harmless(npz, saver):
+    path = npz(saver)
+    whole, random = path.read_bytes(), np.random.default_rng(0)
+    for _ in range(60):
+        damaged = bytearray(whole)
+        damaged[random.integers(len(whole))] ^= 1 << random.integers(8)
+        path.write_bytes(damaged)
+        outcome = content_or_error(path)
+        assert isinstance(outcome, DataError) or np.array_equal(outcome, STACK), outcome
+        assert "\n" not in str(outcome) or not isinstance(outcome, DataError)
+
+
+def content_or_error(path):
+    """The matrices of a file, or what is raised in their place."""
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            return np.stack(list(het.load(path).c2))
+    except HeterodyneError as error:
+        return error
+
+
+def test_an_array_that_stands_twice_is_refused(tmp_path):
+    path = tmp_path / "run.npz"
+    archive(path, **GOOD)
+    with zipfile.ZipFile(path, "a") as file, pytest.warns(UserWarning, match="Duplicate"):
+        file.writestr("q.npy", GOOD["q"])
+    with pytest.raises(DataError, match="holds the array q twice"):
+        het.load(path)
 
 
 @pytest.mark.parametrize(

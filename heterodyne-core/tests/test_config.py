@@ -51,6 +51,34 @@ def test_everything_that_fit_and_load_accept_has_a_key():
     assert set(FitConfig.model_fields) == accepted | {"write", "output", "by", "compare"}
 
 
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("12", ("12",)),
+        ("12,40:55", ("12", "40:55")),
+        ("[12, 40:55, '3,4']", ("12", "40:55", "3", "4")),
+        ("[[40, 55]]", ("40:55",)),
+        ("@/bad.txt", ("@/bad.txt",)),
+    ],
+)
+def test_bad_frames_are_numbers_ranges_or_a_file(written, text: str, found: tuple[str, ...]):
+    assert (
+        written(f"exclude_frames: {text!r}" if text[0] != "[" else f"exclude_frames: {text}").exclude_frames
+        == found
+    )
+
+
+def test_files_of_bad_frames_and_masks_are_relative_to_the_file(written, tmp_path: Path):
+    config = written("exclude_frames: [12, '@bad.txt']\nmask: mask.npz\n")
+    assert config.exclude_frames == ("12", f"@{tmp_path / 'bad.txt'}")
+    assert config.mask == str(tmp_path / "mask.npz")
+
+
+@pytest.mark.parametrize("word", ["ring", "Ring", "nan", ".nan"])
+def test_a_ring_is_a_word(written, word: str):
+    assert written(f"phi: [{word}, 40:50]").phi == ("ring", (40.0, 50.0))
+
+
 def test_defaults_are_those_of_fit():
     defaults = {name: p.default for name, p in signature(fit).parameters.items()}
     config = FitConfig()

@@ -158,7 +158,14 @@ def test_every_layout_gives_the_same_tiles(tmp_path, layout, half, dtype, room, 
     monkeypatch.setattr(lazy, "_LARGEST_PART", 64)
     data, model = two_bins(220, "static"), het.create_model("static")
     matrices = stored_file(tmp_path / "a.h5", np.asarray(data.c2[0]).astype(dtype), f"{half} {layout}")
-    one = replace(data.bins([0]), c2=matrices, t=data.t[10:213], mask=True, provenance=data.provenance)
+    one = replace(
+        data.bins([0]),
+        c2=matrices,
+        t=data.t[10:213],
+        age=float(data.t[9]),
+        mask=True,
+        provenance=data.provenance,
+    )
     assert matrices.windows(0).whole == (layout == "chunk")
     whole, parts = read_bin(one, 0, 2), stream_bin(one, 0, 2, room, 64)
     assert_same_bin(parts, whole)
@@ -241,7 +248,7 @@ def test_weights_per_pair_and_frames_that_do_not_fit_are_refused():
         stream_bin(broken("weights"), 0, 0, ROOM, 64)
     data = two_bins(130)
     with pytest.raises(DataError, match="the matrix has 130 frames, its time axis 129"):
-        stream_bin(replace(data, t=data.t[1:], mask=True), 0, 0, ROOM, 64)
+        stream_bin(replace(data, t=data.t[:-1], mask=True), 0, 0, ROOM, 64)
 
 
 def test_a_zero_between_frames_that_are_not_dark_is_a_value():

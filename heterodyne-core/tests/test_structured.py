@@ -41,7 +41,8 @@ def matrices(frames: int, t=None, seed: int = 0, **choices) -> TwoTime:
     """One bin of noise, at which every sum with the data is of the size of its terms."""
     noise = 1.0 + 0.1 * np.random.default_rng(seed).normal(size=(frames, frames))
     times = 0.1 * np.arange(1, frames + 1) if t is None else t
-    return TwoTime([np.triu(noise) + np.triu(noise, 1).T], [Q], [PHI], times, 0.1, **choices)
+    dt = float(np.median(np.diff(times)))
+    return TwoTime([np.triu(noise) + np.triu(noise, 1).T], [Q], [PHI], times, dt, **choices)
 
 
 def weights_of(data: TwoTime, skip_lags: int = 0) -> np.ndarray:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Callable, Mapping
+from functools import wraps
+from inspect import Parameter, signature
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
@@ -24,8 +26,9 @@ Q = Annotated[
 Phi = Annotated[
     list[str] | None,
     typer.Option(
-        metavar="VALUE|LO:HI",
-        help="Azimuths in degrees: a value takes the nearest, LO:HI a range (LO > HI wraps). Repeatable.",
+        metavar="VALUE|LO:HI|ring",
+        help="Azimuths in degrees: a value takes the nearest, LO:HI a range (LO > HI wraps), ring a bin without "
+        "an azimuth. Repeatable.",
         rich_help_panel=_PANEL,
     ),
 ]
@@ -45,6 +48,44 @@ Age = Annotated[
         rich_help_panel=_PANEL,
     ),
 ]
+Dq = Annotated[
+    float | None,
+    typer.Option(
+        metavar="VALUE", help="Full width of bins in 1/Å, in place of the file's.", rich_help_panel=_PANEL
+    ),
+]
+Dphi = Annotated[
+    float | None,
+    typer.Option(
+        metavar="DEGREES",
+        help="Full width of bins in degrees, in place of the file's.",
+        rich_help_panel=_PANEL,
+    ),
+]
+Baseline = Annotated[
+    float | None,
+    typer.Option(
+        metavar="0|1",
+        help="c2 without correlation, as stored; data of 0 (g2 - 1) are shifted by +1.",
+        rich_help_panel=_PANEL,
+    ),
+]
+ExcludeFrames = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="N,A:B|@FILE",
+        help="Bad frames to leave out, from 1, or a text file that lists them. Repeatable.",
+        rich_help_panel=_PANEL,
+    ),
+]
+Mask = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE.npz",
+        help="Frames to use: key mask, per frame or (bins, frames), True is used.",
+        rich_help_panel=_PANEL,
+    ),
+]
 LoaderName = Annotated[
     str | None,
     typer.Option(metavar="NAME", help="File layout; recognised if not given.", rich_help_panel=_PANEL),
@@ -55,6 +96,47 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 def present(**values: Any) -> dict[str, Any]:
     """The options that are on the command line: those that are neither None nor empty lists."""
     return {name: value for name, value in values.items() if value is not None and value != []}
+
+
+_OPTIONS: Mapping[str, Any] = {
+    "q": Q,
+    "phi": Phi,
+    "frames": Frames,
+    "dt": Dt,
+    "age": Age,
+    "dq": Dq,
+    "dphi": Dphi,
+    "baseline": Baseline,
+    "exclude_frames": ExcludeFrames,
+    "mask": Mask,
+    "loader": LoaderName,
+}
+
+
+def selecting(command: Callable[..., None]) -> Callable[..., None]:
+    """``command`` with the options of a selection in place of its parameter ``selected``.
+
+    It is called with a mapping from the names of those that are on the command line to their values.
+    """
+    hints = get_type_hints(command, include_extras=True)
+    own = [
+        parameter.replace(annotation=hints[name])
+        for name, parameter in signature(command).parameters.items()
+        if name != "selected"
+    ]
+    every = own + [
+        Parameter(name, Parameter.KEYWORD_ONLY, default=None, annotation=option)
+        for name, option in _OPTIONS.items()
+    ]
+
+    @wraps(command)
+    def extended(**stated: Any) -> None:
+        selected = {name: stated.pop(name) for name in _OPTIONS}
+        command(**stated, selected=present(**selected))
+
+    extended.__annotations__ = {parameter.name: parameter.annotation for parameter in every}
+    vars(extended)["__signature__"] = signature(command).replace(parameters=every, return_annotation=None)
+    return extended
 
 
 def load_selected(path: str, values: Mapping[str, Any]) -> TwoTime:
@@ -75,5 +157,10 @@ def load_with(path: str, config: FitConfig) -> TwoTime:
         frames=config.frames,
         dt=config.dt,
         age=config.age,
+        dq=config.dq,
+        dphi=config.dphi,
+        baseline=config.baseline,
+        exclude_frames=list(config.exclude_frames) or None,
+        mask=config.mask,
         loader=config.loader,
     )

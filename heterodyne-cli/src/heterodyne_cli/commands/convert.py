@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from heterodyne_cli.output import extent, refuse_existing
-from heterodyne_cli.selection import Age, Dt, Frames, LoaderName, Phi, Q, load_selected, present
+from heterodyne_cli.selection import load_selected, selecting
 
 
+@selecting
 def convert(
     data: Annotated[str, typer.Argument(metavar="DATA", help="File to read.")],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="HDF5 file to write.")],
-    q: Q = None,
-    phi: Phi = None,
-    frames: Frames = None,
-    dt: Dt = None,
-    age: Age = None,
-    loader: LoaderName = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
+    *,
+    selected: Mapping[str, Any],
 ) -> None:
     """Write the selected bins and frames of a file as the project's own two-time file.
 
     Arrays (.npy, .npz) that carry no q, phi or dt take those given here as theirs.
     """
     refuse_existing(output, force)
-    two_time = load_selected(data, present(q=q, phi=phi, frames=frames, dt=dt, age=age, loader=loader))
+    two_time = load_selected(data, selected)
     print(f"wrote {two_time.save(output)}: {extent(two_time.n_bins, two_time.n_frames)}")

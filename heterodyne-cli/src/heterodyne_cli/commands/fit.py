@@ -19,7 +19,7 @@ from heterodyne.errors import ConfigError, HeterodyneError
 from heterodyne_cli.checkpoint import OPTION, RESUME, default_checkpoint, remove_done, told_if_interrupted
 from heterodyne_cli.flags import MODEL_PANEL, check_owner
 from heterodyne_cli.output import NOT_CONVERGED, progress
-from heterodyne_cli.selection import Age, Dt, Frames, LoaderName, Phi, Q, load_with, present
+from heterodyne_cli.selection import load_with, present, selecting
 
 if TYPE_CHECKING:
     from heterodyne.config.schema import FitConfig
@@ -89,16 +89,11 @@ Quiet = Annotated[
 ]
 
 
+@selecting
 def fit(
     context: typer.Context,
     data: Files = None,
     config: ConfigFile = None,
-    q: Q = None,
-    phi: Phi = None,
-    frames: Frames = None,
-    dt: Dt = None,
-    age: Age = None,
-    loader: LoaderName = None,
     model: ModelName = None,
     compare: Compare = None,
     by: By = None,
@@ -108,6 +103,7 @@ def fit(
     json: JsonResult = False,
     quiet: Quiet = False,
     *,
+    selected: Mapping[str, Any],
     choices: Mapping[str, Any],
     options: Mapping[str, Any],
 ) -> None:
@@ -117,7 +113,7 @@ def fit(
 
     Exit status: 0 converged, 1 input rejected, 2 wrong command line, 3 not converged.
     """
-    stated = present(data=data, q=q, phi=phi, frames=frames, dt=dt, age=age, loader=loader)
+    stated = {**present(data=data), **selected}
     stated |= present(model=model, compare=compare, by=by, optimizer=optimizer, write=write, output=output)
     settings = _settings(config, {**stated, **choices, "options": dict(options)})
     checkpoint = default_checkpoint(settings)

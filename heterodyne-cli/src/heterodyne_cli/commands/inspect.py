@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from heterodyne.words import table
 from heterodyne_cli.output import print_json
-from heterodyne_cli.selection import Age, Dt, Frames, Json, LoaderName, Phi, Q, load_selected, present
+from heterodyne_cli.selection import Json, load_selected, selecting
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,19 +20,16 @@ if TYPE_CHECKING:
 _SHOWN = 12
 
 
+@selecting
 def inspect(
     data: Annotated[str, typer.Argument(metavar="DATA", help="File to read.")],
-    q: Q = None,
-    phi: Phi = None,
-    frames: Frames = None,
-    dt: Dt = None,
-    age: Age = None,
-    loader: LoaderName = None,
     matrices: Annotated[bool, typer.Option("--matrices", help="Read every matrix and describe it.")] = False,
     json: Json = False,
+    *,
+    selected: Mapping[str, Any],
 ) -> None:
     """Say what a file holds: layout, bins, frames and times; matrices are read only on request."""
-    two_time = load_selected(data, present(q=q, phi=phi, frames=frames, dt=dt, age=age, loader=loader))
+    two_time = load_selected(data, selected)
     statistics = [_statistics(two_time, bin) for bin in range(two_time.n_bins)] if matrices else []
     if json:
         print_json(_document(two_time, statistics))
@@ -95,7 +93,8 @@ def _statistics(data: TwoTime, bin: int) -> dict[str, Any]:
     raw = data.c2[bin]
     weight, of_pairs = given_weights(data, bin)
     left_out = left_out_pairs(data, bin, 0, of_pairs)
-    mask, where = data.mask[bin] & (weight > 0), f"bin {bin + 1} ({data.label(bin)})"
+    where = f"{data.provenance.get('file', 'data')} bin {bin + 1} ({data.label(bin)})"
+    mask = data.mask[bin] & (weight > 0)
     c2, used = checked(raw, mask, where, left_out if len(left_out) else None)
     c2 = c2.astype(float)
     c2[tuple(left_out.T)] = np.nan

@@ -114,17 +114,18 @@ def _centre(d: np.ndarray, weight: np.ndarray, skipped: np.ndarray, pairs: float
 
     def leave_out() -> None:
         d[first, second] = d[second, first] = 0.0
+        np.fill_diagonal(d, 0.0)  # counts of one frame with themselves; however large, they are no data
 
     unused = np.flatnonzero(weight == 0.0)
     d[unused], d[:, unused] = 0.0, 0.0
     leave_out()
-    reference = 0.5 * (weight @ d @ weight - weight**2 @ np.diag(d)) / pairs
+    reference = 0.5 * (weight @ d @ weight) / pairs
     d -= reference
     leave_out()
-    square = 0.5 * (_weighted_square(d, weight) - weight**2 @ np.diag(d) ** 2)
+    square = 0.5 * _weighted_square(d, weight)
     d *= weight
     d *= weight[:, None]
-    return Moments(pairs, float(reference), 0.5 * float(d.sum() - np.trace(d)), float(square))
+    return Moments(pairs, float(reference), 0.5 * float(d.sum()), square)
 
 
 def _weighted_square(d: np.ndarray, weight: np.ndarray) -> float:
@@ -134,6 +135,7 @@ def _weighted_square(d: np.ndarray, weight: np.ndarray) -> float:
 
 def _centre_pairs(d: np.ndarray, pair_weight: np.ndarray, pairs: float) -> Moments[float]:
     """The same with weights per pair."""
+    np.fill_diagonal(d, 0.0)
     reference = 0.5 * float(np.vdot(pair_weight, d)) / pairs
     d -= reference
     square = 0.5 * float(sum(w @ (row * row) for w, row in zip(pair_weight, d, strict=True)))

@@ -19,7 +19,24 @@ from heterodyne.data.validation import (
     not_normalised,
     too_few_frames,
     too_few_pairs,
+    warn_lost,
 )
+
+
+@dataclass(frozen=True, eq=False)
+class Gaps:
+    """Pairs of frames of one tile, at ``rows`` × ``columns``, at which c2 is not finite: one bit per pair."""
+
+    rows: slice
+    columns: slice
+    nan: np.ndarray
+    infinite: np.ndarray
+
+    def pairs(self, bits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The frames of the pairs in ``nan`` or ``infinite``, by number."""
+        shape = (self.rows.stop - self.rows.start, self.columns.stop - self.columns.start)
+        first, second = np.nonzero(np.unpackbits(bits, count=shape[0] * shape[1]).reshape(shape))
+        return self.rows.start + first, self.columns.start + second
 
 
 @dataclass(eq=False)
@@ -43,8 +60,7 @@ class Survey:
     high: float = -math.inf
     zeros: int = 0
     zero_weight: float = 0.0
-    gaps: int = 0
-    first_gap: tuple[int, int, float] | None = None
+    gaps: list[Gaps] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.seen = np.zeros(len(self.weight), dtype=bool)
@@ -55,11 +71,11 @@ class Survey:
         of_rows, of_columns = self.weight[rows], self.weight[columns]
         pairs = (of_rows[:, None] > 0) & (of_columns > 0)
         pairs = pairs if keep is None else pairs & keep
+        pairs = np.triu(pairs, 1) if rows == columns else pairs
         values = tile.astype(float)
         if not np.isfinite(values.sum()):
             self._note_gaps(values, pairs, rows, columns)
             values[~np.isfinite(values)] = 0.0
-        pairs = np.triu(pairs, 1) if rows == columns else pairs
         present = pairs & (values != 0.0)
         self.seen[rows] |= present.any(axis=1)
         self.seen[columns] |= present.any(axis=0)
@@ -83,26 +99,32 @@ class Survey:
 
     def _note_gaps(self, values: np.ndarray, pairs: np.ndarray, rows: slice, columns: slice) -> None:
         wrong = pairs & ~np.isfinite(values)
-        on_diagonal = 0
-        if rows == columns:
-            wrong = np.triu(wrong)
-            on_diagonal = np.count_nonzero(np.diag(wrong))
-        if not wrong.any():
-            return
-        i, j = np.unravel_index(int(wrong.argmax()), wrong.shape)
-        place = (rows.start + int(i), columns.start + int(j), float(values[i, j]))
-        self.first_gap = place if self.first_gap is None else min(self.first_gap, place)
-        self.gaps += int(2 * np.count_nonzero(wrong) - on_diagonal)
+        if wrong.any():
+            nan, infinite = (np.packbits(wrong & kind) for kind in (np.isnan(values), np.isinf(values)))
+            self.gaps.append(Gaps(rows, columns, nan, infinite))
 
     def used_frames(self) -> np.ndarray:
-        """Which frames are neither masked nor dark (N,).
+        """Which frames are neither masked, nor dark, nor without a finite value (N,); a warning names the last.
 
-        Raises `DataError` if a value between frames that are not masked was not finite, or too few are left.
+        Raises `DataError` if another value between frames that are not masked was not finite, or too few are
+        left.
         """
-        if self.first_gap is not None:
-            first, second, value = self.first_gap
-            raise gap(self.where, value, first, second, self.gaps)
         used = self.seen & (self.weight > 0)
+        lost = np.zeros_like(used)
+        count, place = 0, None
+        for gaps in self.gaps:
+            for value, bits in ((math.nan, gaps.nan), (math.inf, gaps.infinite)):
+                first, second = gaps.pairs(bits)
+                lost[first] = lost[second] = True
+                between = np.flatnonzero(used[first] & used[second])
+                if len(between):
+                    here = (int(first[between[0]]), int(second[between[0]]), value)
+                    place = here if place is None else min(place, here)
+                    count += len(between)
+        if place is not None:
+            raise gap(self.where, place[2], place[0], place[1], 2 * count)
+        if (lost & ~used).any():
+            warn_lost(self.where, lost & ~used)
         if used.sum() < FEWEST_FRAMES:
             raise too_few_frames(self.where, used)
         return used

@@ -73,7 +73,7 @@ class Tiles:
 
     def read_from(self, read: Read, wanted: Iterable[TileIndex]) -> Iterator[tuple[TileIndex, np.ndarray]]:
         """`read` from a source that is open; one thread reads ahead."""
-        window = upper(read, self.half)
+        window = upper(read, self.half, self.source.shift)
         waiting: deque[tuple[TileIndex, Future[np.ndarray]]] = deque()
         with ThreadPoolExecutor(1) as pool:
             for index in wanted:

@@ -52,9 +52,12 @@ def read_config(path: str | Path) -> FitConfig:
     config = create_config(_read_mapping(file), str(file))
     data = tuple(str(file.parent / name) for name in config.data)
     placed: dict[str, Any] = {"data": data}
-    for key in ("output", "warm_start"):
+    for key in ("output", "warm_start", "mask"):
         given = getattr(config, key)
         placed[key] = None if given is None else str(file.parent / given)
+    placed["exclude_frames"] = tuple(
+        f"@{file.parent / item[1:]}" if item.startswith("@") else item for item in config.exclude_frames
+    )
     return config.model_copy(update={key: placed[key] for key in placed if key in config.model_fields_set})
 
 

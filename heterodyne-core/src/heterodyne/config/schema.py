@@ -23,6 +23,7 @@ from pydantic import create_model as create_schema
 
 from heterodyne.catalogue import create_model
 from heterodyne.errors import ConfigError, HeterodyneError, unknown
+from heterodyne.loading.asked import RING, frame_range
 from heterodyne.plugins.manager import manager, optimizer_record
 from heterodyne.plugins.outputs import default_outputs, find_writers
 from heterodyne.plugins.records import OptimizerRecord, Record
@@ -35,6 +36,31 @@ def as_number_or_range(value: Any) -> float | tuple[float, float]:
     """A number, or a range where there is a colon or a pair."""
     is_range = isinstance(value, list | tuple) or (isinstance(value, str) and ":" in value)
     return as_range(value) if is_range else as_number(value)
+
+
+def as_azimuth(value: Any) -> float | tuple[float, float] | str:
+    """A number or a range, or the word for bins without an azimuth."""
+    is_ring = (isinstance(value, str) and value.strip().lower().lstrip(".") in RING) or value != value
+    return RING[0] if is_ring else as_number_or_range(value)
+
+
+def as_excluded(value: Any) -> list[str]:
+    """Frames N and ranges A:B as text, also from numbers, pairs and ``12,40:55``; ``@FILE`` stays as it is."""
+    items = [part for item in as_list(value) for part in (item.split(",") if _is_text(item) else [item])]
+    return [item if _names_file(item) else _range_text(item) for item in items]
+
+
+def _is_text(item: Any) -> bool:
+    return isinstance(item, str) and not _names_file(item)
+
+
+def _names_file(item: Any) -> bool:
+    return isinstance(item, str) and item.startswith("@")
+
+
+def _range_text(item: Any) -> str:
+    first, last = frame_range(tuple(item) if isinstance(item, list) else item)
+    return f"{first}" if first == last else f"{first}:{last}"
 
 
 def as_frames(value: Any) -> tuple[int, int]:
@@ -55,6 +81,12 @@ _NUMBER = {"type": "number"}
 Number = Annotated[float, PlainValidator(as_number), WithJsonSchema(_NUMBER)]
 
 Wanted = Annotated[Any, PlainValidator(as_number_or_range), WithJsonSchema({"anyOf": [_NUMBER, RANGE]})]
+
+Azimuth = Annotated[
+    Any, PlainValidator(as_azimuth), WithJsonSchema({"anyOf": [_NUMBER, RANGE, {"const": RING[0]}]})
+]
+
+Excluded = BeforeValidator(as_excluded)
 
 Frames = Annotated[Any, PlainValidator(as_frames), WithJsonSchema(RANGE)]
 
@@ -77,14 +109,28 @@ class _Fitted(BaseModel):
     q: Annotated[tuple[Wanted, ...], Items] = Field(
         default=(), description="wavevectors in Å⁻¹: a value takes the nearest ring, LO:HI a range"
     )
-    phi: Annotated[tuple[Wanted, ...], Items] = Field(
+    phi: Annotated[tuple[Azimuth, ...], Items] = Field(
         default=(),
-        description="azimuths in degrees: a value takes the nearest, LO:HI a range; LO > HI wraps at ±180",
+        description="azimuths in degrees: a value takes the nearest, LO:HI a range; LO > HI wraps at ±180; "
+        "ring: bins without an azimuth",
     )
     frames: Frames | None = Field(default=None, description="first and last frame A:B, from 1, both included")
     dt: Number | None = Field(default=None, description="frame spacing in s, in place of the file's")
     age: Number | None = Field(
         default=None, description="time in s before the first stored frame, in place of the file's"
+    )
+    dq: Number | None = Field(default=None, description="full width of bins in Å⁻¹, in place of the file's")
+    dphi: Number | None = Field(
+        default=None, description="full width of bins in degrees, in place of the file's"
+    )
+    baseline: Number | None = Field(
+        default=None, description="c2 without correlation as stored, 1 or 0; data of 0 are shifted by +1"
+    )
+    exclude_frames: Annotated[tuple[str, ...], Excluded] = Field(
+        default=(), description="bad frames to leave out, N or A:B from 1, or @FILE for a text file of these"
+    )
+    mask: Name | None = Field(
+        default=None, description=".npz archive with the key mask, per frame or (bins, frames): True is used"
     )
     model: str = Field(default="two-component", description="model variant; see `heterodyne models`")
     compare: Annotated[tuple[Name, ...], Names] = Field(

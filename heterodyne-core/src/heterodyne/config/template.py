@@ -22,6 +22,11 @@ _EXAMPLES = {
     "frames": "1:200",
     "dt": 0.1,
     "age": 0.0,
+    "dq": 0.0005,
+    "dphi": 6.0,
+    "baseline": 1,
+    "exclude_frames": ["12", "40:55"],
+    "mask": "mask.npz",
     "write": ["json", "npz"],
     "output": "out",
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -22,6 +22,7 @@ class Windows:
     ``opened`` gives, while the file is open, a function from rows and columns to the values stored there,
     in whatever half that is. ``whole`` says that opening reads the whole matrix, because the file cannot
     be read in parts; ``at_hand`` that the values are in memory anyway. ``where`` names file and dataset.
+    ``shift`` is what c2 is more than the values stored.
     """
 
     opened: Callable[[], AbstractContextManager[Read]]
@@ -30,6 +31,7 @@ class Windows:
     where: str = ""
     whole: bool = False
     at_hand: bool = False
+    shift: float = 0.0
 
     @property
     def itemsize(self) -> int:
@@ -117,12 +119,13 @@ def of_array(values: np.ndarray) -> Read:
     return lambda rows, columns: values[rows, columns]
 
 
-def upper(read: Read, half: Half) -> Read:
-    """From rows and columns, rows before columns, to values of the upper half, kept as float32 or float64."""
+def upper(read: Read, half: Half, shift: float = 0.0) -> Read:
+    """From rows and columns, rows before columns, to c2 of the upper half, kept as float32 or float64."""
 
     def window(rows: slice, columns: slice) -> np.ndarray:
         values = read(columns, rows).T if half == "lower" else read(rows, columns)
-        return values.astype(kept_dtype(values.dtype), copy=False)
+        values = values.astype(kept_dtype(values.dtype), copy=False)
+        return values + values.dtype.type(shift) if shift else values
 
     return window
 
@@ -153,3 +156,36 @@ class ChosenMatrices:
 
     def __iter__(self) -> Iterator[np.ndarray]:
         return (self[bin] for bin in range(len(self)))
+
+
+@dataclass(frozen=True, eq=False)
+class ShiftedMatrices:
+    """Some matrices of ``n_frames`` frames with ``shift`` added to every value; halves are mirrored before."""
+
+    matrices: Matrices
+    n_frames: int
+    shift: float
+
+    def __len__(self) -> int:
+        return len(self.matrices)
+
+    def __getitem__(self, bin: int, /) -> np.ndarray:
+        matrix = symmetric(np.asarray(self.matrices[bin]))
+        kept = kept_dtype(matrix.dtype)
+        return matrix.astype(kept, copy=False) + kept(self.shift)
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        return (self[bin] for bin in range(len(self)))
+
+    def frame_count(self) -> int:
+        """The frames of every one of them."""
+        return min(frame_counts(self.matrices) or {self.n_frames})
+
+    def chosen(self, bins: Sequence[int], frames: slice) -> ShiftedMatrices:
+        """Those of these bins, cut to ``frames``."""
+        part = choose(self.matrices, bins, self.n_frames, frames)
+        return replace(self, matrices=part, n_frames=len(range(self.n_frames)[frames]))
+
+    def windows(self, bin: int) -> Windows:
+        """How to read one of them, shifted."""
+        return replace(windows(self.matrices, bin), shift=self.shift)

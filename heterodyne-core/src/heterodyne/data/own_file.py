@@ -19,7 +19,7 @@ import numpy as np
 from heterodyne.atomic import replacing
 from heterodyne.data.matrices import Matrices
 from heterodyne.data.output_stream import CheckedMatrices, OutputStream, written
-from heterodyne.data.validation import square
+from heterodyne.data.validation import square, warn_of_gaps
 from heterodyne.errors import DataError
 
 SCHEMA = "twotime/1"
@@ -130,6 +130,8 @@ def _write_matrices(entry: h5py.Group, content: Content) -> None:
         matrix = square(content.c2[bin])
         if len(matrix) != len(content.t):
             raise DataError(f"bin {bin + 1}: the matrix has {len(matrix)} frames, the times {len(content.t)}")
+        left_out = content.bad_pairs[content.bad_pairs[:, 0] == bin, 1:]
+        warn_of_gaps(matrix, content.mask[bin], left_out, f"bin {bin + 1}")
         _write_upper(matrices, f"c2_{bin + 1:05d}", matrix)
 
 

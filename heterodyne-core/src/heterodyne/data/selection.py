@@ -13,6 +13,9 @@ from heterodyne.errors import DataError
 
 Range = tuple[float, float]
 
+_NEAR_AZIMUTH = 5.0
+"""Degrees that a wanted azimuth may be off without a word."""
+
 
 @dataclass(frozen=True)
 class Selection:
@@ -21,7 +24,9 @@ class Selection:
     ``q``: values, each the ring nearest to it, or (low, high) ranges, Å⁻¹. ``phi``: values, each the azimuth
     nearest to it among the selected rings, NaN being rings without azimuth, or (low, high) ranges in degrees, low >
     high wrapping through ±180. ``frames``: (first, last), counted from 1, both included. ``dt`` and ``age`` in s
-    replace what the file says.
+    replace what the file says, and so do ``dq`` (Å⁻¹) and ``dphi`` (degrees), the full widths of all bins.
+    ``baseline`` is c2 without correlation, 0 or 1, as stored. ``exclude`` are (first, last) frames to leave out,
+    and ``mask`` (frames,) or (bins, frames) is True for frames to use, over the whole file.
 
     `heterodyne.loading.load.load` applies all of it to what a loader returns. A loader takes from it what its
     file does not say and has to be known: ``dt``, and ``q`` and ``phi`` of bare arrays, values that are then those
@@ -33,6 +38,11 @@ class Selection:
     frames: tuple[int, int] | None = None
     dt: float | None = None
     age: float | None = None
+    dq: float | None = None
+    dphi: float | None = None
+    baseline: float | None = None
+    exclude: tuple[tuple[int, int], ...] = ()
+    mask: np.ndarray | None = None
 
 
 def choose_bins(q: np.ndarray, phi: np.ndarray, selection: Selection) -> np.ndarray:
@@ -66,15 +76,39 @@ def choose_frames(n_frames: int, selection: Selection) -> slice:
     return slice(first - 1, last)
 
 
+def frames_to_use(n_bins: int, n_frames: int, selection: Selection) -> np.ndarray:
+    """Which frames of the file the user does not leave out (bins, frames).
+
+    Raises `DataError` for frames that the file does not have and for a mask of another shape.
+    """
+    use = np.ones((n_bins, n_frames), dtype=bool)
+    for first, last in selection.exclude:
+        if not 1 <= first <= last <= n_frames:
+            named = f"{first}" if first == last else f"{first}:{last}"
+            raise DataError(f"frames {named} cannot be left out; the file has frames 1:{n_frames}")
+        use[:, first - 1 : last] = False
+    if selection.mask is None:
+        return use
+    if selection.mask.shape not in ((n_frames,), (n_bins, n_frames)):
+        raise DataError(
+            f"mask must have shape {(n_frames,)}, one per frame of the file, or {(n_bins, n_frames)}, "
+            f"not {selection.mask.shape}"
+        )
+    return use & selection.mask
+
+
 def _near_q(q: np.ndarray, phi: np.ndarray, wanted: float | Range) -> np.ndarray:
     if isinstance(wanted, Sequence):
         low, high = wanted
         return (q >= low) & (q <= high)
-    nearest = int(np.argmin(np.abs(q - wanted)))
-    if abs(q[nearest] - wanted) > SAME_RING * q[nearest]:
-        warnings.warn(f"no ring at q = {wanted:g} 1/Å: the nearest is {q[nearest]:.4g}", stacklevel=2)
+    nearest = float(q[np.argmin(np.abs(q - wanted))])
+    away, near = abs(nearest - wanted), SAME_RING * nearest
+    if away > max(near, _half_spacing(np.abs(np.unique(q) - nearest))):
+        raise DataError(f"no bin with q near {wanted:g}; the file has q = {_listing(q)}")
+    if away > near:
+        warnings.warn(f"no ring at q = {wanted:g} 1/Å: the nearest is {nearest:.4g}", stacklevel=2)
     ring = ring_of(q, phi)
-    return ring == ring[nearest]
+    return ring == ring[np.flatnonzero(q == nearest)[0]]
 
 
 def _near_phi(phi: np.ndarray, candidates: np.ndarray, wanted: float | Range) -> np.ndarray:
@@ -84,16 +118,36 @@ def _near_phi(phi: np.ndarray, candidates: np.ndarray, wanted: float | Range) ->
         return (phi - low) % 360.0 <= span
     if np.isnan(wanted):
         return np.isnan(phi)
-    distance = between_directions(phi, wanted)
-    reachable = distance[candidates & np.isfinite(distance)]
-    return distance <= (reachable.min() if len(reachable) else np.nan) + SAME_AZIMUTH
+    distance = between_directions(phi, wanted) if abs(wanted) <= 360.0 else np.full(len(phi), np.inf)
+    reachable = phi[candidates & np.isfinite(phi)]
+    if not len(reachable):
+        return np.zeros(len(phi), dtype=bool)
+    away = float(distance[candidates & np.isfinite(phi)].min())
+    nearest = float(phi[candidates & (distance == away)][0])
+    if away > max(_NEAR_AZIMUTH, _half_spacing(between_directions(reachable, nearest))):
+        if (distance <= SAME_AZIMUTH).any():  # at other q
+            return np.zeros(len(phi), dtype=bool)
+        raise DataError(f"no bin with phi near {wanted:g}; the selected q have phi = {_listing(reachable)}")
+    if away > _NEAR_AZIMUTH:
+        warnings.warn(f"no azimuth at phi = {wanted:g}: the nearest is {nearest:.4g}", stacklevel=2)
+    return distance <= away + SAME_AZIMUTH
+
+
+def _half_spacing(distances: np.ndarray) -> float:
+    """Half the distance from one of several values to the next of them; 0 if it is the only one."""
+    others = distances[distances > 0]
+    return 0.5 * float(others.min()) if len(others) else 0.0
 
 
 def _say(wanted: Sequence[float | Range]) -> str:
-    return ", ".join(f"{w[0]:g}:{w[1]:g}" if isinstance(w, Sequence) else f"{w:g}" for w in wanted)
+    return ", ".join(f"{w[0]:g}:{w[1]:g}" if isinstance(w, Sequence) else _word(w) for w in wanted)
+
+
+def _word(value: float) -> str:
+    return "ring" if np.isnan(value) else f"{value:.4g}"
 
 
 def _listing(values: np.ndarray) -> str:
-    distinct = sorted({f"{value:.4g}" for value in values}, key=float)
+    distinct = list(dict.fromkeys(_word(value) for value in np.sort(values)))
     shown = distinct if len(distinct) <= 12 else [*distinct[:6], "...", *distinct[-6:]]
     return ", ".join(shown)

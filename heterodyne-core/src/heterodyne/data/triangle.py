@@ -26,7 +26,7 @@ def symmetric(matrix: np.ndarray) -> np.ndarray:
     """The symmetric (frames, frames) matrix of which ``matrix`` is the upper half, the lower half or all.
 
     A half is mirrored; a full matrix, symmetric to rounding, is returned as it is. The dtype and the
-    diagonal are kept. A half counts as missing only if every value off the diagonal in it is 0. Raises
+    diagonal are kept. A half counts as missing only if every value off the diagonal in it is 0 or NaN. Raises
     `DataError` if the matrix is not square or real, or if both halves hold values and disagree.
     """
     values = square(matrix)
@@ -60,9 +60,14 @@ def _blocks(n: int) -> Iterator[tuple[slice, slice]]:
 def _empty_below(read: Read, frames: int) -> bool:
     for start in range(0, frames, _BLOCK):
         rows = slice(start, start + _BLOCK)
-        if read(rows, slice(0, start)).any() or np.tril(read(rows, rows), -1).any():
+        if _holds_values(read(rows, slice(0, start))) or _holds_values(np.tril(read(rows, rows), -1)):
             return False
     return True
+
+
+def _holds_values(part: np.ndarray) -> bool:
+    """Whether anything but 0 and NaN is there."""
+    return bool(part.any()) and bool(part[part == part].any())
 
 
 def _mirrored(upper: np.ndarray) -> np.ndarray:
@@ -85,5 +90,6 @@ def _check_symmetry(read: Read, frames: int) -> None:
             first, second = rows.start + i + 1, columns.start + j + 1
             raise DataError(
                 "the matrix is neither a triangle nor symmetric: "
-                f"c2({first}, {second}) = {here[i, j]:g} but c2({second}, {first}) = {mirrored[i, j]:g}"
+                f"c2({first}, {second}) = {here[i, j]:g} but c2({second}, {first}) = {mirrored[i, j]:g}; "
+                "store the mean of both halves, (c2 + c2.T) / 2, or one of them, numpy.triu(c2)"
             )

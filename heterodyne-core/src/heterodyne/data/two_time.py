@@ -9,19 +9,16 @@ from typing import Any
 
 import numpy as np
 
+from heterodyne.data.facts import check_bins, check_clock, spacing_within
+from heterodyne.data.masked import has_masks, without_masks
 from heterodyne.data.matrices import ALL, Matrices, StoredMatrices, choose
 from heterodyne.data.triangle import symmetric
-from heterodyne.data.validation import number, numbers, pair_list, weights
+from heterodyne.data.validation import frame_mask, number, numbers, pair_list, weights
 from heterodyne.errors import DataError
 from heterodyne.frozen import FrozenMapping
 
-
-def check_times(t: np.ndarray) -> None:
-    """Raise `DataError` unless ``t`` holds at least 3 positive, increasing frame times."""
-    if len(t) < 3:
-        raise DataError(f"{len(t)} frames are too few: at least 3 are needed")
-    if t.ndim != 1 or not np.all(np.isfinite(t)) or t[0] <= 0 or np.any(np.diff(t) <= 0):
-        raise DataError("frame times must be positive and increasing (t_k = k dt + age, k from 1)")
+FROM_TIMES: Any = None
+"""The age that the frame times say: t[0] - dt."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,12 +28,14 @@ class TwoTime:
     ``c2[b]`` is the matrix of bin b, (frames, frames), symmetric; ``q`` in Å⁻¹ and ``phi`` in degrees
     (NaN for a ring) with full widths ``dq`` and ``dphi`` (NaN where unknown) are per bin; ``t`` in s is
     the age of every frame, ``dt`` the nominal spacing and ``age`` the time before the first stored
-    frame, t_k = k dt + age with k from 1. ``mask`` (bins, frames) is True for frames to use, ``bad_pairs``
-    (n, 3) lists single pairs to leave out, [bin, frame, frame] counted from 0, at which c2 may be NaN.
+    frame, t[0] - dt, which it is if it is not given. ``mask`` (bins, frames) is True for frames to use, ``bad_pairs``
+    (n, 3) lists single pairs to leave out, [bin, frame, frame] counted from 0, at which c2 may be NaN. What
+    masked arrays hide is added to these two.
     ``weight`` weighs squared residuals, relative to others of the same bin: per frame (bins, frames), a
     pair having the product of its frames', or per pair (bins, frames, frames), which may be matrices that
     stay in a file; None weighs all alike.
     ``provenance`` says where the numbers come from. Halves in memory are mirrored, as those of files are.
+    Raises `DataError` for values that cannot be and for facts that contradict one another.
     """
 
     c2: Matrices
@@ -44,7 +43,7 @@ class TwoTime:
     phi: np.ndarray
     t: np.ndarray
     dt: float
-    age: float = 0.0
+    age: float = FROM_TIMES
     dq: np.ndarray = field(default_factory=lambda: np.array(np.nan))
     dphi: np.ndarray = field(default_factory=lambda: np.array(np.nan))
     mask: np.ndarray = field(default_factory=lambda: np.array(True))
@@ -56,33 +55,31 @@ class TwoTime:
         set_ = object.__setattr__
         for name in ("q", "phi", "t"):
             set_(self, name, np.atleast_1d(numbers(name, getattr(self, name))))
-        for name in ("dt", "age"):
-            set_(self, name, number(name, getattr(self, name)))
+        set_(self, "dt", number("dt", self.dt))
+        first = float(self.t.flat[0]) if self.t.size else 0.0
+        set_(self, "age", first - self.dt if self.age is FROM_TIMES else number("age", self.age))
         for name in ("dq", "dphi"):
             set_(self, name, _spread(name, numbers(name, getattr(self, name)), self.q.shape))
-        used = np.asarray(self.mask, dtype=bool)
-        set_(self, "mask", _spread("mask", used, (len(self.q), len(self.t))))
+        set_(self, "mask", _spread("mask", frame_mask(self.mask), (len(self.q), len(self.t))))
         set_(self, "bad_pairs", pair_list(self.bad_pairs, len(self.q), len(self.t)))
         if self.weight is not None and not isinstance(self.weight, StoredMatrices):
             set_(self, "weight", weights(self.weight, len(self.q), len(self.t)))
         set_(self, "provenance", FrozenMapping(self.provenance))
-        set_(self, "c2", _in_memory(self.c2))
         self._check()
+        if has_masks(self.c2):
+            for name, value in zip(
+                ("c2", "mask", "bad_pairs"), without_masks(self.c2, self.mask, self.bad_pairs), strict=True
+            ):
+                set_(self, name, value)
+        set_(self, "c2", _in_memory(self.c2))
 
     def _check(self) -> None:
         if not len(self.c2) == len(self.q) == len(self.phi):
             raise DataError(
                 f"{len(self.c2)} matrices, {len(self.q)} q and {len(self.phi)} phi: one of each per bin"
             )
-        if np.isinf(self.phi).any():
-            raise DataError("phi must be finite (in degrees), or NaN for a ring")
-        if not np.all(np.isfinite(self.q)) or np.any(self.q <= 0):
-            raise DataError(f"q must be positive (in Å⁻¹), not {self.q[~(self.q > 0)][0]:g}")
-        if not (np.isfinite(self.dt) and self.dt > 0):
-            raise DataError(f"dt must be positive (in s), not {self.dt:g}")
-        if not np.isfinite(self.age):
-            raise DataError(f"age must be finite (in s), not {self.age:g}")
-        check_times(self.t)
+        check_bins(self.q, self.phi, self.dq, self.dphi)
+        check_clock(self.t, self.dt, self.age)
 
     @property
     def n_bins(self) -> int:
@@ -130,11 +127,14 @@ class TwoTime:
         every, kept = range(self.n_bins), range(self.n_frames)[frames]
         if len(kept) == self.n_frames:
             return self
+        t = self.t[frames]
+        dt = spacing_within(t, self.dt)
         return replace(
             self,
             c2=choose(self.c2, every, self.n_frames, frames),
-            t=self.t[frames],
-            age=self.age if kept.start == 0 else float(self.t[kept.start]) - self.dt,
+            t=t,
+            dt=dt,
+            age=self.age if kept.start == 0 and dt == self.dt else FROM_TIMES,
             mask=self.mask[:, frames],
             bad_pairs=within(self.bad_pairs, frames),
             weight=self._weights(every, frames),

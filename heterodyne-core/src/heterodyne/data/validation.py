@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import reprlib
+import warnings
 from numbers import Real
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from heterodyne.errors import DataError, EmptyBin
+from heterodyne.words import first_listed
 
 FEWEST_FRAMES = 3
 """Two lags from one frame: fewer frames cannot tell contrast from offset."""
@@ -20,29 +23,54 @@ LARGEST = 1e50
 
 
 def numbers(name: str, values: ArrayLike) -> np.ndarray:
-    """``values`` as an array of float64; raises `DataError` naming them where they are not numbers."""
+    """``values`` as an array of float64; raises `DataError` naming them where they are not numbers.
+
+    Truth values, text, complex numbers, durations and masked values are none.
+    """
     try:
-        return np.asarray(values, dtype=float)
-    except (TypeError, ValueError):
+        given = np.asarray(values)
+    except ValueError:  # lists of unequal lengths
         raise DataError(f"{name} must hold numbers, not {values!r}") from None
+    if not given.size:
+        return np.zeros(given.shape)
+    if given.dtype.kind not in "iuf":
+        raise DataError(f"{name} must hold numbers, not {given.dtype}: {reprlib.repr(given.tolist())}")
+    if np.ma.is_masked(values):
+        raise DataError(f"{name} has masked values: every bin and frame needs its own")
+    return given.astype(float)
 
 
 def number(name: str, value: object) -> float:
     """``value`` as one float; raises `DataError` naming it where it is not a number."""
-    if isinstance(value, Real) and not isinstance(value, bool):
+    if isinstance(value, Real) and not isinstance(value, bool | np.timedelta64):
         return float(value)
     raise DataError(f"{name} must be a number, not {value!r}")
 
 
+def frame_mask(given: ArrayLike) -> np.ndarray:
+    """Which frames to use as truth values; raises `DataError` for anything but those, 0 and 1."""
+    values = np.asarray(given)
+    if values.dtype.kind not in "biuf" or not np.isin(values, (0, 1)).all() or np.ma.is_masked(given):
+        raise DataError("mask must be True for frames to use and False for others")
+    return values.astype(bool)
+
+
 def square(matrix: np.ndarray) -> np.ndarray:
     """The matrix as a real (frames, frames) array, (1, F, F) being one too; else raises `DataError`."""
-    values = np.asarray(matrix)
+    values = np.asarray(_filled_with_nan(matrix))
     if values.ndim > 2:
         values = values.reshape([n for n in values.shape if n != 1] or [1])
     if values.ndim != 2 or values.shape[0] != values.shape[1]:
         raise DataError(f"a two-time matrix must be square, not of shape {np.shape(matrix)}")
     kept_dtype(values.dtype)
     return values
+
+
+def _filled_with_nan(matrix: np.ndarray) -> np.ndarray:
+    """A masked array with NaN where it hides values; any other array as it is."""
+    if isinstance(matrix, np.ma.MaskedArray):
+        return matrix.astype(kept_dtype(matrix.dtype)).filled(np.nan)
+    return matrix
 
 
 def kept_dtype(dtype: np.dtype) -> type[np.floating]:
@@ -77,11 +105,13 @@ def pair_list(given: ArrayLike, bins: int, frames: int) -> np.ndarray:
 
 
 def weights(given: ArrayLike, bins: int, frames: int) -> np.ndarray:
-    """Weights as float64, per frame (bins, frames) or per pair (bins, frames, frames).
+    """Weights as float64, per frame (bins, frames), one row standing for all, or per pair (bins, frames, frames).
 
     Raises `DataError` for other shapes, negative or infinite values, and pairs of unequal halves.
     """
     values = numbers("weight", given)
+    if values.shape == (frames,):
+        values = np.broadcast_to(values, (bins, frames)).copy()
     if values.shape not in ((bins, frames), (bins, frames, frames)):
         raise DataError(
             f"weight must have shape {(bins, frames)}, one per frame, or {(bins, frames, frames)}, "
@@ -97,14 +127,14 @@ def weights(given: ArrayLike, bins: int, frames: int) -> np.ndarray:
 def checked(
     matrix: np.ndarray, mask: np.ndarray, where: str, left_out: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The matrix as native float32 or float64, and the frames (frames,) to use: ``mask`` less the dark ones.
+    """The matrix as native float32 or float64, and the frames (frames,) to use: ``mask`` less those without data.
 
-    A dark frame had no counts: its correlation with every other used frame is 0. (A zero on the diagonal
-    alone says nothing, as some writers blank the diagonal.) Values of unused frames that are not finite
-    come back as 0, so that 0 · NaN cannot spread, and so does whatever stands at the single pairs
-    ``left_out`` (n, 2). ``where`` names file and bin in the messages. Raises `DataError` if shape or dtype
-    is wrong, a value that is used is NaN or infinite, or fewer than 3 frames or 3 pairs are left, the
-    values used are all the same, or too large to be squared.
+    A dark frame had no counts: its correlation with every other used frame is 0. A frame that is NaN with
+    every other has no data either, and a warning names it. The diagonal is never looked at. Values of unused
+    frames that are not finite come back as 0, so that 0 · NaN cannot spread, and so does whatever stands at
+    the single pairs ``left_out`` (n, 2). ``where`` names file and bin in the messages. Raises `DataError` if
+    shape or dtype is wrong, a value that is used is NaN or infinite, or fewer than 3 frames or 3 pairs are
+    left, the values used are all the same, or too large to be squared.
     """
     try:
         values = square(matrix)
@@ -117,7 +147,7 @@ def checked(
     values = values if left_out is None else _filled(values, left_out, 0.0)
     sums = _row_sums(values, use)
     if not np.isfinite(sums).all():
-        values = _without_unused_gaps(values, use, where)
+        values, use = _without_gaps(values, use, where)
         sums = _row_sums(values, use)
     use[_dark(values, use, sums)] = False
     if use.sum() < FEWEST_FRAMES:
@@ -148,7 +178,8 @@ def _first_used(values: np.ndarray, use: np.ndarray, left_out: np.ndarray, where
 
 
 def _check_signal(used: np.ndarray, where: str) -> None:
-    largest = float(max(used.max(), -used.min()))
+    pairs = _off_diagonal(used)
+    largest = float(max(pairs.max(), -pairs.min()))
     if largest > LARGEST:
         raise not_normalised(where, largest)
     level = used[0, 1]
@@ -158,20 +189,55 @@ def _check_signal(used: np.ndarray, where: str) -> None:
         raise constant_values(where, level)
 
 
+def _off_diagonal(matrix: np.ndarray) -> np.ndarray:
+    """The values off the diagonal, (n - 1, n): in one piece of memory the diagonal is every (n + 1)th value."""
+    n = len(matrix)
+    return np.ascontiguousarray(matrix).reshape(-1)[1:].reshape(n - 1, n + 1)[:, :-1]
+
+
 def _row_sums(values: np.ndarray, use: np.ndarray) -> np.ndarray:
     # one BLAS pass finds both every value that is not finite (also where use is 0) and the rows of zeros
     with np.errstate(invalid="ignore", over="ignore"):
         return values @ use.astype(values.dtype)
 
 
-def _without_unused_gaps(values: np.ndarray, use: np.ndarray, where: str) -> np.ndarray:
-    gaps = ~np.isfinite(values)
-    wrong = gaps & use & use[:, None]
-    count = int(wrong.sum())
-    if count:
+def _without_gaps(values: np.ndarray, use: np.ndarray, where: str) -> tuple[np.ndarray, np.ndarray]:
+    """The upper half without what is not finite, mirrored, and the frames to use less those without any value.
+
+    Warns of such frames; raises `DataError` if other pairs of frames in use are not finite.
+    """
+    upper = np.triu(values, 1)
+    gaps = ~np.isfinite(upper)
+    upper[gaps] = 0.0
+    diagonal = values.diagonal()
+    whole = upper + upper.T
+    np.fill_diagonal(whole, np.where(np.isfinite(diagonal), diagonal, 0.0))
+    both = use & use[:, None]
+    seen = with_values((upper != 0.0) & both)
+    wrong = gaps & seen & seen[:, None]
+    if wrong.any():
         first, second = np.unravel_index(int(wrong.argmax()), wrong.shape)
-        raise gap(where, values[first, second], int(first), int(second), count)
-    return np.where(gaps, values.dtype.type(0), values)
+        raise gap(where, values[first, second], int(first), int(second), 2 * int(wrong.sum()))
+    lost = with_values(gaps & both) & ~seen
+    if lost.any():
+        warn_lost(where, lost)
+    return whole, use & ~lost
+
+
+def warn_of_gaps(matrix: np.ndarray, mask: np.ndarray, left_out: np.ndarray, where: str) -> None:
+    """Warn where values between used frames (frames,), but for the pairs ``left_out`` (n, 2), are not finite."""
+    if np.isfinite(matrix.sum()):
+        return
+    values = matrix.astype(kept_dtype(matrix.dtype), copy=False)
+    try:
+        _without_gaps(_filled(values, left_out, 0.0), mask, where)
+    except DataError as error:
+        warnings.warn(f"written although a fit refuses it: {error}", stacklevel=2)
+
+
+def with_values(pairs: np.ndarray) -> np.ndarray:
+    """Which frames are in one of these pairs, (frames, frames) over the upper half."""
+    return pairs.any(axis=0) | pairs.any(axis=1)
 
 
 def _dark(values: np.ndarray, use: np.ndarray, sums: np.ndarray) -> list[int]:
@@ -187,19 +253,26 @@ def _dark(values: np.ndarray, use: np.ndarray, sums: np.ndarray) -> list[int]:
 
 
 def gap(where: str, value: float, first: int, second: int, count: int) -> DataError:
-    """The error for a ``value`` that is not finite at frames (first, second), one of ``count`` such."""
+    """The error for a ``value`` that is not finite at frames (first, second), one of ``count`` such places."""
     kind = "NaN" if np.isnan(value) else "infinite"
     more = f" and at {count - 1} more places" if count > 1 else ""
     return DataError(
-        f"{where}: c2 is {kind} at frames ({first + 1}, {second + 1}) of those read{more}; "
-        "select frames without them, mask them, or list single ones in bad_pairs, counted from 0"
+        f"{where}: c2 is {kind} at frames ({first + 1}, {second + 1}) of those read{more}; leave frames out "
+        "with --exclude-frames (in Python exclude_frames=), or list single pairs in bad_pairs, counted from 0"
     )
+
+
+def warn_lost(where: str, lost: np.ndarray) -> None:
+    """Warn of the frames that have no value with any other."""
+    names = first_listed([str(frame + 1) for frame in np.flatnonzero(lost)])
+    frames = "frame" if lost.sum() == 1 else "frames"
+    warnings.warn(f"{where}: left out as NaN with every other: {frames} {names} of those read", stacklevel=3)
 
 
 def too_few_frames(where: str, use: np.ndarray) -> EmptyBin:
     """The error for fewer than `FEWEST_FRAMES` frames in use."""
     return EmptyBin(
-        f"{where}: {use.sum()} of {len(use)} frames are neither masked nor dark (zero counts); "
+        f"{where}: {use.sum()} of {len(use)} frames are neither masked nor dark (zero counts) nor NaN; "
         f"at least {FEWEST_FRAMES} are needed"
     )
 

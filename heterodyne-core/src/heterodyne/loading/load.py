@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-import math
 import warnings
-from collections.abc import Sequence
 from dataclasses import replace
-from numbers import Real
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
 from heterodyne.atomic import as_path
-from heterodyne.data.matrices import frame_counts
-from heterodyne.data.selection import Range, Selection, choose_bins, choose_frames
+from heterodyne.data.facts import spacing_within
+from heterodyne.data.matrices import ShiftedMatrices, frame_counts
+from heterodyne.data.selection import Selection, choose_bins, choose_frames, frames_to_use
 from heterodyne.data.two_time import TwoTime
-from heterodyne.data.validation import number
 from heterodyne.errors import DataError, HeterodyneError, PluginError
+from heterodyne.loading.asked import Excluded, Wanted, asked, stated
 from heterodyne.loading.hdf5 import check_readable, opened, without_two_time
 from heterodyne.loading.provenance import file_provenance
 from heterodyne.loading.times import settled
 from heterodyne.plugins.manager import manager
-
-_UNEVEN = 0.01  # of the spacing of frames; times in float32 are not quite even
-_UNIT = {"q": "q is positive (in Å⁻¹)", "phi": "phi is finite (in degrees)"}
 
 
 @runtime_checkable
@@ -41,9 +36,6 @@ class Loader(Protocol):
     def load(self, path: Path, given: Selection, /) -> TwoTime: ...
 
 
-Wanted = float | Range | Sequence[float | Range]
-
-
 def load(
     path: str | Path,
     *,
@@ -52,26 +44,43 @@ def load(
     frames: tuple[int, int] | None = None,
     dt: float | None = None,
     age: float | None = None,
+    dq: float | None = None,
+    dphi: float | None = None,
+    baseline: float | None = None,
+    exclude_frames: Excluded | None = None,
+    mask: str | Path | np.ndarray | None = None,
     loader: str | None = None,
 ) -> TwoTime:
     """The two-time data of a file, with the selected bins and frames; no matrix is read yet.
 
     ``q`` (Å⁻¹): a value takes the nearest ring, whose q agree within 5 %, a tuple (low, high) a range, a list
-    any of these. ``phi`` (degrees): likewise; NaN takes bins without an azimuth, low > high goes through ±180.
-    ``frames``: (first, last), from 1, both included. ``dt`` and ``age`` (s) replace what the file says, with a
-    warning if it says something else. For arrays stored without q, phi or dt the values given here are theirs.
-    ``loader`` names the layout; otherwise every installed loader is asked. Raises `DataError` for a file that
-    is missing, unreadable or holds no two-time data, and for a selection that selects nothing, and `PluginError`
-    for a loader that fails or contradicts itself.
+    any of these. ``phi`` (degrees): likewise; NaN or "ring" takes bins without an azimuth, low > high goes through
+    ±180. ``frames``: (first, last), from 1, both included. ``dt`` and ``age`` (s) replace what the file says, with a
+    warning if it says something else, and so do ``dq`` (Å⁻¹) and ``dphi`` (degrees), the full widths of all bins.
+    For arrays stored without q, phi or dt the values given here are theirs. ``baseline``: 0 for data stored as
+    c2 - 1. ``exclude_frames``: numbers from 1, (first, last) tuples or lists of these, text as ``12,40:55``, or
+    ``@FILE`` for a text file that lists them. ``mask``: True for frames to use, (frames,) or (bins, frames) of the
+    file, or the name of an .npz archive with that key. ``loader`` names the layout; otherwise every installed
+    loader is asked. Raises `DataError` for a file that is missing, unreadable or holds no two-time data, and for a
+    selection that selects nothing, and `PluginError` for a loader that fails or contradicts itself.
     """
     path = as_path(path)
-    given = Selection(
-        _wanted("q", q), _wanted("phi", phi), _frames(frames), _seconds("dt", dt), _seconds("age", age)
+    given = asked(
+        q=q,
+        phi=phi,
+        frames=frames,
+        dt=dt,
+        age=age,
+        dq=dq,
+        dphi=dphi,
+        baseline=baseline,
+        exclude_frames=exclude_frames,
+        mask=mask,
     )
     check_readable(path)
     name = loader or _recognised(path)
     data = _content(name, path, given)
-    origin = {**file_provenance(path), "loader": name, "selection": _stated(given)}
+    origin = {**file_provenance(path), "loader": name, "selection": stated(given)}
     return _selected(data, given, origin, f"{path}: {_who(name)}")
 
 
@@ -97,34 +106,59 @@ def _content(name: str, path: Path, given: Selection) -> TwoTime:
 
 def _selected(data: TwoTime, given: Selection, origin: dict[str, Any], who: str) -> TwoTime:
     """The chosen bins and frames, with the dt and age that are given; raises `PluginError` for contradictions."""
-    steps = np.diff(data.t)
-    if not (1 - _UNEVEN) * steps.min() <= data.dt <= (1 + _UNEVEN) * steps.max():
-        raise PluginError(f"{who} gives dt = {data.dt:g} s for times {np.median(steps):g} s apart")
-    frames = choose_frames(data.n_frames, given)
-    part = data.bins(choose_bins(data.q, data.phi, given).tolist())
+    frames, bins = choose_frames(data.n_frames, given), choose_bins(data.q, data.phi, given)
+    used = frames_to_use(data.n_bins, data.n_frames, given)[bins, frames]
+    part = data.bins(bins.tolist())
     if wrong := frame_counts(part.c2) - {data.n_frames}:
         raise PluginError(f"{who} gives {data.n_frames} times for matrices of {min(wrong)} frames")
     (t, dt, age), sources = _times(data, given, frames)
     origin = {**origin, "frames": [frames.start + 1, frames.stop]}
-    provenance = {**data.provenance, **sources, **origin}
-    return replace(part.cut(frames), t=t, dt=dt, age=age, provenance=provenance)
+    provenance = {**data.provenance, **sources, **_widths(part, given), **origin}
+    widths = {name: width for name in ("dq", "dphi") if (width := getattr(given, name)) is not None}
+    part = part.cut(frames)
+    chosen = replace(part, t=t, dt=dt, age=age, mask=part.mask & used, **widths, provenance=provenance)
+    return _based(chosen, given.baseline)
+
+
+def _widths(data: TwoTime, given: Selection) -> dict[str, str]:
+    """Which widths are given, with a warning where the file says others."""
+    sources = {}
+    for name, unit in (("dq", "1/Å"), ("dphi", "degrees")):
+        width, known = getattr(given, name), getattr(data, name)
+        known = known[np.isfinite(known)]
+        if width is not None:
+            sources[f"{name}_source"] = "given"
+            if len(known) and not np.allclose(known, width, rtol=1e-6, atol=0.0):
+                warnings.warn(
+                    f"{name} = {width:g} {unit} as given, not {known[0]:g} as in the file", stacklevel=2
+                )
+    return sources
+
+
+def _based(data: TwoTime, baseline: float | None) -> TwoTime:
+    """c2 with a baseline of 1, unless that is what the loader made of it."""
+    if baseline != 0.0 or "baseline" in data.provenance:
+        return data
+    origin = {**data.provenance, "baseline": "0 as given: c2 is shifted by +1"}
+    return replace(data, c2=ShiftedMatrices(data.c2, data.n_frames, 1.0), provenance=origin)
 
 
 def _times(
     data: TwoTime, given: Selection, frames: slice
 ) -> tuple[tuple[np.ndarray, float, float], dict[str, str]]:
     """t, dt and age of these frames, stretched and shifted to what is given; where dt and age come from."""
-    stated = data.provenance
+    said = data.provenance
     source = "given" if given.dt == data.dt else "the file"
-    dt, dt_source = settled("dt", given.dt, data.dt, stated.get("dt_source", source))
-    known = "age_source" in stated or data.age != 0.0
+    dt, dt_source = settled("dt", given.dt, data.dt, said.get("dt_source", source))
+    known = "age_source" in said or data.age != 0.0
     unknown = "the file" if known else "age is not in the file, taken as 0"
-    age, age_source = settled("age", given.age, data.age, stated.get("age_source", unknown), known)
+    age, age_source = settled("age", given.age, data.age, said.get("age_source", unknown), known)
     t = data.t[frames]
     if (dt, age) != (data.dt, data.age):
         t = (t - data.age) * (dt / data.dt) + age
-    first = age if frames.start == 0 else float(t[0]) - dt
-    return (t, dt, first), {"dt_source": dt_source, "age_source": age_source}
+    within = spacing_within(t, dt)
+    first = age if frames.start == 0 and within == dt else float(t[0]) - within
+    return (t, within, first), {"dt_source": dt_source, "age_source": age_source}
 
 
 def _recognised(path: Path) -> str:
@@ -149,58 +183,3 @@ def _score(record: Any, path: Path) -> float:
     except Exception as error:  # a stranger's code: it must not keep the others from reading
         warnings.warn(f"loader {record.name!r} failed on {path}: {error}", stacklevel=3)
         return 0.0
-
-
-def _wanted(name: str, value: Any) -> tuple[float | Range, ...]:
-    if value is None:
-        return ()
-    if isinstance(value, np.ndarray):
-        value = value.tolist()
-    several = isinstance(value, list) or (isinstance(value, tuple) and not _is_range(value))
-    return tuple(_one(name, item) for item in (value if several else [value]))
-
-
-def _one(name: str, item: Any) -> float | Range:
-    if isinstance(item, Real):
-        value = float(item)
-        if (not 0 < value < math.inf) if name == "q" else math.isinf(value):  # a phi of NaN states a ring
-            raise DataError(f"{name} = {value:g} cannot be selected: {_UNIT[name]}")
-        return value
-    if _is_range(item):
-        low, high = map(float, item)
-        if not (math.isfinite(low) and math.isfinite(high)):
-            raise DataError(f"the ends of the {name} range {low:g}:{high:g} must be finite")
-        if name == "q" and low > high:
-            raise DataError(f"the q range {low:g}:{high:g} has its ends exchanged")
-        return low, high
-    raise DataError(f"{name} must be a number, a (low, high) tuple or a list of those, not {item!r}")
-
-
-def _is_range(value: Any) -> bool:
-    return isinstance(value, tuple | list) and len(value) == 2 and all(isinstance(end, Real) for end in value)
-
-
-def _seconds(name: str, value: Any) -> float | None:
-    if value is None:
-        return None
-    seconds = number(name, value)
-    if not math.isfinite(seconds) or (name == "dt" and seconds <= 0):
-        raise DataError(f"{name} must be {'positive' if name == 'dt' else 'finite'} (in s), not {seconds:g}")
-    return seconds
-
-
-def _frames(frames: Any) -> tuple[int, int] | None:
-    if frames is None:
-        return None
-    try:
-        first, last = frames
-        if int(first) == first and int(last) == last:
-            return int(first), int(last)
-    except (TypeError, ValueError, OverflowError):
-        pass
-    raise DataError(f"frames must be two whole numbers (first, last), not {frames!r}")
-
-
-def _stated(given: Selection) -> dict[str, Any]:
-    names = ("q", "phi", "frames", "dt", "age")
-    return {name: value for name in names if (value := getattr(given, name)) not in (None, ())}

@@ -88,7 +88,9 @@ def _pair_count(data: TwoTime, skip_lags: int) -> int:
     """At least so many pairs of frames are left by masks, skipped lags and the list of bad pairs."""
     used = data.mask.sum(axis=1)
     near = sum(int((data.mask[:, :-lag] & data.mask[:, lag:]).sum()) for lag in range(1, skip_lags + 1))
-    return int(np.sum(used * (used - 1) // 2)) - near - len(data.bad_pairs)
+    bin, first, second = data.bad_pairs.T
+    bad = data.mask[bin, first] & data.mask[bin, second] & (second - first > skip_lags)
+    return int(np.sum(used * (used - 1) // 2)) - near - int(bad.sum())
 
 
 def check_lags(skip_lags: int, sets: tuple[TwoTime, ...]) -> None:

@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from heterodyne.catalogue import create_model
-from heterodyne.data.two_time import TwoTime, check_times
+from heterodyne.data.facts import check_times
+from heterodyne.data.two_time import TwoTime
 from heterodyne.data.validation import number, numbers
 from heterodyne.errors import DataError, ParameterError
 from heterodyne.model import Model

@@ -1,41 +1,51 @@
-"""NumPy arrays: .npz with c2[bin, frame, frame], q, phi, dt and optional age; .npy with those given.
+"""NumPy arrays: .npz with c2[bin, frame, frame], q, phi, dt and more of what `TwoTime` has; .npy with those given.
 
 What a file does not hold is taken from what the user gave, q and phi being statements then: one value for
-all bins or one per bin. An .npz may also hold bad_pairs and weight, as `TwoTime` has them. Pickled objects
-are never read.
+all bins or one per bin. Keys such as q_unit and dt_unit state units. Pickled objects are never read.
 """
 
 from __future__ import annotations
 
 import warnings
-import zipfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
+from math import prod
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
-from heterodyne.data.matrices import ALL, Windows, of_array, of_whole, sliced
+from heterodyne.data.matrices import ALL, Matrices, ShiftedMatrices, Windows, of_array, of_whole, sliced
 from heterodyne.data.selection import Selection
 from heterodyne.data.triangle import symmetric
 from heterodyne.data.two_time import TwoTime
 from heterodyne.data.validation import numbers
 from heterodyne.errors import DataError
+from heterodyne.loading import npz
+from heterodyne.loading.times import reconciled
+from heterodyne.loading.units import factor
 
-_KEYS = ("c2", "q", "phi", "dt", "age", "bad_pairs", "weight")
+_PER_BIN = ("q", "phi", "dq", "dphi")
+_SINGLE = ("dt", "age", "baseline")
+_KEPT = ("mask", "weight", "bad_pairs")
+_KEYS = ("c2", "q", "phi", "dt", "age", "bad_pairs", "weight", "t", "mask", "dq", "dphi", "baseline")
 
-_PIECE = 2**20  # bytes
+_QUANTITY = {"q": "q", "dq": "q", "phi": "phi", "dphi": "phi", "dt": "time", "t": "time", "age": "time"}
+"""Of which quantity arrays are that may have a unit: in the key NAME_unit, or QUANTITY_unit for all of it."""
 
 
 @dataclass(frozen=True)
 class ArrayMatrices:
-    """Symmetric matrices of an .npy or .npz file, cut to ``frames``; indexing reads one of them."""
+    """Symmetric matrices of an .npy or .npz file, cut to ``frames``; indexing reads one of them.
+
+    ``last`` says that the bins are the last axis of the array, not the first.
+    """
 
     path: Path
     bins: tuple[int, ...]
     side: int
+    last: bool = False
     frames: slice = field(default_factory=lambda: ALL)
 
     def __len__(self) -> int:
@@ -43,8 +53,10 @@ class ArrayMatrices:
 
     def __getitem__(self, bin: int, /) -> np.ndarray:
         index = self.bins[bin]
-        with _reading(self.path):
-            matrix = _npz_matrix(self.path, index) if _is_npz(self.path) else _mapped(self.path)[index]
+        if npz.is_npz(self.path):
+            matrix = _npz_matrix(self.path, index, self.last)
+        else:
+            matrix = _mapped(self.path, self.last)[index]
         try:
             return symmetric(np.array(matrix[self.frames, self.frames]))
         except DataError as error:
@@ -63,11 +75,10 @@ class ArrayMatrices:
 
     def windows(self, bin: int) -> Windows:
         """How to read one of them: in parts from an .npy file, whole from an archive."""
-        if _is_npz(self.path):
+        if npz.is_npz(self.path):
             return of_whole(self, bin)
         index = self.bins[bin]
-        with _reading(self.path):
-            matrix = _mapped(self.path)[index][self.frames, self.frames]
+        matrix = _mapped(self.path, self.last)[index][self.frames, self.frames]
         where = f"{self.path}, bin {index + 1}"
         return Windows(lambda: nullcontext(of_array(matrix)), len(matrix), matrix.dtype, where)
 
@@ -79,107 +90,156 @@ def sniff(path: Path) -> float:
 
 def load(path: Path, given: Selection) -> TwoTime:
     """All bins; raises `DataError` saying which of q, phi and dt neither the file nor the user says."""
-    with _reading(path):
-        shape, stored = _npz_fields(path) if _is_npz(path) else (_mapped(path).shape, {})
-    if len(shape) != 3 or shape[1] != shape[2]:
-        raise DataError(f"{path}: c2 must be (frames, frames) or (bins, frames, frames), not {shape}")
+    npz.check_kind(path)
+    held = npz.headers(path) if npz.is_npz(path) else {}
+    n_bins, side, last = _layout(path, _c2_shape(path, held))
+    stored = _fields(path, held, n_bins, side)
     missing = [name for name in ("q", "phi") if name not in stored and not getattr(given, name)]
-    missing += ["dt"] if "dt" not in stored and given.dt is None else []
+    missing += ["dt"] if "dt" not in stored and "t" not in stored and given.dt is None else []
     if missing:
         flags, words = (", ".join(form.format(name) for name in missing) for form in ("--{}", "{}="))
         raise DataError(f"{path} does not say {', '.join(missing)}: give {flags} (in Python {words})")
-    q, phi = (_per_bin(path, name, stored.get(name), given, shape[0]) for name in ("q", "phi"))
-    times = {"dt": np.array([given.dt]), "age": np.zeros(1)} | stored
-    dt, age = (_single(path, times, name) for name in ("dt", "age"))
+    q, phi = (_per_bin(path, name, stored.get(name), given, n_bins) for name in ("q", "phi"))
+    c2, shifted = _based(path, ArrayMatrices(path, tuple(range(n_bins)), side, last), stored, given)
     return TwoTime(
-        ArrayMatrices(path, tuple(range(shape[0])), shape[1]),
+        c2,
         q,
         phi,
-        np.arange(1, shape[1] + 1) * dt + age,
-        dt,
-        age,
-        **{name: stored[name] for name in ("bad_pairs", "weight") if name in stored},
+        *_times(stored, given, side),
+        **{name: stored[name] for name in ("dq", "dphi", *_KEPT) if name in stored},
         provenance={
             **{f"{name}_source": "the file" if name in stored else "given" for name in ("q", "phi")},
-            "dt_source": "dt in the file" if "dt" in stored else "given",
-            **({"age_source": "age in the file"} if "age" in stored else {}),
+            **_time_sources(stored),
+            **shifted,
         },
     )
 
 
-def _is_npz(path: Path) -> bool:
-    return path.suffix.lower() == ".npz"
+def _c2_shape(path: Path, held: Mapping[str, npz.Header]) -> tuple[int, ...]:
+    """The shape of c2, which is not read."""
+    if not npz.is_npz(path):
+        with npz.reading(path):
+            return np.load(path, mmap_mode="r", allow_pickle=False).shape
+    if "c2" not in held:
+        raise DataError(f"{path} has no array c2; it has {', '.join(held) or 'none'}")
+    return held["c2"].shape
 
 
-@contextmanager
-def _reading(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-        if isinstance(error, DataError):
-            raise
-        kind = "an .npz archive" if _is_npz(path) else "an .npy array"
-        reason = str(error).splitlines()[0]
-        if "object" in reason.lower():  # NumPy takes any file that does not start as its own for a pickle
-            reason = "it holds Python objects, or something else altogether"
-        raise DataError(f"{path} cannot be read as {kind} of numbers: {reason}") from None
+def _layout(path: Path, shape: tuple[int, ...]) -> tuple[int, int, bool]:
+    """How many bins, how many frames, and whether the bins are the last axis."""
+    if len(shape) == 2 and shape[0] == shape[1]:
+        return 1, shape[0], False
+    if len(shape) == 3 and shape[1] == shape[2]:
+        return shape[0], shape[1], False
+    if len(shape) == 3 and shape[0] == shape[1]:
+        return shape[2], shape[0], True
+    raise DataError(f"{path}: c2 must be (frames, frames) or (bins, frames, frames), not {shape}")
 
 
-def _mapped(path: Path) -> np.ndarray:
-    array = np.load(path, mmap_mode="r", allow_pickle=False)
-    return array[None] if array.ndim == 2 else array
+def _fields(path: Path, held: Mapping[str, npz.Header], n_bins: int, side: int) -> dict[str, np.ndarray]:
+    """The arrays beside c2, in Å⁻¹, degrees and s."""
+    units = {name: key for name in _QUANTITY if name in held and (key := _unit_key(name, held))}
+    if unused := sorted(set(held) - set(_KEYS) - set(units.values())):
+        if strange := [key for key in unused if "unit" in key.lower()]:
+            raise DataError(
+                f"{path}: {strange[0]} is the unit of nothing that is read; units are keys such as q_unit"
+            )
+        warnings.warn(f"{path}: not used: {', '.join(unused)} (used: {', '.join(_KEYS)})", stacklevel=3)
+    for name in (*_KEYS[1:], *units.values()):
+        if name in held:
+            _check_size(path, name, held[name], n_bins, side)
+    stored = {name: npz.array(path, name) for name in _KEPT if name in held}
+    for name in (*_PER_BIN, "t", *_SINGLE):
+        if name in held:
+            values = _in_seconds(npz.array(path, name).reshape(-1))
+            stored[name] = numbers(f"{path}: {name}", values)
+    for name, key in units.items():
+        unit = npz.array(path, key).reshape(-1)[0]
+        words = unit.decode("utf-8", "replace") if isinstance(unit, bytes) else str(unit)
+        stored[name] = stored[name] * factor(_QUANTITY[name], words, f"{path}: {key}")
+    return stored
 
 
-def _npz_fields(path: Path) -> tuple[tuple[int, ...], dict[str, np.ndarray]]:
-    """The shape of c2, which is not read, and the small arrays."""
-    with np.load(path, allow_pickle=False) as archive:
-        if "c2" not in archive.files:
-            raise DataError(f"{path} has no array c2; it has {', '.join(archive.files) or 'none'}")
-        if unused := sorted(set(archive.files) - set(_KEYS)):
-            warnings.warn(f"{path}: not used: {', '.join(unused)} (used: {', '.join(_KEYS)})", stacklevel=2)
-        stored = {
-            name: numbers(f"{path}: {name}", archive[name].reshape(-1))
-            for name in ("q", "phi", "dt", "age")
-            if name in archive.files
-        }
-        stored |= {name: archive[name] for name in ("bad_pairs", "weight") if name in archive.files}
-    with _c2_stream(path) as stream:
-        shape, _, _ = _header(stream)
-    return (1, *shape) if len(shape) == 2 else shape, stored
+def _unit_key(name: str, held: Mapping[str, npz.Header]) -> str | None:
+    """The key that states the unit of an array, if there is one; a duration has its own."""
+    keys = (f"{of}_{word}" for of in (name, _QUANTITY[name]) for word in ("unit", "units"))
+    return None if held[name].dtype.kind == "m" else next((key for key in keys if key in held), None)
 
 
-@contextmanager
-def _c2_stream(path: Path) -> Iterator[IO[bytes]]:
-    with zipfile.ZipFile(path) as archive, archive.open("c2.npy") as stream:
-        yield stream
+def _check_size(path: Path, name: str, header: npz.Header, n_bins: int, side: int) -> None:
+    """Raise `DataError`, before anything is read, for an array that is not of the size of these bins and frames."""
+    size = prod(header.shape)
+    if name in _PER_BIN and size not in (1, n_bins):
+        raise DataError(f"{path}: {size} values of {name} for {n_bins} bins")
+    if name in _SINGLE and size != 1:
+        raise DataError(f"{path}: {name} must be one number, not {size}")
+    if name == "t" and size != side:
+        raise DataError(f"{path}: {size} times t for {side} frames")
+    if name == "bad_pairs" and size > 3 * n_bins * side**2:
+        raise DataError(f"{path}: bad_pairs has {size} values, more than there are pairs")
+    if name in ("mask", "weight") and size > n_bins * side ** (1 if name == "mask" else 2):
+        raise DataError(f"{path}: {name} of shape {header.shape} does not fit {n_bins} bins of {side} frames")
+    if name not in _KEYS and (size != 1 or header.dtype.kind not in "US" or header.dtype.itemsize > 1000):
+        raise DataError(f"{path}: {name} must be one word, the name of a unit")
 
 
-def _header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
-    one = np.lib.format.read_magic(stream) == (1, 0)
-    read = np.lib.format.read_array_header_1_0 if one else np.lib.format.read_array_header_2_0
-    shape, fortran, dtype = read(stream)
-    if dtype.hasobject:
-        raise ValueError("object array")
-    return shape, fortran, dtype
+def _in_seconds(values: np.ndarray) -> np.ndarray:
+    """Durations of a known unit in seconds, other values as they are."""
+    if values.dtype.kind == "m" and np.datetime_data(values.dtype)[0] not in ("generic", "Y", "M"):
+        return values / np.timedelta64(1, "s")
+    return values
 
 
-def _npz_matrix(path: Path, index: int) -> np.ndarray:
-    with _c2_stream(path) as stream:
-        shape, fortran, dtype = _header(stream)
-        side = shape[-1]
-        if not fortran:
+def _times(stored: Mapping[str, np.ndarray], given: Selection, side: int) -> tuple[np.ndarray, float, float]:
+    """t, dt and age in s."""
+    dt, age = (float(stored[name][0]) if name in stored else None for name in ("dt", "age"))
+    if "t" in stored:
+        return reconciled(stored["t"], dt, age, given.dt, given.age)
+    dt = given.dt if dt is None or (not dt > 0 and given.dt) else dt
+    assert dt is not None
+    age = age or 0.0
+    return np.arange(1, side + 1) * dt + age, dt, age
+
+
+def _time_sources(stored: Mapping[str, np.ndarray]) -> dict[str, str]:
+    """Where dt comes from, and age if the file says one."""
+    dt = "dt in the file" if "dt" in stored else "t in the file" if "t" in stored else "given"
+    age = "age in the file" if "age" in stored else "t in the file" if "t" in stored else None
+    return {"dt_source": dt, **({"age_source": age} if age else {})}
+
+
+def _based(
+    path: Path, c2: ArrayMatrices, stored: Mapping[str, np.ndarray], given: Selection
+) -> tuple[Matrices, dict[str, str]]:
+    """c2 with a baseline of 1, and where that comes from if the file states another."""
+    level = float(stored["baseline"][0]) if "baseline" in stored else 1.0
+    if level not in (0.0, 1.0):
+        raise DataError(f"{path}: baseline must be 0 or 1, not {level:g}")
+    if given.baseline is not None and "baseline" in stored and given.baseline != level:
+        warnings.warn(f"baseline = {given.baseline:g} as given, not {level:g} as in the file", stacklevel=3)
+        level = given.baseline
+    if level == 1.0:
+        return c2, {}
+    return ShiftedMatrices(c2, c2.side, 1.0), {"baseline": "0 in the file: c2 is shifted by +1"}
+
+
+def _mapped(path: Path, last: bool) -> np.ndarray:
+    with npz.reading(path):
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    return array[None] if array.ndim == 2 else np.moveaxis(array, -1, 0) if last else array
+
+
+def _npz_matrix(path: Path, index: int, last: bool) -> np.ndarray:
+    with npz.opened(path, "c2") as stream:
+        shape, fortran, dtype = npz.header(stream)
+        side = shape[1]
+        if not fortran and not last:
             size = side * side * dtype.itemsize
-            _skip(stream, index * size)
+            npz.skip(stream, index * size)
             return np.frombuffer(stream.read(size), dtype=dtype).reshape(side, side)
-    # column-major stacks interleave the bins: no matrix can be read alone
-    with np.load(path, allow_pickle=False) as archive:
-        return archive["c2"].reshape(-1, side, side)[index]
-
-
-def _skip(stream: IO[bytes], size: int) -> None:
-    # seeking forward in an archive reads 16 MiB at once
-    while size > 0:
-        size -= len(stream.read(min(size, _PIECE))) or size
+    # other orders interleave the bins: no matrix can be read alone
+    stack = npz.array(path, "c2")
+    return stack[..., index] if last else stack.reshape(-1, side, side)[index]
 
 
 def _per_bin(path: Path, name: str, stored: np.ndarray | None, given: Selection, n_bins: int) -> np.ndarray:
@@ -190,9 +250,3 @@ def _per_bin(path: Path, name: str, stored: np.ndarray | None, given: Selection,
     if len(values) not in (1, n_bins):
         raise DataError(f"{path}: {len(values)} values of {name} for {n_bins} bins")
     return np.broadcast_to(values, n_bins)
-
-
-def _single(path: Path, stored: dict[str, np.ndarray], name: str) -> float:
-    if len(stored[name]) != 1:
-        raise DataError(f"{path}: {name} must be one number, not {len(stored[name])}")
-    return float(stored[name][0])

@@ -15,6 +15,7 @@ from heterodyne.data.two_time import TwoTime
 from heterodyne.errors import DataError
 from heterodyne.loading.hdf5 import dataset, declared_unit, member, number, numbered, numbers, opened, text
 from heterodyne.loading.lazy import FileMatrices, Place
+from heterodyne.loading.times import reconciled
 from heterodyne.loading.units import factor
 
 _OF_THE_FILE = ("file", "size", "sha256", "mtime_ns", "loader", "selection", "frames", "origin")
@@ -45,9 +46,9 @@ def load(path: Path, given: Selection) -> TwoTime:
             FileMatrices(path, places),
             q,
             phi,
-            numbers(file, f"{OWN}/t"),
-            _stored(file, "dt"),
-            _stored(file, "age"),
+            *reconciled(
+                numbers(file, f"{OWN}/t"), _stored(file, "dt"), _stored(file, "age"), given.dt, given.age
+            ),
             dq,
             dphi,
             dataset(file, f"{OWN}/mask")[()],
