@@ -49,6 +49,14 @@ LoaderName = Annotated[
     str | None,
     typer.Option(metavar="NAME", help="File layout; recognised if not given.", rich_help_panel=_PANEL),
 ]
+AllowLinks = Annotated[
+    bool | None,
+    typer.Option(
+        "--allow-links",
+        help="Read other files that an HDF5 file links to, or has its values in.",
+        rich_help_panel=_PANEL,
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 
 
@@ -76,4 +84,5 @@ def load_with(path: str, config: FitConfig) -> TwoTime:
         dt=config.dt,
         age=config.age,
         loader=config.loader,
+        allow_links=config.allow_links,
     )

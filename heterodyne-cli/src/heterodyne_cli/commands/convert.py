@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from heterodyne_cli.output import extent, refuse_existing
-from heterodyne_cli.selection import Age, Dt, Frames, LoaderName, Phi, Q, load_selected, present
+from heterodyne_cli.output import extent, refuse_existing, show
+from heterodyne_cli.selection import Age, AllowLinks, Dt, Frames, LoaderName, Phi, Q, load_selected, present
 
 
 def convert(
@@ -20,6 +20,7 @@ def convert(
     dt: Dt = None,
     age: Age = None,
     loader: LoaderName = None,
+    allow_links: AllowLinks = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
 ) -> None:
     """Write the selected bins and frames of a file as the project's own two-time file.
@@ -27,5 +28,7 @@ def convert(
     Arrays (.npy, .npz) that carry no q, phi or dt take those given here as theirs.
     """
     refuse_existing(output, force)
-    two_time = load_selected(data, present(q=q, phi=phi, frames=frames, dt=dt, age=age, loader=loader))
-    print(f"wrote {two_time.save(output)}: {extent(two_time.n_bins, two_time.n_frames)}")
+    two_time = load_selected(
+        data, present(q=q, phi=phi, frames=frames, dt=dt, age=age, loader=loader, allow_links=allow_links)
+    )
+    show(f"wrote {two_time.save(output)}: {extent(two_time.n_bins, two_time.n_frames)}")

@@ -18,8 +18,8 @@ import typer
 from heterodyne.errors import ConfigError
 from heterodyne_cli.checkpoint import OPTION, RESUME, default_checkpoint, kept_until_done
 from heterodyne_cli.flags import MODEL_PANEL, check_owner
-from heterodyne_cli.output import NOT_CONVERGED, progress
-from heterodyne_cli.selection import Age, Dt, Frames, LoaderName, Phi, Q, load_with, present
+from heterodyne_cli.output import NOT_CONVERGED, progress, show
+from heterodyne_cli.selection import Age, AllowLinks, Dt, Frames, LoaderName, Phi, Q, load_with, present
 
 if TYPE_CHECKING:
     from heterodyne.config.schema import FitConfig
@@ -99,6 +99,7 @@ def fit(
     dt: Dt = None,
     age: Age = None,
     loader: LoaderName = None,
+    allow_links: AllowLinks = None,
     model: ModelName = None,
     compare: Compare = None,
     by: By = None,
@@ -117,7 +118,9 @@ def fit(
 
     Exit status: 0 converged, 1 input rejected, 2 wrong command line, 3 not converged.
     """
-    stated = present(data=data, q=q, phi=phi, frames=frames, dt=dt, age=age, loader=loader)
+    stated = present(
+        data=data, q=q, phi=phi, frames=frames, dt=dt, age=age, loader=loader, allow_links=allow_links
+    )
     stated |= present(model=model, compare=compare, by=by, optimizer=optimizer, write=write, output=output)
     settings = _settings(config, {**stated, **choices, "options": dict(options)})
     checkpoint = default_checkpoint(settings)
@@ -186,11 +189,11 @@ def _settings(file: Path | None, stated: Mapping[str, Any]) -> FitConfig:
 
 def _show(result: Fit | Series | Comparison, written: list[Path], json: bool, quiet: bool) -> None:
     if json:
-        print(_json_text(result), end="")
+        show(_json_text(result).removesuffix("\n"))
     elif not quiet:
-        print(result.report())
+        show(result.report())
     if written and not quiet:
-        print(*(f"wrote {path}" for path in written), sep="\n", file=sys.stderr)
+        show("\n".join(f"wrote {path}" for path in written), sys.stderr)
     for label, part in _parts(result).items():
         if not part.success:
             reason = f" ({part.message})" if part.message else ""

@@ -7,9 +7,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from heterodyne.errors import escaped
 from heterodyne.words import table
-from heterodyne_cli.output import print_json
-from heterodyne_cli.selection import Age, Dt, Frames, Json, LoaderName, Phi, Q, load_selected, present
+from heterodyne_cli.output import print_json, show
+from heterodyne_cli.selection import (
+    Age,
+    AllowLinks,
+    Dt,
+    Frames,
+    Json,
+    LoaderName,
+    Phi,
+    Q,
+    load_selected,
+    present,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,19 +39,22 @@ def inspect(
     dt: Dt = None,
     age: Age = None,
     loader: LoaderName = None,
+    allow_links: AllowLinks = None,
     matrices: Annotated[bool, typer.Option("--matrices", help="Read every matrix and describe it.")] = False,
     json: Json = False,
 ) -> None:
     """Say what a file holds: layout, bins, frames and times; matrices are read only on request."""
-    two_time = load_selected(data, present(q=q, phi=phi, frames=frames, dt=dt, age=age, loader=loader))
+    two_time = load_selected(
+        data, present(q=q, phi=phi, frames=frames, dt=dt, age=age, loader=loader, allow_links=allow_links)
+    )
     statistics = [_statistics(two_time, bin) for bin in range(two_time.n_bins)] if matrices else []
     if json:
         print_json(_document(two_time, statistics))
         return
-    print(_summary(two_time))
-    print(table(("q (1/Å)", "bins", "phi (degree)"), _rings(two_time)))
+    show(_summary(two_time))
+    show(table(("q (1/Å)", "bins", "phi (degree)"), _rings(two_time)))
     if statistics:
-        print(
+        show(
             "\n" + table(tuple(statistics[0]), [[_text(v) for v in of_bin.values()] for of_bin in statistics])
         )
 
@@ -58,7 +73,7 @@ def _summary(data: TwoTime) -> str:
         ("widths", f"dq {_extent(data.dq, ' 1/Å')}, dphi {_extent(data.dphi, ' degree')}"),
         ("in memory", f"{data.n_bins * data.n_frames**2 * 8 / 2**20:.1f} MiB in float64"),
     ]
-    return "\n".join(f"{name:<10} {value}" for name, value in rows) + "\n"
+    return "\n".join(f"{name:<10} {escaped(str(value))}" for name, value in rows) + "\n"
 
 
 def _rings(data: TwoTime) -> list[tuple[str, int, str]]:

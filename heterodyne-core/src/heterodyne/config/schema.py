@@ -86,6 +86,10 @@ class _Fitted(BaseModel):
     age: Number | None = Field(
         default=None, description="time in s before the first stored frame, in place of the file's"
     )
+    allow_links: bool = Field(
+        default=False,
+        description="whether an HDF5 file may send the reader to other files by links and external storage",
+    )
     model: str = Field(default="two-component", description="model variant; see `heterodyne models`")
     compare: Annotated[tuple[Name, ...], Names] = Field(
         default=(), description="model variants to fit and to compare, in place of one model"

@@ -21,7 +21,7 @@ class Selection:
     ``q``: values, each the ring nearest to it, or (low, high) ranges, Å⁻¹. ``phi``: values, each the azimuth
     nearest to it among the selected rings, NaN being rings without azimuth, or (low, high) ranges in degrees, low >
     high wrapping through ±180. ``frames``: (first, last), counted from 1, both included. ``dt`` and ``age`` in s
-    replace what the file says.
+    replace what the file says. ``allow_links``: other files that an HDF5 file names may be read.
 
     `heterodyne.loading.load.load` applies all of it to what a loader returns. A loader takes from it what its
     file does not say and has to be known: ``dt``, and ``q`` and ``phi`` of bare arrays, values that are then those
@@ -33,6 +33,7 @@ class Selection:
     frames: tuple[int, int] | None = None
     dt: float | None = None
     age: float | None = None
+    allow_links: bool = False
 
 
 def choose_bins(q: np.ndarray, phi: np.ndarray, selection: Selection) -> np.ndarray:

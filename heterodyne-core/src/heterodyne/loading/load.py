@@ -18,8 +18,9 @@ from heterodyne.data.selection import Range, Selection, choose_bins, choose_fram
 from heterodyne.data.two_time import TwoTime
 from heterodyne.data.validation import number
 from heterodyne.errors import DataError, HeterodyneError, PluginError
+from heterodyne.loading.checked_file import followed
 from heterodyne.loading.hdf5 import check_readable, opened, without_two_time
-from heterodyne.loading.provenance import file_provenance
+from heterodyne.loading.provenance import file_provenance, linked_provenance
 from heterodyne.loading.times import settled
 from heterodyne.plugins.manager import manager
 
@@ -53,6 +54,7 @@ def load(
     dt: float | None = None,
     age: float | None = None,
     loader: str | None = None,
+    allow_links: bool = False,
 ) -> TwoTime:
     """The two-time data of a file, with the selected bins and frames; no matrix is read yet.
 
@@ -60,19 +62,29 @@ def load(
     any of these. ``phi`` (degrees): likewise; NaN takes bins without an azimuth, low > high goes through ±180.
     ``frames``: (first, last), from 1, both included. ``dt`` and ``age`` (s) replace what the file says, with a
     warning if it says something else. For arrays stored without q, phi or dt the values given here are theirs.
-    ``loader`` names the layout; otherwise every installed loader is asked. Raises `DataError` for a file that
-    is missing, unreadable or holds no two-time data, and for a selection that selects nothing, and `PluginError`
-    for a loader that fails or contradicts itself.
+    ``loader`` names the layout; otherwise every installed loader is asked. ``allow_links``: whether an HDF5 file may
+    send the reader to other files by links, external storage and paths; sources of virtual datasets that lie
+    beside it are read anyway. Other files that are read stand in the provenance under ``linked``. Raises `DataError`
+    for a file that is missing, unreadable or holds no two-time data, and for a selection that selects nothing, and
+    `PluginError` for a loader that fails or contradicts itself.
     """
     path = as_path(path)
     given = Selection(
-        _wanted("q", q), _wanted("phi", phi), _frames(frames), _seconds("dt", dt), _seconds("age", age)
+        _wanted("q", q),
+        _wanted("phi", phi),
+        _frames(frames),
+        _seconds("dt", dt),
+        _seconds("age", age),
+        allow_links,
     )
     check_readable(path)
     name = loader or _recognised(path)
-    data = _content(name, path, given)
-    origin = {**file_provenance(path), "loader": name, "selection": _stated(given)}
-    return _selected(data, given, origin, f"{path}: {_who(name)}")
+    with followed() as others:
+        data = _content(name, path, given)
+        origin = {**file_provenance(path), "loader": name, "selection": _stated(given)}
+        selected = _selected(data, given, origin, f"{path}: {_who(name)}")
+    linked = linked_provenance(others)
+    return replace(selected, provenance={**selected.provenance, **linked}) if linked else selected
 
 
 def _who(loader: str) -> str:

@@ -18,11 +18,12 @@ from heterodyne.data.selection import Selection
 from heterodyne.data.two_time import TwoTime
 from heterodyne.errors import DataError
 from heterodyne.loading.hdf5 import (
+    array,
+    counted,
     dataset,
     declared_unit,
-    member,
+    group,
     number,
-    numbered,
     numbers,
     opened,
     text,
@@ -65,14 +66,14 @@ def sniff(path: Path) -> float:
     """0.9 for a file with /xpcs/twotime/correlation_map, else 0."""
     try:
         with opened(path) as file:
-            return 0.9 if isinstance(file.get(_MATRICES), h5py.Group) else 0.0
+            return 0.9 if _MATRICES in file else 0.0
     except DataError:
         return 0.0
 
 
 def load(path: Path, given: Selection) -> TwoTime:
     """All bins; raises `DataError` where the q map, the labels or the times do not fit together."""
-    with opened(path) as file:
+    with opened(path, given.allow_links) as file:
         places, labels = _matrices(file)
         axes = _axes(file)
         cells = dict(zip((axis.name for axis in axes), _cells(file, labels, axes), strict=True))
@@ -82,24 +83,31 @@ def load(path: Path, given: Selection) -> TwoTime:
         clock = _clock(file, given.dt)
         t = clock.age + clock.dt * np.arange(1, side(file, places[0]) + 1)
     return TwoTime(
-        FileMatrices(path, places), q, phi, t, clock.dt, clock.age, dq, dphi, provenance=clock.sources
+        FileMatrices(path, places, allow_links=given.allow_links),
+        q,
+        phi,
+        t,
+        clock.dt,
+        clock.age,
+        dq,
+        dphi,
+        provenance=clock.sources,
     )
 
 
 def _matrices(file: h5py.File) -> tuple[tuple[Place, ...], np.ndarray]:
     """The matrices in counter order and the label of each."""
-    group = file.get(_MATRICES)
-    keys = numbered(group) if isinstance(group, h5py.Group) else []
-    if not keys:
+    matrices = group(file, _MATRICES) if _MATRICES in file else ()
+    if not matrices:
         raise DataError(without_two_time(file))
     labels = numbers(file, _LABELS, np.int64)
-    if len(labels) != len(keys):
+    if len(labels) != len(matrices):
         raise DataError(
-            f"{file.filename}: {len(keys)} matrices in {_MATRICES} but {len(labels)} labels in {_LABELS}"
+            f"{file.filename}: {len(matrices)} matrices in {_MATRICES} but {len(labels)} labels in {_LABELS}"
         )
     if labels.min() < 1:
         raise DataError(f"{file.filename}: label {labels.min()} in {_LABELS}; labels count from 1")
-    return tuple(Place(f"{_MATRICES}/{key}") for key in keys), labels
+    return tuple(Place(f"{_MATRICES}/{key}") for key in counted(matrices)), labels
 
 
 def _axes(file: h5py.File) -> tuple[_Axis, _Axis]:
@@ -164,7 +172,7 @@ def _mapping(file: h5py.File, shape: tuple[int, int], first: _Axis) -> np.ndarra
     """The grid cell of every label, from 0."""
     n_cells = shape[0] * shape[1]
     if _MAPPING not in file:
-        filled = np.unique(dataset(file, f"{_QMAP}/dynamic_roi_map")[()])
+        filled = np.unique(array(file, f"{_QMAP}/dynamic_roi_map"))
         if not np.array_equal(filled[filled > 0], np.arange(1, n_cells + 1)):
             raise DataError(
                 f"{file.filename} has no {_MAPPING}, and not all {n_cells} bins are filled: "
@@ -234,7 +242,7 @@ def _frame_time(file: h5py.File) -> tuple[float, str]:
 
 
 def _texts(file: h5py.File, name: str) -> list[str]:
-    values = np.asarray(member(file, f"{_QMAP}/{name}")[()], dtype=object).reshape(-1)
+    values = array(file, f"{_QMAP}/{name}").reshape(-1)
     if len(values) != 2:
         raise DataError(f"{file.filename}: {_QMAP}/{name} must name the two axes of the bins")
     return [text(value) for value in values]
