@@ -105,7 +105,7 @@ class CheckedFile(h5py.File):
     def _target(self, name: str, hops: int = 0) -> tuple[CheckedFile, str]:
         """The file and the path in it, free of links, to which ``name`` leads; raises `_Absent` or `DataError`."""
         if hops + self.hops > _HOPS:
-            raise DataError(f"{self.path}: {name} is a link that leads to itself")
+            raise DataError(f"{self.path}: {name.strip('/')} is a link that leads to itself")
         above, _, own = name.strip("/").rpartition("/")
         file, group = self._groups.get(above) or self._group(above, hops)
         if own in ("", "."):

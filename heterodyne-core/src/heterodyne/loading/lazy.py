@@ -12,6 +12,7 @@ import numpy as np
 
 from heterodyne.data.matrices import ALL, Windows, of_array, sliced
 from heterodyne.data.triangle import Read, symmetric
+from heterodyne.data.validation import kept_dtype
 from heterodyne.errors import DataError, reading
 from heterodyne.loading.hdf5 import dataset, opened, opened_file
 from heterodyne.loading.storage import check_half_written
@@ -86,7 +87,7 @@ class FileMatrices:
         with opened_file(self.path, self.allow_links, guarded=False) as file:
             stored = dataset(file, place.key)
             with reading(where):
-                _check_written(stored, place, where)
+                _check_matrix(stored, place, where)
             yield stored, where
 
     @contextmanager
@@ -109,8 +110,12 @@ def side(file: h5py.File, place: Place) -> int:
     return sides[0]
 
 
-def _check_written(stored: h5py.Dataset, place: Place, where: str) -> None:
-    """Raise `DataError` if parts of the matrix that must hold data are not in the file."""
+def _check_matrix(stored: h5py.Dataset, place: Place, where: str) -> None:
+    """Raise `DataError` if there are no real numbers, or parts that must hold data are not in the file."""
+    try:
+        kept_dtype(stored.dtype)
+    except DataError as error:
+        raise DataError(f"{where}: {error}") from None
     fixed = _fixed(stored, place)
     rows, columns = _sides(stored, fixed, where)
     check_half_written(stored, (rows, columns), fixed, where)

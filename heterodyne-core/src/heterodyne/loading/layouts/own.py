@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -29,15 +30,19 @@ from heterodyne.loading.hdf5 import (
 from heterodyne.loading.lazy import FileMatrices, Place, side
 from heterodyne.loading.units import factor
 
+_FRAME_TIME = "entry/instrument/detector/frame_time"
+
+_SAME = 1e-6  # relative; a float32 is not a discrepancy
+
 _OF_THE_FILE = ("file", "size", "sha256", "mtime_ns", "loader", "selection", "frames", "origin", "linked")
 """Provenance of the file that the data came from, kept under ``origin`` when this file takes its place."""
 
 
 def sniff(path: Path) -> float:
-    """1 for a file whose root attribute ``heterodyne_schema`` is that of two-time data, else 0."""
+    """1 for a file with the root attribute ``heterodyne_schema``, else 0; its value is not read for that."""
     try:
         with opened(path) as file:
-            return 1.0 if _schema(file).startswith("twotime/") else 0.0
+            return 1.0 if "heterodyne_schema" in file.attrs else 0.0
     except DataError:
         return 0.0
 
@@ -51,19 +56,32 @@ def load(path: Path, given: Selection) -> TwoTime:
         places = _places(file)
         bins, frames = len(places), side(file, places[0])
         q, phi = (_values(file, f"{MASKS}/dynamic_{name}_list", name, bins) for name in ("q", "phi"))
+        dt = _seconds(file, "dt")
+        if given.dt is None:
+            _check_frame_time(file, dt)
         dq, dphi = (_values(file, f"{OWN}/d{name}", name, bins) for name in ("q", "phi"))
         return TwoTime(
             FileMatrices(path, places, allow_links=given.allow_links),
             q,
             phi,
             _values(file, f"{OWN}/t", "time", frames),
-            _seconds(file, "dt"),
+            dt,
             _seconds(file, "age"),
             dq,
             dphi,
             switches(file, f"{OWN}/mask", (bins, frames)),
             _provenance(file),
             **_optional(file, bins, frames),
+        )
+
+
+def _check_frame_time(file: CheckedFile, dt: float) -> None:
+    """Raise `DataError` if the frame time that other programs read is not dt."""
+    stated = number(file, _FRAME_TIME)
+    if stated is not None and not math.isclose(stated, dt, rel_tol=_SAME):
+        raise DataError(
+            f"{file.filename}: {_FRAME_TIME} is {stated:g} s, but {OWN}/dt is {dt:g} s; give dt, the time "
+            "between frames, to say which counts"
         )
 
 
