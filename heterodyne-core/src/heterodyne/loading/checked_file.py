@@ -56,6 +56,7 @@ class CheckedFile(h5py.File):
     def __init__(self, path: Path, allow_links: bool = False, guarded: bool = True, hops: int = 0) -> None:
         self.path, self.allow_links, self.guarded, self.hops = path, allow_links, guarded, hops
         self._groups: dict[str, tuple[CheckedFile, str]] = {"": (self, "")}
+        self._members: dict[str, h5py.Group | h5py.Dataset] = {}
         self._sound: dict[str, bool] = {}
         self._others = ExitStack()
         source = self._others.enter_context(GuardedFile(path)) if guarded else path
@@ -72,13 +73,15 @@ class CheckedFile(h5py.File):
 
     def close(self) -> None:
         """Close it and the files that were opened for it."""
+        self._members.clear()
         super().close()
         self._others.close()
 
     def __contains__(self, name: object) -> bool:
         """Whether there is a member or a link of this name, wherever the link leads."""
         try:
-            self._target(str(name))
+            if name not in self._members:
+                self._target(str(name))
         except _Absent:
             return False
         except DataError:
@@ -87,12 +90,14 @@ class CheckedFile(h5py.File):
 
     def __getitem__(self, name: Any) -> Any:
         """The group or dataset of this name."""
-        try:
-            file, key = self._target(name)
-        except _Absent:
-            raise DataError(f"{self.path} has no {name}") from None
-        with reading(f"{file.path}: {key}"):
-            return file._member(key)
+        if name not in self._members:
+            try:
+                file, key = self._target(name)
+            except _Absent:
+                raise DataError(f"{self.path} has no {name}") from None
+            with reading(f"{file.path}: {key}"):
+                self._members[name] = file._member(key)
+        return self._members[name]
 
     def get(self, name: Any, default: Any = None, **options: Any) -> Any:
         """The member of this name, ``default`` where there is none."""
@@ -107,19 +112,12 @@ class CheckedFile(h5py.File):
         if hops + self.hops > _HOPS:
             raise DataError(f"{self.path}: {name.strip('/')} is a link that leads to itself")
         above, _, own = name.strip("/").rpartition("/")
-        file, group = self._groups.get(above) or self._group(above, hops)
+        if above not in self._groups:
+            self._groups[above] = self._target(above, hops)
+        file, group = self._groups[above]
         if own in ("", "."):
             return file, group
         return file._leads(f"{group}/{own}" if group else own, hops)
-
-    def _group(self, name: str, hops: int) -> tuple[CheckedFile, str]:
-        """The same of a group; raises `_Absent` for a dataset."""
-        file, key = self._target(name, hops)
-        with reading(f"{file.path}: {key}"):
-            if not isinstance(super(CheckedFile, file).__getitem__(key or "/"), h5py.Group):
-                raise _Absent(name)
-        self._groups[name] = file, key
-        return file, key
 
     def _leads(self, here: str, hops: int) -> tuple[CheckedFile, str]:
         """Where a member or a link of a group leads."""
@@ -142,14 +140,24 @@ class CheckedFile(h5py.File):
         """The link of this name, None for a member; raises `_Absent` if there is neither."""
         links, name = self.id.links, self._e(here)
         with reading(f"{self.path}: {here}"):
-            if not links.exists(name):
+            if not self._exists(here):
                 raise _Absent(here)
-            if (kind := links.get_info(name).type) == h5py.h5l.TYPE_HARD:
+            kind = links.get_info(name).type
+            if kind == h5py.h5l.TYPE_HARD:
                 return None
             if kind == h5py.h5l.TYPE_SOFT:
                 return h5py.SoftLink(self._d(links.get_val(name)))
             file, path = links.get_val(name)
             return h5py.ExternalLink(os.fsdecode(file), self._d(path))
+
+    def _exists(self, here: str) -> bool:
+        try:
+            return self.id.links.exists(self._e(here))
+        except RuntimeError:
+            above = here.rpartition("/")[0]
+            if not above or isinstance(super().__getitem__(above), h5py.Group):
+                raise  # damaged
+            return False  # nothing lies in a dataset
 
     def _member(self, key: str) -> h5py.Group | h5py.Dataset:
         """The group or dataset at a path without links; data that lie elsewhere are checked."""

@@ -30,6 +30,9 @@ def check_half_written(
     present = _blocks(stored, axes, fixed)
     frames = stored.shape[axes[0]]
     every = [range(-(-frames // side)) for side in sides]
+    total = math.prod(map(len, every))
+    if 3 * len(present) < total:  # less than any half, and maybe too many to be looked at one by one
+        raise DataError(f"{where} is incomplete: {len(present)} of its {total} parts are in the file")
     lost = {
         half: [
             (row, column)
@@ -57,20 +60,20 @@ def _missing(stored: h5py.Dataset) -> int:
         return math.prod(chunks) - stored.id.get_num_chunks()
     if layout.get_layout() != h5py.h5d.CONTIGUOUS or layout.get_external_count():
         return 0
-    return int(stored.nbytes > 0 == stored.id.get_storage_size())
+    return int(stored.nbytes > 0 and stored.id.get_storage_size() == 0)
 
 
 def _blocks(stored: h5py.Dataset, axes: tuple[int, int], fixed: dict[int, int]) -> set[tuple[int, int]]:
     """The chunks of the matrix that are in the file, by their places along its two axes."""
-    found: set[tuple[int, int]] = set()
-
-    def note(chunk: h5py.h5d.StoreInfo) -> None:
-        place = [start // side for start, side in zip(chunk.chunk_offset, stored.chunks, strict=True)]
-        if all(place[axis] == index // stored.chunks[axis] for axis, index in fixed.items()):
-            found.add((place[axes[0]], place[axes[1]]))
-
-    stored.id.chunk_iter(note)
-    return found
+    offsets: list[tuple[int, ...]] = []
+    stored.id.chunk_iter(lambda chunk: offsets.append(chunk.chunk_offset))
+    sides = stored.chunks
+    row, column = axes
+    return {
+        (offset[row] // sides[row], offset[column] // sides[column])
+        for offset in offsets
+        if all(offset[axis] // sides[axis] == index // sides[axis] for axis, index in fixed.items())
+    }
 
 
 def _touches(half: str, row: int, column: int, sides: tuple[int, int], frames: int) -> bool:
