@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from heterodyne.errors import ConfigError
 from heterodyne.plugins.manager import optimizer_record
+from heterodyne_cli.output import show
 
 if TYPE_CHECKING:
     from heterodyne.config.schema import FitConfig
@@ -42,7 +43,7 @@ def kept_until_done(folder: Path | None) -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         if folder is not None and folder.exists():
-            print(f"what was done is kept in {folder}: add --resume to go on", file=sys.stderr)
+            show(f"what was done is kept in {folder}: add --resume to go on", sys.stderr)
         raise
     if folder is not None and folder.exists():
         shutil.rmtree(folder)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from heterodyne.errors import ConfigError
-from heterodyne_cli.output import print_json
+from heterodyne_cli.output import print_json, show
 
 app = typer.Typer(no_args_is_help=True, help="Make and check configuration files of `heterodyne fit`.")
 
@@ -33,7 +33,7 @@ def new(
             stream.write(text)
     except FileExistsError as error:
         raise ConfigError(f"{file} exists already: choose another name") from error
-    print(f"wrote {file}")
+    show(f"wrote {file}")
 
 
 @app.command("check")
@@ -43,7 +43,7 @@ def check(file: Annotated[Path, typer.Argument(metavar="FILE", help="Configurati
     from heterodyne.config.schema import check_names
 
     check_names(read_config(file))
-    print(f"{file}: good")
+    show(f"{file}: good")
 
 
 @app.command("schema")
