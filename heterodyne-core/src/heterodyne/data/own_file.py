@@ -109,20 +109,18 @@ def _attribute(node: h5py.Group | h5py.Dataset, name: str, value: str) -> None:
 
 
 def _field(group: h5py.Group, name: str, value: Any, units: str) -> None:
-    _dataset(group, name, value)
-    _attribute(group[name], "units", units)
+    _attribute(_dataset(group, name, value), "units", units)
 
 
-def _dataset(group: h5py.Group, name: str, value: Any) -> None:
+def _dataset(group: h5py.Group, name: str, value: Any) -> h5py.Dataset:
     """Store the value in the header of its dataset, or in chunks with checksums if it is large."""
     values = _fixed(value) if isinstance(value, str) else np.asarray(value)
     if values.nbytes > _IN_HEADER and values.ndim:
-        group.create_dataset(name, data=values, **_PACKED)
-        return
+        return group.create_dataset(name, data=values, **_PACKED)
     layout = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
     if values.nbytes <= _IN_HEADER:
         layout.set_layout(h5py.h5d.COMPACT)
-    group.create_dataset(name, data=values, dcpl=layout)
+    return group.create_dataset(name, data=values, dcpl=layout)
 
 
 def _fixed(words: str) -> np.ndarray:

@@ -27,6 +27,8 @@ from heterodyne.loading.storage import check_written
 _HOPS = 16
 """Links and virtual datasets that may lead to one another; HDF5's own limit for links."""
 
+_HARD, _SOFT = 0, 1  # kinds of links, H5L_type_t
+
 _FOLLOWED: ContextVar[dict[Path, None] | None] = ContextVar("_FOLLOWED", default=None)
 
 
@@ -56,7 +58,7 @@ class CheckedFile(h5py.File):
     def __init__(self, path: Path, allow_links: bool = False, guarded: bool = True, hops: int = 0) -> None:
         self.path, self.allow_links, self.guarded, self.hops = path, allow_links, guarded, hops
         self._groups: dict[str, tuple[CheckedFile, str]] = {"": (self, "")}
-        self._members: dict[str, h5py.Group | h5py.Dataset] = {}
+        self._members: dict[str, h5py.Group | h5py.Dataset | h5py.Datatype] = {}
         self._sound: dict[str, bool] = {}
         self._others = ExitStack()
         source = self._others.enter_context(GuardedFile(path)) if guarded else path
@@ -99,10 +101,10 @@ class CheckedFile(h5py.File):
                 self._members[name] = file._member(key)
         return self._members[name]
 
-    def get(self, name: Any, default: Any = None, **options: Any) -> Any:
+    def get(self, name: Any, default: Any = None, *kinds: Any, **options: Any) -> Any:
         """The member of this name, ``default`` where there is none."""
-        if options:
-            return super().get(name, default, **options)
+        if kinds or options:
+            return super().get(name, default, *kinds, **options)
         if name not in self:
             return default
         return self[name]
@@ -143,9 +145,9 @@ class CheckedFile(h5py.File):
             if not self._exists(here):
                 raise _Absent(here)
             kind = links.get_info(name).type
-            if kind == h5py.h5l.TYPE_HARD:
+            if kind == _HARD:
                 return None
-            if kind == h5py.h5l.TYPE_SOFT:
+            if kind == _SOFT:
                 return h5py.SoftLink(self._d(links.get_val(name)))
             file, path = links.get_val(name)
             return h5py.ExternalLink(os.fsdecode(file), self._d(path))
@@ -159,7 +161,7 @@ class CheckedFile(h5py.File):
                 raise  # damaged
             return False  # nothing lies in a dataset
 
-    def _member(self, key: str) -> h5py.Group | h5py.Dataset:
+    def _member(self, key: str) -> h5py.Group | h5py.Dataset | h5py.Datatype:
         """The group or dataset at a path without links; data that lie elsewhere are checked."""
         found = super().__getitem__(key or "/")
         if not isinstance(found, h5py.Dataset):
@@ -180,7 +182,7 @@ class CheckedFile(h5py.File):
         return self._others.enter_context(self._opened(self.path, False))
 
     def _check_external(self, found: h5py.Dataset, key: str) -> None:
-        for name, offset, size in found.external:
+        for name, offset, size in found.external or ():
             where = f"{self.path}: {key} has its values in {name}"
             if self._other(name, where, inside=False).stat().st_size < offset + size:
                 raise DataError(f"{where}, which is too short")
@@ -193,7 +195,7 @@ class CheckedFile(h5py.File):
             return
         self._sound[key] = False
         sources = found.virtual_sources()
-        if sum(source.vspace.get_select_npoints() for source in sources) < found.size:
+        if sum(source.vspace.get_select_npoints() for source in sources) < math.prod(found.shape):
             raise DataError(f"{self.path}: {key} is a virtual dataset with values that have no source")
         for name in {source.file_name for source in sources}:
             self._check_source(name, [source for source in sources if source.file_name == name], key)

@@ -102,7 +102,7 @@ def array(file: h5py.File, key: str, shape: tuple[int | None, ...] | None = None
     if shape is not None and not _fits(found.shape, shape):
         wanted = " × ".join("n" if n is None else str(n) for n in shape) or "one value"
         raise DataError(f"{where} must be {wanted}, not of shape {found.shape}")
-    declared = max(found.size, math.prod(found.chunks or ()))
+    declared = max(math.prod(found.shape), math.prod(found.chunks or ()))
     if declared * found.dtype.itemsize > _LARGEST and (shape is None or None in shape):
         raise DataError(f"{where} declares {declared:.3g} values, which is too many")
     with reading(where):

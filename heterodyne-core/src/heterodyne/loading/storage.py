@@ -56,7 +56,7 @@ def _missing(stored: h5py.Dataset) -> int:
     """How many chunks are not in the file; 1 for a dataset in one piece that has none."""
     layout = stored.id.get_create_plist()
     if layout.get_layout() == h5py.h5d.CHUNKED:
-        chunks = (-(-n // side) for n, side in zip(stored.shape, stored.chunks, strict=True))
+        chunks = (-(-n // side) for n, side in zip(stored.shape, stored.chunks or (), strict=True))
         return math.prod(chunks) - stored.id.get_num_chunks()
     if layout.get_layout() != h5py.h5d.CONTIGUOUS or layout.get_external_count():
         return 0
@@ -67,7 +67,7 @@ def _blocks(stored: h5py.Dataset, axes: tuple[int, int], fixed: dict[int, int]) 
     """The chunks of the matrix that are in the file, by their places along its two axes."""
     offsets: list[tuple[int, ...]] = []
     stored.id.chunk_iter(lambda chunk: offsets.append(chunk.chunk_offset))
-    sides = stored.chunks
+    sides = stored.chunks or ()
     row, column = axes
     return {
         (offset[row] // sides[row], offset[column] // sides[column])
