@@ -335,6 +335,18 @@ def test_a_source_passes_the_same_rules(own, tmp_path, make, said):
         het.load(changed(own, put(Q, virtual("source.h5", "x", (3,)))))
 
 
+def test_files_that_are_one_anothers_sources_are_soon_refused(tmp_path):
+    for here, there in (("a.h5", "b.h5"), ("b.h5", "a.h5")):
+        with h5py.File(tmp_path / here, "w") as file:
+            for name in range(9):
+                layout = h5py.VirtualLayout((9,), "f8")
+                for source in range(9):
+                    layout[source] = h5py.VirtualSource(there, f"{source}", (9,))[source]
+                file.create_virtual_dataset(f"{name}", layout)
+    with opened(tmp_path / "a.h5") as file, pytest.raises(DataError, match="is its own source"):
+        array(file, "0")
+
+
 def test_a_virtual_dataset_that_is_not_covered_is_refused(own, tmp_path):
     with h5py.File(tmp_path / "source.h5", "w") as file:
         file["x"] = np.ones(2)

@@ -59,7 +59,7 @@ class CheckedFile(h5py.File):
         self.path, self.allow_links, self.guarded, self.hops = path, allow_links, guarded, hops
         self._groups: dict[str, tuple[CheckedFile, str]] = {"": (self, "")}
         self._members: dict[str, h5py.Group | h5py.Dataset | h5py.Datatype] = {}
-        self._sound: dict[str, bool] = {}
+        self._sound: dict[tuple[Path, str], bool] = {}  # of virtual datasets; False while one is looked at
         self._others = ExitStack()
         source = self._others.enter_context(GuardedFile(path)) if guarded else path
         try:
@@ -189,17 +189,18 @@ class CheckedFile(h5py.File):
 
     def _check_sources(self, found: h5py.Dataset, key: str) -> None:
         """Raise `DataError` unless every value of a virtual dataset has a source."""
-        if (sound := self._sound.get(key)) is not None:
+        place = (self.path.resolve(), key)
+        if (sound := self._sound.get(place)) is not None:
             if not sound:
                 raise DataError(f"{self.path}: {key} is a virtual dataset that is its own source")
             return
-        self._sound[key] = False
+        self._sound[place] = False
         sources = found.virtual_sources()
         if sum(source.vspace.get_select_npoints() for source in sources) < math.prod(found.shape):
             raise DataError(f"{self.path}: {key} is a virtual dataset with values that have no source")
         for name in {source.file_name for source in sources}:
             self._check_source(name, [source for source in sources if source.file_name == name], key)
-        self._sound[key] = True
+        self._sound[place] = True
 
     def _check_source(self, name: str, maps: list[Any], key: str) -> None:
         where = f"{self.path}: {key} is a virtual dataset whose source {name}"
@@ -244,7 +245,9 @@ class CheckedFile(h5py.File):
         if self.hops >= _HOPS:
             raise DataError(f"{self.path}: its data lie in files that lead to one another without end")
         with reading(path):
-            return CheckedFile(path, self.allow_links, guarded, self.hops + 1)
+            file = CheckedFile(path, self.allow_links, guarded, self.hops + 1)
+        file._sound = self._sound
+        return file
 
 
 def _holds(shape: tuple[int, ...], taken: Any) -> bool:
