@@ -211,3 +211,53 @@ def test_data_of_baseline_0_are_shifted_and_nan_is_told(heterodyne):
     assert done.status == 0
     assert "warning: written although a fit refuses it: bin 1: c2 is NaN at frames (3, 8)" in done.err
     np.testing.assert_allclose(het.load("run.h5").c2[0][0], data.c2[0][0])
+
+
+def edited(path, key, value):
+    """The file with another value, made by this function of file and key or given as it is."""
+    with h5py.File(path, "r+") as file:
+        attributes = dict(file[key].attrs)
+        del file[key]
+        if callable(value):
+            value(file, key)
+        else:
+            file[key] = value
+            file[key].attrs.update(attributes)
+    return path
+
+
+EVIL = "\x1b[2J\x9b\x07\u202e"
+
+
+@pytest.mark.parametrize("command", [("inspect",), ("inspect", "--json")])
+def test_what_a_terminal_would_obey_in_a_file_is_written_out(heterodyne, run_file, command):
+    edited(run_file, "entry/heterodyne/provenance", json.dumps({"dt_source": EVIL, "age_source": "a\nb"}))
+    done = heterodyne(*command, run_file)
+    assert done.status == 0
+    assert "\\u001b[2J\\u009b\\u0007\\u202e" in done.out
+    assert all(line.isprintable() for line in done.out.split("\n"))
+    if "--json" in command:
+        assert json.loads(done.out)["provenance"]["dt_source"] == EVIL
+
+
+def test_errors_and_warnings_write_out_names_of_a_file(heterodyne, run_file):
+    name = f"entry/twotime/two_time_corr_func/{EVIL}"
+    with h5py.File(run_file, "r+") as file:
+        file.move("entry/twotime/two_time_corr_func/c2_00001", name)
+    done = heterodyne("inspect", run_file)
+    assert done.status == 1
+    assert done.err.count("\n") == 1
+    assert done.err.strip().isprintable()
+
+
+def test_other_files_are_read_with_allow_links_only(heterodyne, rejected, run_file):
+    key = "entry/instrument/masks/dynamic_q_list"
+    with h5py.File(run_file) as file, h5py.File("other.h5", "w") as other:
+        file.copy(key, other, "q")
+    edited(run_file, key, lambda file, key: file.__setitem__(key, h5py.ExternalLink("other.h5", "q")))
+    assert f"{key} is a link to q in other.h5" in rejected("inspect", run_file)
+    assert "--allow-links" in rejected("convert", run_file, "-o", "copy.h5")
+    document = json.loads(heterodyne("inspect", run_file, "--allow-links", "--json").out)
+    assert [row["file"] for row in document["provenance"]["linked"]] == ["other.h5"]
+    assert heterodyne("convert", run_file, "-o", "copy.h5", "--allow-links").status == 0
+    assert heterodyne("inspect", "copy.h5").status == 0

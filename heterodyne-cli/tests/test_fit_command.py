@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import h5py
 import pytest
 
 import heterodyne as het
@@ -323,3 +324,18 @@ def test_what_excludes_each_other_is_said_and_the_command_line_goes_first(hetero
     Path("fit.yaml").write_text("data: run.h5\noptimizer: stand\ncompare: [static, no-flow]\n")
     done = heterodyne("fit", "--config", "fit.yaml", "--model", "static", "--by", "q", "--json")
     assert json.loads(done.out)["by"] == "q"
+
+
+def test_links_are_allowed_by_flag_or_configuration(heterodyne, rejected, run_file):
+    key = "entry/heterodyne/dq"
+    with h5py.File(run_file, "r+") as file, h5py.File("other.h5", "w") as other:
+        file.copy(key, other, "dq")
+        del file[key]
+        file[key] = h5py.ExternalLink("other.h5", "dq")
+    Path("fit.yaml").write_text(f"data: {run_file}\nallow_links: true\n")
+    assert "--allow-links" in rejected("fit", run_file, *STAND)
+    for arguments in ((run_file, "--allow-links"), ("--config", "fit.yaml")):
+        done = heterodyne("fit", *arguments, *STAND, "--json")
+        assert done.status == 0
+        (row,) = json.loads(done.out)["provenance"]["data"]
+        assert [linked["file"] for linked in row["linked"]] == ["other.h5"]

@@ -386,14 +386,18 @@ def test_a_dangling_external_link_is_named(aps_u):
         het.load(path)
 
 
-def test_an_external_link_to_the_matrix_is_followed(aps_u, tmp_path, cell_matrix):
+def test_an_external_link_to_the_matrix_is_followed_where_links_are_allowed(aps_u, tmp_path, cell_matrix):
     path = aps_u()
     with h5py.File(tmp_path / "other.hdf", "w") as other:
         other["c2"] = np.triu(cell_matrix(0, 20))
     with h5py.File(path, "r+") as file:
         del file["xpcs/twotime/correlation_map/c2_00001"]
         file["xpcs/twotime/correlation_map/c2_00001"] = h5py.ExternalLink("other.hdf", "/c2")
-    np.testing.assert_array_equal(het.load(path).c2[0], cell_matrix(0, 20))
+    with pytest.raises(DataError, match=r"c2_00001 is a link to /c2 in other.hdf.*--allow-links"):
+        het.load(path)
+    data = het.load(path, allow_links=True)
+    np.testing.assert_array_equal(data.c2[0], cell_matrix(0, 20))
+    assert [row["file"] for row in data.provenance["linked"]] == [str(tmp_path / "other.hdf")]
 
 
 def test_three_hundred_large_matrices_cost_nothing_until_one_is_read(aps_u, matrices_read):
@@ -406,6 +410,7 @@ def test_three_hundred_large_matrices_cost_nothing_until_one_is_read(aps_u, matr
             group.create_dataset(
                 f"c2_{counter:05d}", (n, n), np.float32, chunks=(n, n), compression="lzf", fillvalue=1.0
             )
+        group["c2_00077"][...] = 1.0  # the others are never read
         file["xpcs/twotime/processed_bins"] = np.arange(1, n_bins + 1, dtype=np.int32)
     assert path.stat().st_size < 2e6
     tracemalloc.start()

@@ -201,6 +201,61 @@ def test_what_is_not_a_fit_is_refused(tmp_path: Path, text: str, reason: str):
         read_fit(tmp_path)
 
 
+def damaged(document, *path, value):
+    """The document with another value at the path, or without it where the value is ``...``."""
+    place = document
+    for key in path[:-1]:
+        place = place[key]
+    if value is ...:
+        del place[path[-1]]
+    else:
+        place[path[-1]] = value
+    return document
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "said"),
+    [
+        (("parameters",), [], "AttributeError .*parameters"),
+        (("parameters", "D0"), 3, "TypeError .*parameters"),
+        (("parameters", "D0", "value"), "x", r"TypeError value is 'x' \(in parameters\)"),
+        (("parameters", "D0", "value"), True, "TypeError value is True"),
+        (("parameters", "D0", "low"), 10**400, r"OverflowError .*parameters"),
+        (("parameters", "D0", "error"), ..., r"KeyError 'error' \(in parameters\)"),
+        (("bins", 0, "q"), [], r"TypeError q is \[\] \(in bins\)"),
+        (("bins",), {"a": 1}, "in bins"),
+        (("covariance", "matrix"), [[1.0, 2.0]], r"ValueError .*in covariance"),
+        (("covariance", "matrix"), [["x"]], r"ValueError .*in covariance"),
+        (("covariance", "names"), [3], r"TypeError 3 is no text \(in covariance\)"),
+        (("model",), None, r"TypeError None is no text \(in model\)"),
+        (("verdict",), {}, r"in verdict"),
+        (("statistics",), [], r"in statistics"),
+        (("statistics", "ssr"), "x", r"TypeError ssr is 'x' \(in statistics\)"),
+        (("statistics", "extra"), 1, r"in statistics"),
+        (("statistics", "diagnostics"), [{"rhat": 1}], r"in statistics"),
+        (("identifiability", "findings"), 3, r"in identifiability"),
+        (("identifiability", "held"), [1], r"in identifiability"),
+        (("provenance", "data"), "run.h5", r"TypeError data is 'run.h5' \(in provenance\)"),
+        (("profiles",), {"x/../../escaped": {}}, r"'x/../../escaped' is no parameter \(in profiles\)"),
+        (("profiles",), {"D0": {}}, r"KeyError .*in profiles"),
+        (("profiles",), 3, r"in profiles"),
+    ],
+)
+def test_a_damaged_fit_is_one_line_that_names_file_and_place(fit: Fit, tmp_path: Path, path, value, said):
+    document = damaged(fit_document(fit), *path, value=value)
+    (tmp_path / "fit.json").write_text(json.dumps(document))
+    with pytest.raises(DataError, match=rf"fit.json is an incomplete fit: .*{said}") as error:
+        read_fit(tmp_path)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"schema": ' + "9" * 5000 + "}", "\ud800"])
+def test_what_json_cannot_hold_is_one_line(tmp_path: Path, text: str):
+    (tmp_path / "fit.json").write_bytes(text.encode("utf-8", "surrogatepass"))
+    with pytest.raises(DataError, match=r"fit.json: not JSON"):
+        read_fit(tmp_path)
+
+
 def test_a_missing_result_is_named(tmp_path: Path):
     with pytest.raises(DataError, match=r"cannot read a fit from .*fit.json: No such file"):
         read_fit(tmp_path)

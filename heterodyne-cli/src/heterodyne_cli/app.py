@@ -16,7 +16,7 @@ from typing import Annotated, TextIO
 
 import typer
 
-from heterodyne.errors import HeterodyneError
+from heterodyne.errors import HeterodyneError, escaped
 from heterodyne.plugins.manager import Plugin, manager
 
 NAME = "heterodyne"
@@ -92,4 +92,4 @@ def _fail(message: str) -> None:
 
 
 def _one_line(message: object) -> str:
-    return " ".join(str(message).split())
+    return escaped(" ".join(str(message).split()))

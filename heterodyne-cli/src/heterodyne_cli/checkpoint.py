@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from heterodyne.errors import ConfigError
 from heterodyne.plugins.manager import optimizer_record
+from heterodyne_cli.output import show
 
 if TYPE_CHECKING:
     from heterodyne.config.schema import FitConfig
@@ -45,7 +46,7 @@ def told_if_interrupted(folder: Path | None) -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         if folder is not None and folder.exists():
-            print(f"what was done is kept in {folder}: add --resume to go on", file=sys.stderr)
+            show(f"what was done is kept in {folder}: add --resume to go on", sys.stderr)
         raise
 
 

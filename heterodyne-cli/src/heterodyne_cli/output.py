@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic
-from typing import Any
+from typing import Any, TextIO
 
-from heterodyne.errors import ConfigError
+from heterodyne.errors import ConfigError, escaped, escaped_lines
 
 NOT_CONVERGED = 3
 """The exit status of a fit that ran but did not converge."""
@@ -25,9 +25,14 @@ def extent(n_bins: int, n_frames: int) -> str:
     return f"{n_bins} {'bin' if n_bins == 1 else 'bins'} of {n_frames} frames"
 
 
+def show(text: str, file: TextIO | None = None) -> None:
+    """Print the text; what a terminal would obey in it, as it may come from files, is escaped."""
+    print(escaped_lines(text), file=file)
+
+
 def print_json(value: Any) -> None:
     """Print ``value`` as JSON."""
-    print(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
+    show(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
 
 
 @contextmanager
@@ -41,9 +46,9 @@ def progress(quiet: bool = False) -> Iterator[Callable[[str], None]]:
         yield lambda line: None
     elif console.is_terminal:
         with console.status("reading") as status:
-            yield lambda line: status.update(Text(line))
+            yield lambda line: status.update(Text(escaped(line)))
     else:
-        yield _seldom(lambda line: print(line, file=sys.stderr))
+        yield _seldom(lambda line: show(line, sys.stderr))
 
 
 def _seldom(say: Callable[[str], None]) -> Callable[[str], None]:

@@ -90,6 +90,14 @@ LoaderName = Annotated[
     str | None,
     typer.Option(metavar="NAME", help="File layout; recognised if not given.", rich_help_panel=_PANEL),
 ]
+AllowLinks = Annotated[
+    bool | None,
+    typer.Option(
+        "--allow-links",
+        help="Read other files that an HDF5 file links to, or has its values in.",
+        rich_help_panel=_PANEL,
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 
 
@@ -110,6 +118,7 @@ _OPTIONS: Mapping[str, Any] = {
     "exclude_frames": ExcludeFrames,
     "mask": Mask,
     "loader": LoaderName,
+    "allow_links": AllowLinks,
 }
 
 
@@ -163,4 +172,5 @@ def load_with(path: str, config: FitConfig) -> TwoTime:
         exclude_frames=list(config.exclude_frames) or None,
         mask=config.mask,
         loader=config.loader,
+        allow_links=config.allow_links,
     )

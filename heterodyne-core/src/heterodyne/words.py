@@ -6,10 +6,12 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from heterodyne.errors import escaped
+
 
 def table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    """The rows under their header, columns aligned."""
-    cells = [[str(cell) for cell in row] for row in (header, *rows)]
+    """The rows under their header, columns aligned, control characters escaped."""
+    cells = [[escaped(str(cell)) for cell in row] for row in (header, *rows)]
     widths = [max(len(row[k]) for row in cells) for k in range(len(header))]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()

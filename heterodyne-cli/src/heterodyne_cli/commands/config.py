@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from heterodyne.errors import ConfigError
-from heterodyne_cli.output import print_json
+from heterodyne_cli.output import print_json, show
 
 app = typer.Typer(no_args_is_help=True, help="Make and check configuration files of `heterodyne fit`.")
 
@@ -34,7 +34,7 @@ def new(
         raise ConfigError(f"{file} exists already: choose another name")
     with replacing(file) as temporary:
         temporary.write_text(text, encoding="utf-8")
-    print(f"wrote {file}")
+    show(f"wrote {file}")
 
 
 @app.command("check")
@@ -44,7 +44,7 @@ def check(file: Annotated[Path, typer.Argument(metavar="FILE", help="Configurati
     from heterodyne.config.schema import check_names
 
     check_names(read_config(file))
-    print(f"{file}: good")
+    show(f"{file}: good")
 
 
 @app.command("schema")

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from heterodyne_cli.output import extent, refuse_existing
+from heterodyne_cli.output import extent, refuse_existing, show
 from heterodyne_cli.selection import load_selected, selecting
 
 
@@ -26,4 +26,4 @@ def convert(
     """
     refuse_existing(output, force)
     two_time = load_selected(data, selected)
-    print(f"wrote {two_time.save(output)}: {extent(two_time.n_bins, two_time.n_frames)}")
+    show(f"wrote {two_time.save(output)}: {extent(two_time.n_bins, two_time.n_frames)}")

@@ -9,7 +9,7 @@ import typer
 
 from heterodyne.plugins.manager import manager, optimizer_record
 from heterodyne.words import table
-from heterodyne_cli.output import NOT_CONVERGED, extent, progress, refuse_existing
+from heterodyne_cli.output import NOT_CONVERGED, extent, progress, refuse_existing, show
 
 if TYPE_CHECKING:
     from heterodyne.result.fit import Estimate, Fit
@@ -36,7 +36,7 @@ def demo(
     simulated = het.simulate()
     output.mkdir(parents=True, exist_ok=True)
     file = simulated.save(output / _FILES[0])
-    print(f"simulated {extent(simulated.n_bins, simulated.n_frames)}: {file}")
+    show(f"simulated {extent(simulated.n_bins, simulated.n_frames)}: {file}")
     data = het.load(file)
     truth = data.provenance["truth"]["params"]
     with progress() as say:
@@ -45,9 +45,9 @@ def demo(
         held = {parameter.name: truth[parameter.name] for parameter in parameters if not parameter.vary}
         result = het.fit(data, model=_MODEL, optimizer=_OPTIMIZER, fix=held, progress=say)
     figures = ["figures"] if "figures" in manager().listing("writer") else []
-    print(_comparison(result, truth))
+    show(_comparison(result, truth))
     for path in result.save(output, ["json", "npz", *figures]):
-        print(f"wrote {path}")
+        show(f"wrote {path}")
     if not result.success:
         raise typer.Exit(NOT_CONVERGED)
 

@@ -18,7 +18,7 @@ import typer
 from heterodyne.errors import ConfigError, HeterodyneError
 from heterodyne_cli.checkpoint import OPTION, RESUME, default_checkpoint, remove_done, told_if_interrupted
 from heterodyne_cli.flags import MODEL_PANEL, check_owner
-from heterodyne_cli.output import NOT_CONVERGED, progress
+from heterodyne_cli.output import NOT_CONVERGED, progress, show
 from heterodyne_cli.selection import load_with, present, selecting
 
 if TYPE_CHECKING:
@@ -198,9 +198,9 @@ def _save(result: Fit | Series | Comparison, settings: FitConfig, json: bool, qu
 
 def _show(result: Fit | Series | Comparison, json: bool, quiet: bool) -> None:
     if json:
-        print(_json_text(result), end="")
+        show(_json_text(result).removesuffix("\n"))
     elif not quiet:
-        print(result.report())
+        show(result.report())
 
 
 def _warn(result: Fit | Series | Comparison) -> None:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from heterodyne.errors import escaped
 from heterodyne.words import table
-from heterodyne_cli.output import print_json
+from heterodyne_cli.output import print_json, show
 from heterodyne_cli.selection import Json, load_selected, selecting
 
 if TYPE_CHECKING:
@@ -34,10 +35,10 @@ def inspect(
     if json:
         print_json(_document(two_time, statistics))
         return
-    print(_summary(two_time))
-    print(table(("q (1/Å)", "bins", "phi (degree)"), _rings(two_time)))
+    show(_summary(two_time))
+    show(table(("q (1/Å)", "bins", "phi (degree)"), _rings(two_time)))
     if statistics:
-        print(
+        show(
             "\n" + table(tuple(statistics[0]), [[_text(v) for v in of_bin.values()] for of_bin in statistics])
         )
 
@@ -57,7 +58,7 @@ def _summary(data: TwoTime) -> str:
         ("widths", f"dq {_extent(data.dq, ' 1/Å')}, dphi {_extent(data.dphi, ' degree')}"),
         ("in memory", f"{data.n_bins * data.n_frames**2 * 8 / 2**20:.1f} MiB in float64"),
     ]
-    return "\n".join(f"{name:<10} {value}" for name, value in rows) + "\n"
+    return "\n".join(f"{name:<10} {escaped(str(value))}" for name, value in rows) + "\n"
 
 
 def _rings(data: TwoTime) -> list[tuple[str, int, str]]:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from heterodyne.errors import ConfigError
-from heterodyne_cli.output import extent, refuse_existing
+from heterodyne_cli.output import extent, refuse_existing, show
 from heterodyne_cli.selection import present
 
 
@@ -51,7 +51,7 @@ def simulate(
     chosen = present(model=model, q=q, phi=phi, frames=frames, dt=dt, age=age)
     chosen |= present(contrast=contrast, offset=offset, noise=noise, seed=seed)
     data = het.simulate(params=_numbers("--param", param or []), **chosen)
-    print(f"wrote {data.save(output)}: {extent(data.n_bins, data.n_frames)}")
+    show(f"wrote {data.save(output)}: {extent(data.n_bins, data.n_frames)}")
 
 
 def _numbers(flag: str, texts: list[str]) -> dict[str, float]:

@@ -132,6 +132,10 @@ class _Fitted(BaseModel):
     mask: Name | None = Field(
         default=None, description=".npz archive with the key mask, per frame or (bins, frames): True is used"
     )
+    allow_links: bool = Field(
+        default=False,
+        description="whether an HDF5 file may send the reader to other files by links and external storage",
+    )
     model: str = Field(default="two-component", description="model variant; see `heterodyne models`")
     compare: Annotated[tuple[Name, ...], Names] = Field(
         default=(), description="model variants to fit and to compare, in place of one model"

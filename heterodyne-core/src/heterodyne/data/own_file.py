@@ -2,7 +2,9 @@
 
 NXxpcs readers find the matrices (storage mode data_exchange_keys) with their q and phi lists;
 /entry/heterodyne holds what NXxpcs has no place for: frame times, age, bin widths, mask, pairs to leave
-out and weights where there are any, truth of simulated data, provenance.
+out and weights where there are any, truth of simulated data, provenance. Every part has a checksum: Fletcher-32 the
+tiles and other large arrays, HDF5's own of its headers the small ones, which are stored there. Texts have a
+fixed length, because heaps of HDF5 have no checksum.
 """
 
 from __future__ import annotations
@@ -37,7 +39,23 @@ _CHUNK = 256
 _SUFFIXES = (".h5", ".hdf5", ".hdf", ".nxs")
 
 # against lzf on noisy float32: a tenth smaller, as fast to read, and every HDF5 library can read it
-_PACKED: Mapping[str, Any] = {"compression": "gzip", "compression_opts": 1, "shuffle": True}
+_PACKED: Mapping[str, Any] = {
+    "compression": "gzip",
+    "compression_opts": 1,
+    "shuffle": True,
+    "fletcher32": True,
+}
+
+_IN_HEADER = 2**15
+"""Bytes of an array that may lie in the header of its dataset, which ends at 64 KiB."""
+
+_FORMAT = "v110"
+"""HDF5 1.10: the first whose headers and indices of chunks have checksums."""
+
+
+def matrix_name(number: int) -> str:
+    """The name of the matrix of this bin, counted from 1."""
+    return f"c2_{number:05d}"
 
 
 class Content(NamedTuple):
@@ -71,13 +89,13 @@ def write_two_time(content: Content, path: Path) -> Path:
 
 def _write(content: Content, name: str, stream: OutputStream) -> None:
     content = content._replace(c2=CheckedMatrices(content.c2, stream))
-    with h5py.File(stream, "w") as file:
-        file.attrs["heterodyne_schema"] = SCHEMA
-        file.attrs["default"] = "entry"
-        file.attrs["NX_class"] = "NXroot"
+    with h5py.File(stream, "w", libver=(_FORMAT, _FORMAT)) as file:
+        _attribute(file, "heterodyne_schema", SCHEMA)
+        _attribute(file, "default", "entry")
+        _attribute(file, "NX_class", "NXroot")
         entry = _group(file, "entry", "NXentry")
-        entry["definition"] = "NXxpcs"
-        entry["entry_identifier"] = name
+        _dataset(entry, "definition", "NXxpcs")
+        _dataset(entry, "entry_identifier", name)
         _group(entry, "data", "NXdata")
         _write_instrument(entry, content)
         _write_own(entry, content)
@@ -86,13 +104,33 @@ def _write(content: Content, name: str, stream: OutputStream) -> None:
 
 def _group(parent: h5py.Group, name: str, nexus_class: str) -> h5py.Group:
     group = parent.create_group(name)
-    group.attrs["NX_class"] = nexus_class
+    _attribute(group, "NX_class", nexus_class)
     return group
 
 
+def _attribute(node: h5py.Group | h5py.Dataset, name: str, value: str) -> None:
+    node.attrs[name] = _fixed(value)
+
+
 def _field(group: h5py.Group, name: str, value: Any, units: str) -> None:
-    group[name] = value
-    group[name].attrs["units"] = units
+    _attribute(_dataset(group, name, value), "units", units)
+
+
+def _dataset(group: h5py.Group, name: str, value: Any) -> h5py.Dataset:
+    """Store the value in the header of its dataset, or in chunks with checksums if it is large."""
+    values = _fixed(value) if isinstance(value, str) else np.asarray(value)
+    if values.nbytes > _IN_HEADER and values.ndim:
+        return group.create_dataset(name, data=values, **_PACKED)
+    layout = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    if values.nbytes <= _IN_HEADER:
+        layout.set_layout(h5py.h5d.COMPACT)
+    return group.create_dataset(name, data=values, dcpl=layout)
+
+
+def _fixed(words: str) -> np.ndarray:
+    """The text as one of fixed length in UTF-8; a text of no letters has one, which is null."""
+    encoded = words.encode("utf-8", "surrogateescape")
+    return np.array(encoded, dtype=h5py.string_dtype("utf-8", max(len(encoded), 1)))
 
 
 def _write_instrument(entry: h5py.Group, content: Content) -> None:
@@ -109,30 +147,30 @@ def _write_own(entry: h5py.Group, content: Content) -> None:
         _field(group, name, getattr(content, name), "s")
     _field(group, "dq", content.dq, "1/angstrom")
     _field(group, "dphi", content.dphi, "degree")
-    group.create_dataset("mask", data=content.mask, **_PACKED)
+    _dataset(group, "mask", content.mask)
     if len(content.bad_pairs):
-        group["bad_pairs"] = content.bad_pairs
+        _dataset(group, "bad_pairs", content.bad_pairs)
     if content.weight is not None:
         group.create_dataset("weight", data=content.weight, **_PACKED)
     origin = dict(content.provenance)
     if "truth" in origin:
-        group["truth"] = _json(origin.pop("truth"))
-    group["provenance"] = _json(origin)
+        _dataset(group, "truth", _json(origin.pop("truth")))
+    _dataset(group, "provenance", _json(origin))
 
 
 def _write_matrices(entry: h5py.Group, content: Content) -> None:
     matrices = _group(_group(entry, "twotime", "NXdata"), "two_time_corr_func", "NXcollection")
-    matrices.attrs["storage_mode"] = "data_exchange_keys"
-    matrices.attrs["populated_elements"] = "upper_half"
+    _attribute(matrices, "storage_mode", "data_exchange_keys")
+    _attribute(matrices, "populated_elements", "upper_half")
     matrices.attrs["baseline_reference"] = 1
-    matrices.attrs["time_origin_location"] = "upper_left"
+    _attribute(matrices, "time_origin_location", "upper_left")
     for bin in range(len(content.q)):
         matrix = square(content.c2[bin])
         if len(matrix) != len(content.t):
             raise DataError(f"bin {bin + 1}: the matrix has {len(matrix)} frames, the times {len(content.t)}")
         left_out = content.bad_pairs[content.bad_pairs[:, 0] == bin, 1:]
         warn_of_gaps(matrix, content.mask[bin], left_out, f"bin {bin + 1}")
-        _write_upper(matrices, f"c2_{bin + 1:05d}", matrix)
+        _write_upper(matrices, matrix_name(bin + 1), matrix)
 
 
 def _write_upper(group: h5py.Group, name: str, matrix: np.ndarray) -> None:

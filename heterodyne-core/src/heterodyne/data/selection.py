@@ -27,6 +27,7 @@ class Selection:
     replace what the file says, and so do ``dq`` (Å⁻¹) and ``dphi`` (degrees), the full widths of all bins.
     ``baseline`` is c2 without correlation, 0 or 1, as stored. ``exclude`` are (first, last) frames to leave out,
     and ``mask`` (frames,) or (bins, frames) is True for frames to use, over the whole file.
+    ``allow_links``: other files that an HDF5 file names may be read.
 
     `heterodyne.loading.load.load` applies all of it to what a loader returns. A loader takes from it what its
     file does not say and has to be known: ``dt``, and ``q`` and ``phi`` of bare arrays, values that are then those
@@ -43,6 +44,7 @@ class Selection:
     baseline: float | None = None
     exclude: tuple[tuple[int, int], ...] = ()
     mask: np.ndarray | None = None
+    allow_links: bool = False
 
 
 def choose_bins(q: np.ndarray, phi: np.ndarray, selection: Selection) -> np.ndarray:

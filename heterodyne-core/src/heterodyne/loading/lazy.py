@@ -12,8 +12,10 @@ import numpy as np
 
 from heterodyne.data.matrices import ALL, Windows, of_array, sliced
 from heterodyne.data.triangle import Read, symmetric
-from heterodyne.errors import DataError
-from heterodyne.loading.hdf5 import dataset, opened
+from heterodyne.data.validation import kept_dtype
+from heterodyne.errors import DataError, reading
+from heterodyne.loading.hdf5 import dataset, opened, opened_file
+from heterodyne.loading.storage import check_half_written
 
 _LARGEST_PART = 1024
 """Rows and columns of the largest chunk for which reading parts of a matrix beats reading it whole."""
@@ -35,6 +37,7 @@ class FileMatrices:
     path: Path
     places: Sequence[Place]
     frames: slice = field(default_factory=lambda: ALL)
+    allow_links: bool = False
 
     def __len__(self) -> int:
         return len(self.places)
@@ -53,7 +56,7 @@ class FileMatrices:
     def frame_count(self) -> int:
         """The frames of every one of them; raises `DataError` if one is not square or they differ."""
         sizes: dict[int, str] = {}
-        with opened(self.path) as file:
+        with opened(self.path, self.allow_links) as file:
             for place in self.places:
                 sizes.setdefault(side(file, place), place.key)
         if len(sizes) > 1:
@@ -81,9 +84,10 @@ class FileMatrices:
         """The dataset that holds the matrix, and its name in messages."""
         place = self.places[bin]
         where = f"{self.path}: {place.key}"
-        with opened(self.path) as file:
+        with opened_file(self.path, self.allow_links, guarded=False) as file:
             stored = dataset(file, place.key)
-            _check_sources(stored, where)
+            with reading(where):
+                _check_matrix(stored, place, where)
             yield stored, where
 
     @contextmanager
@@ -98,7 +102,7 @@ class FileMatrices:
 
 def side(file: h5py.File, place: Place) -> int:
     """The frames of the matrix at this place; raises `DataError` if it is not square."""
-    shape = dataset(file, place.key).shape
+    shape = dataset(file, place.key).shape or ()
     kept = [n for axis, n in enumerate(shape) if place.index is None or axis != place.axis]
     sides = kept if len(kept) == 2 else [n for n in kept if n != 1]
     if len(sides) != 2 or sides[0] != sides[1]:
@@ -106,17 +110,38 @@ def side(file: h5py.File, place: Place) -> int:
     return sides[0]
 
 
+def _check_matrix(stored: h5py.Dataset, place: Place, where: str) -> None:
+    """Raise `DataError` if there are no real numbers, or parts that must hold data are not in the file."""
+    try:
+        kept_dtype(stored.dtype)
+    except DataError as error:
+        raise DataError(f"{where}: {error}") from None
+    fixed = _fixed(stored, place)
+    rows, columns = _sides(stored, fixed, where)
+    check_half_written(stored, (rows, columns), fixed, where)
+
+
+def _fixed(stored: h5py.Dataset, place: Place) -> dict[int, int]:
+    """The axes of the dataset that are not of the matrix, and where it lies on them."""
+    single = {axis: 0 for axis, n in enumerate(stored.shape) if n == 1 and stored.ndim > 2}
+    return single if place.index is None else {**single, place.axis: place.index}
+
+
+def _sides(stored: h5py.Dataset, fixed: dict[int, int], where: str) -> list[int]:
+    """The two axes of the matrix."""
+    sides = [axis for axis in range(stored.ndim) if axis not in fixed]
+    if len(sides) != 2:
+        raise DataError(f"{where} must be one square matrix, not of shape {stored.shape}")
+    return sides
+
+
 def _window(
     stored: h5py.Dataset, place: Place, rows: slice, columns: slice, where: str
 ) -> tuple[int | slice, ...]:
     """The part of the dataset that holds these frames of this matrix; single axes are taken out."""
-    fixed = {axis: 0 for axis, n in enumerate(stored.shape) if n == 1 and stored.ndim > 2}
-    if place.index is not None:
-        fixed[place.axis] = place.index
-    if stored.ndim - len(fixed) != 2:
-        raise DataError(f"{where} must be one square matrix, not of shape {stored.shape}")
-    sides = iter((rows, columns))
-    return tuple(fixed[axis] if axis in fixed else next(sides) for axis in range(stored.ndim))
+    fixed = _fixed(stored, place)
+    window = dict(zip(_sides(stored, fixed, where), (rows, columns), strict=True))
+    return tuple(fixed[axis] if axis in fixed else window[axis] for axis in range(stored.ndim))
 
 
 def _in_parts(stored: h5py.Dataset) -> bool:
@@ -129,12 +154,13 @@ def _in_parts(stored: h5py.Dataset) -> bool:
 
 
 def _read(stored: h5py.Dataset, window: tuple[int | slice, ...], where: str) -> np.ndarray:
-    try:
-        return stored[window]
-    except OSError as error:
-        filters = _missing_filters(stored)
-        if not filters:
-            raise DataError(f"{where} cannot be read: {str(error).splitlines()[0]}") from None
+    filters: list[str] = []
+    with reading(where):
+        try:
+            return stored[window]
+        except OSError:
+            if not (filters := _missing_filters(stored)):
+                raise
     try:
         import hdf5plugin  # noqa: F401  # registers its filters when imported
     except ImportError:
@@ -157,18 +183,3 @@ def _missing_filters(stored: h5py.Dataset) -> list[str]:
         for code, _, _, name in used
         if not h5py.h5z.filter_avail(code)
     ]
-
-
-def _check_sources(stored: h5py.Dataset, where: str) -> None:
-    # a virtual dataset whose source is gone reads as fill values without an error
-    if not stored.is_virtual:
-        return
-    folder = Path(stored.file.filename).parent
-    for source in stored.virtual_sources():
-        name = source.file_name
-        if name == "." or "%" in name:
-            continue
-        if not (folder / name).is_file() and not Path(name).is_file():
-            raise DataError(
-                f"{where} is a virtual dataset whose source {name} is missing; put it beside the file"
-            )

@@ -16,8 +16,9 @@ from heterodyne.data.selection import Selection, choose_bins, choose_frames, fra
 from heterodyne.data.two_time import TwoTime
 from heterodyne.errors import DataError, HeterodyneError, PluginError
 from heterodyne.loading.asked import Excluded, Wanted, asked, stated
+from heterodyne.loading.checked_file import followed
 from heterodyne.loading.hdf5 import check_readable, opened, without_two_time
-from heterodyne.loading.provenance import file_provenance
+from heterodyne.loading.provenance import file_provenance, linked_provenance
 from heterodyne.loading.times import settled
 from heterodyne.plugins.manager import manager
 
@@ -50,6 +51,7 @@ def load(
     exclude_frames: Excluded | None = None,
     mask: str | Path | np.ndarray | None = None,
     loader: str | None = None,
+    allow_links: bool = False,
 ) -> TwoTime:
     """The two-time data of a file, with the selected bins and frames; no matrix is read yet.
 
@@ -61,8 +63,11 @@ def load(
     c2 - 1. ``exclude_frames``: numbers from 1, (first, last) tuples or lists of these, text as ``12,40:55``, or
     ``@FILE`` for a text file that lists them. ``mask``: True for frames to use, (frames,) or (bins, frames) of the
     file, or the name of an .npz archive with that key. ``loader`` names the layout; otherwise every installed
-    loader is asked. Raises `DataError` for a file that is missing, unreadable or holds no two-time data, and for a
-    selection that selects nothing, and `PluginError` for a loader that fails or contradicts itself.
+    loader is asked. ``allow_links``: whether an HDF5 file may send the reader to other files by links, external
+    storage and paths; sources of virtual datasets that lie beside it are read anyway. Other files that are read
+    stand in the provenance under ``linked``. Raises `DataError` for a file that is missing, unreadable or holds no
+    two-time data, and for a selection that selects nothing, and `PluginError` for a loader that fails or contradicts
+    itself.
     """
     path = as_path(path)
     given = asked(
@@ -76,12 +81,16 @@ def load(
         baseline=baseline,
         exclude_frames=exclude_frames,
         mask=mask,
+        allow_links=allow_links,
     )
     check_readable(path)
     name = loader or _recognised(path)
-    data = _content(name, path, given)
-    origin = {**file_provenance(path), "loader": name, "selection": stated(given)}
-    return _selected(data, given, origin, f"{path}: {_who(name)}")
+    with followed() as others:
+        data = _content(name, path, given)
+        origin = {**file_provenance(path), "loader": name, "selection": stated(given)}
+        selected = _selected(data, given, origin, f"{path}: {_who(name)}")
+    linked = linked_provenance(others)
+    return replace(selected, provenance={**selected.provenance, **linked}) if linked else selected
 
 
 def _who(loader: str) -> str:

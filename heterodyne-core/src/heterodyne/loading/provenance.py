@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -17,3 +18,9 @@ def file_provenance(path: str | Path) -> dict[str, Any]:
         return {**found, "mtime_ns": status.st_mtime_ns}
     with open(path, "rb") as file:
         return {**found, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
+
+
+def linked_provenance(paths: Iterable[Path]) -> dict[str, Any]:
+    """Under ``linked`` the other files in which data were found, as `file_provenance` knows them."""
+    found = [file_provenance(path) for path in paths]
+    return {"linked": found} if found else {}

@@ -9,6 +9,7 @@ import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, fields, is_dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,8 @@ from heterodyne.atomic import as_path
 from heterodyne.errors import DataError
 from heterodyne.result.fit import STATED, BinScaling, Estimate, Fit
 from heterodyne.result.identifiability import Finding, Held
-from heterodyne.result.profile import profile_document, read_profile
+from heterodyne.result.profile import Profile, profile_document, read_profile
+from heterodyne.result.stated import check_types
 from heterodyne.result.statistics import Diagnosis
 from heterodyne.switch import settle
 
@@ -29,6 +31,9 @@ FILE = "fit.json"
 _OPEN = {"low": -math.inf, "high": math.inf}
 
 _NULL = {"statistics": math.nan, "identifiability": math.nan, "provenance": None}
+
+_DAMAGE = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
+"""What reading a document raises that is none of a fit."""
 
 _RECORDS: Mapping[str, Mapping[str, Callable[[Any], Any]]] = {
     "statistics": {"diagnostics": lambda rows: tuple(Diagnosis(**row) for row in rows)},
@@ -70,39 +75,64 @@ def read_fit(path: str | Path) -> Fit:
     settle(file.parent)
     try:
         document = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         reason = error.strerror if isinstance(error, OSError) else f"not JSON ({error})"
         raise DataError(f"cannot read a fit from {file}: {reason}") from error
     schema = document.get("schema") if isinstance(document, dict) else None
     if schema != SCHEMA:
         raise DataError(f"{file} is not a fit: its schema is {schema!r}, not {SCHEMA!r}")
-    try:
-        return _fit(document)
-    except (KeyError, TypeError, AttributeError) as error:
-        raise DataError(f"{file} is an incomplete fit: {type(error).__name__} {error}") from error
+    return _fit(document, file)
 
 
-def _fit(document: Mapping[str, Any]) -> Fit:
-    parameters = document["parameters"].items()
-    names = tuple(document["covariance"]["names"])
-    matrix = np.array(document["covariance"]["matrix"], dtype=float)  # None becomes NaN
+def _fit(document: Mapping[str, Any], file: Path) -> Fit:
+    def part(name: str, read: Callable[[Any], Any], entries: Mapping[str, Any] = document) -> Any:
+        try:
+            return read(entries[name])
+        except _DAMAGE as error:
+            raise DataError(
+                f"{file} is an incomplete fit: {type(error).__name__} {error} (in {name})"
+            ) from error
+
+    estimates = part("parameters", _estimates)
+    names, matrix = part("covariance", _covariance)
+    known = {row.name for row in estimates}
+
+    def profiles(rows: Mapping[str, Any]) -> dict[str, Profile]:
+        if strange := sorted(rows.keys() - known):
+            raise ValueError(f"{strange[0]!r} is no parameter")
+        return {name: read_profile(name, row) for name, row in rows.items()}
+
     return Fit(
-        model=document["model"],
-        optimizer=document["optimizer"],
-        estimates=tuple(_record(Estimate, {"name": name, **row}) for name, row in parameters),
-        scaling=tuple(_record(BinScaling, row) for row in document["bins"]),
-        covariance=matrix.reshape(len(names), len(names)),
+        **{name: part(name, _words) for name in ("model", "optimizer", "verdict", "message")},
+        estimates=estimates,
+        scaling=part("bins", lambda rows: tuple(_record(BinScaling, row) for row in rows)),
+        covariance=matrix,
         covariance_names=names,
-        verdict=document["verdict"],
-        message=document["message"],
-        profiles={name: read_profile(name, row) for name, row in document.get("profiles", {}).items()},
-        **{name: _stated(name, document[name]) for name in STATED},
+        profiles=part("profiles", profiles, {"profiles": {}, **document}),
+        **{name: part(name, partial(_stated, name)) for name in STATED},
     )
+
+
+def _words(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is no text")
+    return value
+
+
+def _estimates(rows: Mapping[str, Any]) -> tuple[Estimate, ...]:
+    return tuple(_record(Estimate, {"name": name, **row}) for name, row in rows.items())
+
+
+def _covariance(document: Mapping[str, Any]) -> tuple[tuple[str, ...], np.ndarray]:
+    names = tuple(map(_words, document["names"]))
+    matrix = np.array(document["matrix"], dtype=float)  # None becomes NaN
+    return names, matrix.reshape(len(names), len(names))
 
 
 def _stated(name: str, document: Mapping[str, Any]) -> Any:
     """The statistics, identifiability or provenance of its document."""
     entries = {key: _read_back(value, _NULL[name]) for key, value in document.items()}
+    check_types(STATED[name], entries)
     records = {key: record(entries[key]) for key, record in _RECORDS[name].items() if key in entries}
     return STATED[name].of({**entries, **records})
 
@@ -114,7 +144,9 @@ def _without_name(row: Estimate) -> dict[str, Any]:
 def _record(kind: type, row: Mapping[str, Any]) -> Any:
     """A record from its document; null is an open bound or NaN."""
     known = {field.name: row[field.name] for field in fields(kind)}
-    return kind(**{k: _OPEN.get(k, math.nan) if v is None else v for k, v in known.items()})
+    entries = {k: _OPEN.get(k, math.nan) if v is None else v for k, v in known.items()}
+    check_types(kind, entries)
+    return kind(**entries)
 
 
 def plain(value: Any) -> Any:

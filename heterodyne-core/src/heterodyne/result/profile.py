@@ -17,6 +17,8 @@ from typing import Any
 
 import numpy as np
 
+from heterodyne.result.stated import check_types
+
 _FLAT = 0.01  # of the threshold of the widest interval: a profile that stays below says nothing
 
 
@@ -115,12 +117,21 @@ def read_profile(name: str, document: Mapping[str, Any]) -> Profile:
     arrays: dict[str, Any] = {key: np.array(document[key], dtype=float) for key in columns}
     others = {other: np.array(column, dtype=float) for other, column in document["others"].items()}
     intervals = tuple(_interval(row) for row in document["intervals"])
-    rest: dict[str, Any] = {key: document[key] for key in ("unit", "best", "scale", "own_scale")}
-    return Profile(name=name, **rest, **_ends(document), **arrays, others=others, intervals=intervals)
+    rest = {key: document[key] for key in ("unit", "best", "scale", "own_scale")} | _ends(document)
+    check_types(Profile, rest)
+    if not intervals or {column.shape for column in (*arrays.values(), *others.values())} != {
+        (len(arrays["cost"]),)
+    }:
+        raise ValueError("the profile has no intervals, or columns that differ in length")
+    return Profile(name=name, **rest, **arrays, others=others, intervals=intervals)
 
 
 def _interval(row: Mapping[str, Any]) -> Interval:
-    return Interval(row["errors"], row["level"], row["threshold"], **_ends(row))
+    known = {key: row[key] for key in ("errors", "level", "threshold")} | _ends(row)
+    if None in known.values():
+        raise TypeError("an interval lacks a number")
+    check_types(Interval, known)
+    return Interval(**known)
 
 
 def _ends(row: Mapping[str, Any]) -> dict[str, Any]:

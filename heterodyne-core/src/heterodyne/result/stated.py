@@ -2,10 +2,32 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
+from numbers import Real
 from typing import Any, Self, dataclass_transform
 
 from heterodyne.frozen import FrozenMapping
+
+_TYPES = {"float": Real, "int": int, "bool": bool, "str": str, "tuple": tuple, "Mapping": Mapping}
+
+
+def check_types(kind: type, entries: Mapping[str, Any]) -> None:
+    """Raise `TypeError` naming an entry that is not of the type that ``kind`` declares for it; None is of any.
+
+    NaN stands for a number that is not known.
+    """
+    for name, annotation in kind.__annotations__.items():
+        expected = _TYPES.get(annotation.partition("[")[0].partition(" ")[0])
+        value = entries.get(name)
+        if value is None or expected is None:
+            continue
+        unknown = expected in (Real, int) and isinstance(value, float) and math.isnan(value)
+        fits = isinstance(value, expected) and isinstance(value, bool) == (expected is bool)
+        if not (fits or unknown):
+            raise TypeError(f"{name} is {value!r:.40}")
+        if expected is Real:
+            float(value)  # an integer may be too large to be one
 
 
 @dataclass_transform(kw_only_default=True, frozen_default=True)

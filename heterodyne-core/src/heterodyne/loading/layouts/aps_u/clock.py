@@ -15,7 +15,8 @@ import numpy as np
 
 from heterodyne.data.selection import Selection
 from heterodyne.errors import DataError
-from heterodyne.loading.layouts.aps_u.fields import in_unit, whole_numbers
+from heterodyne.loading.hdf5 import numbers
+from heterodyne.loading.layouts.aps_u.fields import in_unit
 from heterodyne.loading.times import settled
 
 _CONFIG = "xpcs/twotime/config"
@@ -98,7 +99,7 @@ def _whole(file: h5py.File, name: str) -> int | None:
     key = f"{_CONFIG}/{name}"
     if key not in file:
         return None
-    values = whole_numbers(file, key)
+    values = numbers(file, key, np.int64)
     if len(values) != 1:
         raise DataError(f"{file.filename}: {key} must be one number, not {len(values)}")
     if abs(values[0]) >= _MOST_FRAMES:

@@ -6,22 +6,13 @@ import h5py
 import numpy as np
 
 from heterodyne.errors import DataError
-from heterodyne.loading.hdf5 import dataset, declared_unit, number, numbers, text
+from heterodyne.loading.hdf5 import array, dataset, declared_unit, number, text
 from heterodyne.loading.units import factor
 
 QMAP = "xpcs/qmap"
 LABELS = "xpcs/twotime/processed_bins"
 
 _LARGEST_MAP = 2**26  # pixels; several times the largest detector
-
-
-def whole_numbers(file: h5py.File, key: str) -> np.ndarray:
-    """The dataset at ``key`` as one-dimensional int64; raises `DataError` if a value is no whole number."""
-    values = numbers(file, key)
-    wrong = ~(np.isfinite(values) & (values == np.rint(values)) & (np.abs(values) < 2.0**53))
-    if wrong.any():
-        raise DataError(f"{file.filename}: {key} must hold whole numbers, not {values[wrong][0]:g}")
-    return values.astype(np.int64)
 
 
 def single(values: np.ndarray, what: str) -> None:
@@ -42,7 +33,7 @@ def in_unit(file: h5py.File, key: str, quantity: str, usual: str) -> float | Non
 def axis_texts(file: h5py.File, name: str) -> list[str]:
     """The two strings that the q map has under ``name``, one per axis of the bins."""
     key = f"{QMAP}/{name}"
-    values = np.asarray(dataset(file, key)[()], dtype=object).reshape(-1)
+    values = array(file, key).reshape(-1)
     if len(values) != 2:
         raise DataError(f"{file.filename}: {key} must name the two axes of the bins")
     return [text(value) for value in values]
@@ -60,7 +51,7 @@ def roi_map(file: h5py.File) -> np.ndarray:
         raise DataError(
             f"{file.filename}: {key} must be whole numbers (rows, columns), not {stored.dtype} of {stored.shape}"
         )
-    labels = stored[()]
+    labels = array(file, key)
     if labels.min() < 0 or labels.max() > labels.size:
         wrong = labels.min() if labels.min() < 0 else labels.max()
         raise DataError(f"{file.filename}: {key} has the label {wrong}; labels count from 1")

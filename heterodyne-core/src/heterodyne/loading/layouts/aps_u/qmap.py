@@ -17,7 +17,7 @@ import numpy as np
 from heterodyne.data.geometry import between_directions
 from heterodyne.errors import DataError
 from heterodyne.loading.hdf5 import dataset, declared_unit, numbers
-from heterodyne.loading.layouts.aps_u.fields import LABELS, QMAP, axis_texts, roi_map, single, whole_numbers
+from heterodyne.loading.layouts.aps_u.fields import LABELS, QMAP, axis_texts, roi_map, single
 from heterodyne.loading.units import factor
 
 _MAPPING = f"{QMAP}/dynamic_index_mapping"
@@ -103,7 +103,7 @@ def _spacing(name: str, centres: np.ndarray) -> np.ndarray:
 def _grid_shape(file: h5py.File, first: _Axis, second: _Axis) -> tuple[int, int]:
     shape = (len(first.centres), len(second.centres))
     key = f"{QMAP}/dynamic_num_pts"
-    stated = tuple(int(n) for n in whole_numbers(file, key))
+    stated = tuple(int(n) for n in numbers(file, key, np.int64))
     if stated != shape:
         raise DataError(f"{file.filename}: {key} says {stated}, but the lists of centres have {shape} values")
     return shape
@@ -112,7 +112,7 @@ def _grid_shape(file: h5py.File, first: _Axis, second: _Axis) -> tuple[int, int]
 def _mapping(file: h5py.File, shape: tuple[int, int]) -> np.ndarray:
     """The grid cell of every label, from 0; int64, as the stored uint8 would overflow in any arithmetic."""
     if _MAPPING in file:
-        return whole_numbers(file, _MAPPING)
+        return numbers(file, _MAPPING, np.int64)
     n_cells = shape[0] * shape[1]
     filled = np.unique(roi_map(file))
     if not np.array_equal(filled[filled > 0], np.arange(1, n_cells + 1)):
