@@ -8,7 +8,7 @@ out and weights where there are any, truth of simulated data, provenance.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,6 +19,7 @@ from heterodyne.atomic import replacing
 from heterodyne.data.matrices import Matrices
 from heterodyne.data.validation import square
 from heterodyne.errors import DataError
+from heterodyne.interrupts import held_back
 
 SCHEMA = "twotime/1"
 """The root attribute ``heterodyne_schema`` of these files."""
@@ -62,7 +63,11 @@ def write_two_time(content: Content, path: Path) -> Path:
     """
     if path.suffix.lower() not in _SUFFIXES:
         raise DataError(f"two-time data are written as HDF5: {path} must end in {', '.join(_SUFFIXES)}")
-    with replacing(path) as temporary, h5py.File(temporary, "w", locking=False) as file:
+    with (
+        replacing(path) as temporary,
+        held_back() as let_through,
+        h5py.File(temporary, "w", locking=False) as file,
+    ):
         file.attrs["heterodyne_schema"] = SCHEMA
         file.attrs["default"] = "entry"
         file.attrs["NX_class"] = "NXroot"
@@ -72,7 +77,7 @@ def write_two_time(content: Content, path: Path) -> Path:
         _group(entry, "data", "NXdata")
         _write_instrument(entry, content)
         _write_own(entry, content)
-        _write_matrices(entry, content)
+        _write_matrices(entry, content, let_through)
     return path
 
 
@@ -112,13 +117,15 @@ def _write_own(entry: h5py.Group, content: Content) -> None:
     group["provenance"] = _json(origin)
 
 
-def _write_matrices(entry: h5py.Group, content: Content) -> None:
+def _write_matrices(entry: h5py.Group, content: Content, between: Callable[[], None]) -> None:
+    """Write the matrices; ``between`` is called before each, where HDF5 may be interrupted."""
     matrices = _group(_group(entry, "twotime", "NXdata"), "two_time_corr_func", "NXcollection")
     matrices.attrs["storage_mode"] = "data_exchange_keys"
     matrices.attrs["populated_elements"] = "upper_half"
     matrices.attrs["baseline_reference"] = 1
     matrices.attrs["time_origin_location"] = "upper_left"
     for bin in range(len(content.q)):
+        between()
         matrix = square(content.c2[bin])
         if len(matrix) != len(content.t):
             raise DataError(f"bin {bin + 1}: the matrix has {len(matrix)} frames, the times {len(content.t)}")
