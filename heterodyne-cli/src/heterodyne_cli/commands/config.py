@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from heterodyne.errors import ConfigError
-from heterodyne_cli.output import print_json
+from heterodyne_cli.output import print_json, refuse_existing
 
 app = typer.Typer(no_args_is_help=True, help="Make and check configuration files of `heterodyne fit`.")
 
@@ -20,29 +19,31 @@ def new(
     ] = None,
     model: Annotated[str, typer.Option(metavar="NAME", help="Model variant.")] = "two-component",
     optimizer: Annotated[str, typer.Option(metavar="NAME", help="Optimizer.")] = "nlsq",
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
 ) -> None:
     """Make a commented configuration file."""
+    from heterodyne.atomic import replacing
     from heterodyne.config.template import template
 
     text = template(model, optimizer)
     if file is None:
         print(text, end="")
         return
-    try:
-        with file.open("x", encoding="utf-8") as stream:
-            stream.write(text)
-    except FileExistsError as error:
-        raise ConfigError(f"{file} exists already: choose another name") from error
+    refuse_existing(file, force)
+    with replacing(file) as temporary:
+        temporary.write_text(text, encoding="utf-8")
     print(f"wrote {file}")
 
 
 @app.command("check")
 def check(file: Annotated[Path, typer.Argument(metavar="FILE", help="Configuration in YAML.")]) -> None:
-    """Check the keys, values and names in a configuration file; data files are not opened."""
-    from heterodyne.config.files import read_config
+    """Check the keys, values and names in a configuration file, and that the files it names are there."""
+    from heterodyne.config.files import check_files, read_config
     from heterodyne.config.schema import check_names
 
-    check_names(read_config(file))
+    config = read_config(file)
+    check_names(config)
+    check_files(config)
     print(f"{file}: good")
 
 
