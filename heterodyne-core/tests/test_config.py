@@ -226,6 +226,20 @@ def test_an_override_takes_away_what_it_contradicts():
     assert joined.tie == {}
 
 
+def test_a_parameter_that_is_fixed_later_is_held_at_the_start_of_the_file():
+    file = FitConfig(start={"D0": 5e3, "alpha": 0.1})
+    held = file.overridden(FitConfig(fix=["D0", "alpha=0"])).choices
+    assert (held.fix, held.start) == ({"D0": 5e3, "alpha": 0.0}, {})
+    freed = FitConfig(fix=["D0"]).overridden(FitConfig(start={"D0": 5e3})).choices
+    assert (freed.fix, freed.start) == ({}, {"D0": 5e3})
+
+
+def test_a_bound_may_be_left_out_in_yaml(written):
+    config = written("bounds: {D0: [null, 5e4], alpha: '0:', f2: ':3'}\n")
+    assert config.bounds == {"D0": (None, 5e4), "alpha": (0.0, None), "f2": (None, 3.0)}
+    assert written(config_text({"bounds": {"D0": [None, 5e4]}})).bounds == {"D0": (None, 5e4)}
+
+
 def test_another_optimizer_does_not_inherit_options():
     file = FitConfig(optimizer="one", options={"points": 3})
     assert file.overridden(FitConfig(optimizer="two")).options == {}

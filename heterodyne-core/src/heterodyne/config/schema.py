@@ -130,8 +130,8 @@ class FitConfig(_Chosen):
         """This configuration with what ``by`` sets in its place.
 
         Mappings are merged by name, and what ``by`` says about a parameter (say ``start``) takes away what
-        it contradicts here (``fix``, ``tie``); everything else is replaced. So do ``compare`` and ``model``
-        or ``by``.
+        it contradicts here (``fix``, ``tie``), though not the start at which it holds one; everything else is
+        replaced. So do ``compare`` and ``model`` or ``by``.
         """
         mine, new = (config.model_dump(exclude_unset=True) for config in (self, by))
         if by.optimizer != self.optimizer and "optimizer" in new:
@@ -140,7 +140,10 @@ class FitConfig(_Chosen):
             mine = {name: value for name, value in mine.items() if name not in _EXCLUSIVE[key]}
         for key, spelling in SPELLINGS.items():
             for other in spelling.against:
-                kept = {n: v for n, v in mine.get(other, {}).items() if n not in new.get(key, {})}
+                gone = [
+                    name for name, value in new.get(key, {}).items() if other != "start" or value is not None
+                ]
+                kept = {name: value for name, value in mine.get(other, {}).items() if name not in gone}
                 mine |= {other: kept} if other in mine else {}
         merged = {key: {**mine.get(key, {}), **new[key]} for key in new if isinstance(new[key], dict)}
         return FitConfig(**{**mine, **new, **merged})

@@ -11,7 +11,7 @@ import numpy as np
 
 from heterodyne.data.matrices import ALL, Matrices, StoredMatrices, choose
 from heterodyne.data.triangle import symmetric
-from heterodyne.data.validation import number, numbers, pair_list, weights
+from heterodyne.data.validation import LATEST, number, numbers, pair_list, spacing, weights
 from heterodyne.errors import DataError
 from heterodyne.frozen import FrozenMapping
 
@@ -22,6 +22,8 @@ def check_times(t: np.ndarray) -> None:
         raise DataError(f"{len(t)} frames are too few: at least 3 are needed")
     if t.ndim != 1 or not np.all(np.isfinite(t)) or t[0] <= 0 or np.any(np.diff(t) <= 0):
         raise DataError("frame times must be positive and increasing (t_k = k dt + age, k from 1)")
+    if t[-1] > LATEST:
+        raise DataError(f"frame times must lie below {LATEST:g} s, not reach {t[-1]:g}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,10 +80,9 @@ class TwoTime:
             raise DataError("phi must be finite (in degrees), or NaN for a ring")
         if not np.all(np.isfinite(self.q)) or np.any(self.q <= 0):
             raise DataError(f"q must be positive (in Å⁻¹), not {self.q[~(self.q > 0)][0]:g}")
-        if not (np.isfinite(self.dt) and self.dt > 0):
-            raise DataError(f"dt must be positive (in s), not {self.dt:g}")
-        if not np.isfinite(self.age):
-            raise DataError(f"age must be finite (in s), not {self.age:g}")
+        spacing(self.dt)
+        if not abs(self.age) <= LATEST:
+            raise DataError(f"age must lie in {-LATEST:g}:{LATEST:g} s, not {self.age:g}")
         check_times(self.t)
 
     @property

@@ -19,18 +19,38 @@ LARGEST = 1e50
 """Sums of squares of larger values would overflow, and c2 is of order 1."""
 
 
+SPACINGS = (1e-15, 1e9)
+"""The spacing of frames, in s: from far below what any source resolves to decades."""
+
+LATEST = 1e12
+"""The greatest time, in s: powers of it up to the models' exponents stay finite."""
+
+
+def spacing(value: object) -> float:
+    """``value`` as the spacing of frames in s; raises `DataError` for what is none."""
+    dt = number("dt", value)
+    if not dt > 0:
+        raise DataError(f"dt must be positive (in s), not {dt:g}")
+    if not SPACINGS[0] <= dt <= SPACINGS[1]:
+        raise DataError(f"dt must lie in {SPACINGS[0]:g}:{SPACINGS[1]:g} s, not {dt:g}")
+    return dt
+
+
 def numbers(name: str, values: ArrayLike) -> np.ndarray:
     """``values`` as an array of float64; raises `DataError` naming them where they are not numbers."""
     try:
         return np.asarray(values, dtype=float)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise DataError(f"{name} must hold numbers, not {values!r}") from None
 
 
 def number(name: str, value: object) -> float:
     """``value`` as one float; raises `DataError` naming it where it is not a number."""
-    if isinstance(value, Real) and not isinstance(value, bool):
-        return float(value)
+    try:
+        if isinstance(value, Real) and not isinstance(value, bool):
+            return float(value)
+    except OverflowError:
+        raise DataError(f"{name} must be a number, not one beyond 1e308") from None
     raise DataError(f"{name} must be a number, not {value!r}")
 
 

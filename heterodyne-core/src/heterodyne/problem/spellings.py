@@ -41,6 +41,20 @@ def as_range(value: Any) -> tuple[float, float]:
     return as_number(ends[0]), as_number(ends[1])
 
 
+def as_bounds(value: Any) -> tuple[float | None, float | None]:
+    """Two ends, from ``LO:HI`` or a pair, None for one that is missing, None or infinite."""
+    ends = [part.strip() for part in value.split(":")] if isinstance(value, str) else value
+    if not isinstance(ends, list | tuple) or len(ends) != 2:
+        raise ValueError(f"{value!r} is not a range LO:HI")
+    low, high = (
+        None if end in (None, "", endless) else as_number(end)
+        for end, endless in zip(ends, (-math.inf, math.inf), strict=True)
+    )
+    if low is None and high is None:
+        raise ValueError(f"{value!r} names neither end of a range LO:HI")
+    return low, high
+
+
 def as_list(value: Any) -> list[Any]:
     """A list, also from one item alone."""
     is_several = isinstance(value, Iterable) and not isinstance(value, str | Mapping)
