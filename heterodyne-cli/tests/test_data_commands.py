@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import h5py
@@ -157,3 +158,15 @@ def test_files_that_are_none_are_refused(rejected, tmp_path):
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_a_selection_of_nothing_is_refused_with_what_exists(rejected, run_file, arguments, message):
     assert message in rejected("inspect", run_file, *arguments)
+
+
+def test_a_file_name_need_not_be_utf8(heterodyne, run_file):
+    name = os.fsdecode(b"copy\xff.h5")
+    assert heterodyne("convert", run_file, "-o", name).status == 0
+    assert heterodyne("convert", name, "-o", "again.h5").status == 0
+    found = json.loads(heterodyne("inspect", name, "--json").out)
+    assert found["provenance"]["file"] == r"copy\xff.h5"
+    done = heterodyne("fit", name, "--optimizer", "stand", "--model", "static", "-o", os.fsdecode(b"out\xff"))
+    assert done.status == 0
+    config = json.loads(Path(os.fsdecode(b"out\xff/fit.json")).read_text("utf-8"))["provenance"]["config"]
+    assert (config["data"], config["output"]) == ([r"copy\xff.h5"], r"out\xff")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import _thread
 import signal
 import sys
 from collections.abc import Iterator
@@ -37,7 +36,7 @@ def noted(restored: bool) -> Iterator[list[int]]:
         if not issubclass(caught.exc_type, KeyboardInterrupt):
             hook(caught)
         elif received:  # raised in a callback, of a garbage collection say, which cannot pass it on
-            Timer(_AGAIN, _thread.interrupt_main, (received[-1],)).start()
+            Timer(_AGAIN, signal.pthread_kill, (main_thread().ident, received[-1])).start()
 
     if current_thread() is not main_thread():
         yield received

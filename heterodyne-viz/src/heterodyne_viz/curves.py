@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from heterodyne.errors import HeterodyneError
 from heterodyne.result.band import Band
 from heterodyne.result.fit import Fit
-from heterodyne_viz.pages import figures_folder, remove_stale, save_png
+from heterodyne_viz.pages import figures_folder, own_style, remove_stale, save_png
 
 FILE = "curves.png"
 
@@ -33,6 +33,7 @@ def write(fit: Fit, folder: Path) -> list[Path]:
     return paths
 
 
+@own_style()
 def figure(fit: Fit) -> Figure:
     """The figure of all curves of a fit; raises `HeterodyneError` where it has none."""
     if not fit.curves:

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from heterodyne.result.fit import Fit
 from heterodyne.result.profile import Profile
-from heterodyne_viz.pages import figures_folder, remove_stale, save_png
+from heterodyne_viz.pages import figures_folder, own_style, remove_stale, save_png
 
 _SIZE, _DPI = (6.4, 4.4), 150
 
@@ -34,6 +34,7 @@ def write(fit: Fit, folder: Path) -> list[Path]:
     return paths
 
 
+@own_style()
 def figure(fit: Fit, name: str) -> Figure:
     """The figure of one profile; raises `KeyError` for a parameter without one."""
     profile = fit.profiles[name]

@@ -50,6 +50,13 @@ def as_names(value: Any) -> list[str]:
     return [name.strip() for item in as_list(value) for name in str(item).split(",")]
 
 
+def as_name(value: Any) -> str:
+    """A name, which may be of a file and then hold bytes that are not UTF-8."""
+    if not isinstance(value, str) or not value or "\0" in value:
+        raise ValueError(f"{value!r} is not a name")
+    return value
+
+
 _NUMBER = {"type": "number"}
 
 Number = Annotated[float, PlainValidator(as_number), WithJsonSchema(_NUMBER)]
@@ -58,7 +65,7 @@ Wanted = Annotated[Any, PlainValidator(as_number_or_range), WithJsonSchema({"any
 
 Frames = Annotated[Any, PlainValidator(as_frames), WithJsonSchema(RANGE)]
 
-Name = Annotated[str, Field(min_length=1)]
+Name = Annotated[str, PlainValidator(as_name), WithJsonSchema({"type": "string", "minLength": 1})]
 
 Items = BeforeValidator(as_list)
 

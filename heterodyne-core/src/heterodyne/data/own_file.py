@@ -20,6 +20,7 @@ from heterodyne.data.matrices import Matrices
 from heterodyne.data.validation import square
 from heterodyne.errors import DataError
 from heterodyne.interrupts import held_back
+from heterodyne.words import as_utf8
 
 SCHEMA = "twotime/1"
 """The root attribute ``heterodyne_schema`` of these files."""
@@ -73,7 +74,7 @@ def write_two_time(content: Content, path: Path) -> Path:
         file.attrs["NX_class"] = "NXroot"
         entry = _group(file, "entry", "NXentry")
         entry["definition"] = "NXxpcs"
-        entry["entry_identifier"] = path.stem
+        entry["entry_identifier"] = as_utf8(path.stem)
         _group(entry, "data", "NXdata")
         _write_instrument(entry, content)
         _write_own(entry, content)
