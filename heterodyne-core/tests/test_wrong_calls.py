@@ -71,7 +71,12 @@ WRONG: tuple[tuple[str, Call, type[HeterodyneError], str], ...] = (
     ("age beyond all", lambda: two_time(age=1e300), DataError, "age"),
     ("times fall", lambda: two_time(t=T[::-1]), DataError, "frame times must be positive and increasing"),
     ("times beyond all", lambda: two_time(t=T * 1e300), DataError, "frame times must"),
-    ("two frames", lambda: two_time(c2=np.ones((2, 2, 2)), t=T[:2]), DataError, "2 frames are too few"),
+    (
+        "two frames",
+        lambda: two_time(c2=np.ones((2, 2, 2)), t=T[:2], mask=True),
+        DataError,
+        "2 frames are too few",
+    ),
     ("mask of another shape", lambda: two_time(mask=np.ones((2, 5), bool)), DataError, "mask"),
     ("weight negative", lambda: two_time(weight=-np.ones((2, 12))), DataError, "weight"),
     (
@@ -160,10 +165,10 @@ WRONG: tuple[tuple[str, Call, type[HeterodyneError], str], ...] = (
     ("fix beyond numbers", lambda: problem(fix={"alpha": 10**400}), ParameterError, "is not a number"),
     ("fix and start", lambda: problem(fix="alpha=1", start="alpha=0"), ParameterError, "in fix and in start"),
     (
-        "fix and bounds",
-        lambda: problem(fix="alpha", bounds="alpha=0:1"),
+        "tie and bounds",
+        lambda: problem(tie="alpha=D0", bounds="alpha=0:1"),
         ParameterError,
-        "in bounds and in fix",
+        "in bounds and in tie",
     ),
     (
         "start outside",

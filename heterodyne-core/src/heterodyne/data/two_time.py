@@ -78,8 +78,8 @@ class TwoTime:
             )
         if np.isinf(self.phi).any():
             raise DataError("phi must be finite (in degrees), or NaN for a ring")
-        if not np.all(np.isfinite(self.q)) or np.any(self.q <= 0):
-            raise DataError(f"q must be positive (in Å⁻¹), not {self.q[~(self.q > 0)][0]:g}")
+        if len(wrong := self.q[~(np.isfinite(self.q) & (self.q > 0))]):
+            raise DataError(f"q must be positive (in Å⁻¹), not {wrong[0]:g}")
         spacing(self.dt)
         if not abs(self.age) <= LATEST:
             raise DataError(f"age must lie in {-LATEST:g}:{LATEST:g} s, not {self.age:g}")
