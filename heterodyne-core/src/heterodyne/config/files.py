@@ -124,8 +124,8 @@ def check_files(config: FitConfig) -> None:
 
     for name in config.data:
         check_readable(Path(name))
-    if isinstance(config.warm_start, str):
-        read_fit(config.warm_start)
+    if isinstance(earlier := config.choices.warm_start, str):
+        read_fit(earlier)
 
 
 def config_text(values: Mapping[str, Any]) -> str:

@@ -24,7 +24,7 @@ def check_device() -> None:
 
 def _find_devices() -> None:
     """Let JAX find its devices; raises `HeterodyneError` with those there are where it lacks the one asked for."""
-    asked = jax.config.jax_platforms
+    asked = jax.config.values.get("jax_platforms")
     from jax.extend.backend import clear_backends
 
     try:

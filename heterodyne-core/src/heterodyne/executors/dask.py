@@ -59,6 +59,7 @@ def _connected(address: str | None) -> Iterator[Client]:
     """A client of the scheduler, closed at the end; that the scheduler is lost becomes a `ConfigError`."""
     try:
         from distributed import Client
+        from distributed.comm import get_address_host_port
         from distributed.comm.core import CommClosedError
     except ModuleNotFoundError as error:
         line = "executor 'dask' needs dask.distributed: pip install heterodyne-core[dask]"
@@ -70,6 +71,9 @@ def _connected(address: str | None) -> Iterator[Client]:
         )
     with _without_log_of_client():
         try:
+            get_address_host_port(
+                address
+            )  # a client of what is no address complains once more when collected
             client = Client(address, timeout=_CONNECT, set_as_default=False)
         except (OSError, ValueError) as error:
             reason = " ".join(str(error).split())
