@@ -18,7 +18,7 @@ def test_a_new_configuration_is_good(heterodyne):
 def test_an_existing_configuration_is_kept(rejected, heterodyne):
     heterodyne("config", "new", "fit.yaml", "--optimizer", "stand")
     message = rejected("config", "new", "fit.yaml", "--optimizer", "stand")
-    assert message == "fit.yaml exists already: choose another name"
+    assert message == "fit.yaml exists already: choose another name or add --force"
 
 
 def test_a_configuration_that_cannot_be_written_is_no_file(rejected, full_after):
@@ -36,6 +36,13 @@ def test_check_names_file_place_and_nearest(rejected):
     assert rejected("config", "check", "fit.yaml").startswith(
         "fit.yaml: no key named 'optimiser'; did you mean 'optimizer'?"
     )
+
+
+def test_check_tells_of_files_that_are_not_there(rejected, heterodyne, run_file):
+    Path("fit.yaml").write_text("optimizer: stand\ndata: rum.h5\n")
+    assert rejected("config", "check", "fit.yaml") == "there is no file rum.h5; did you mean run.h5?"
+    Path("fit.yaml").write_text("optimizer: stand\ndata: run.h5\n")
+    assert heterodyne("config", "check", "fit.yaml").out == "fit.yaml: good\n"
 
 
 def test_the_schema_holds_the_options_of_all_optimizers(heterodyne):

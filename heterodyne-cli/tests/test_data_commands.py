@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import h5py
@@ -261,3 +262,15 @@ def test_other_files_are_read_with_allow_links_only(heterodyne, rejected, run_fi
     assert [row["file"] for row in document["provenance"]["linked"]] == ["other.h5"]
     assert heterodyne("convert", run_file, "-o", "copy.h5", "--allow-links").status == 0
     assert heterodyne("inspect", "copy.h5").status == 0
+
+
+def test_a_file_name_need_not_be_utf8(heterodyne, run_file):
+    name = os.fsdecode(b"copy\xff.h5")
+    assert heterodyne("convert", run_file, "-o", name).status == 0
+    assert heterodyne("convert", name, "-o", "again.h5").status == 0
+    found = json.loads(heterodyne("inspect", name, "--json").out)
+    assert found["provenance"]["file"] == r"copy\xff.h5"
+    done = heterodyne("fit", name, "--optimizer", "stand", "--model", "static", "-o", os.fsdecode(b"out\xff"))
+    assert done.status == 0
+    config = json.loads(Path(os.fsdecode(b"out\xff/fit.json")).read_text("utf-8"))["provenance"]["config"]
+    assert (config["data"], config["output"]) == ([r"copy\xff.h5"], r"out\xff")

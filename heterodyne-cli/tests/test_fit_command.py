@@ -165,7 +165,7 @@ def test_help_shows_the_options_of_every_optimizer(heterodyne):
         (("--bounds", "alpha=1"), "command line: bounds of 'alpha': '1' is not a range LO:HI"),
         (("--bounds", "alpha=1:0"), "bounds of 'alpha' must be low < high, not 1:0"),
         (("--fix", "alpha=9"), "fixed value alpha=9 lies outside its bounds"),
-        (("--fix", "alpha", "--start", "alpha=0"), "parameter 'alpha' stands in fix and in start"),
+        (("--fix", "alpha=1", "--start", "alpha=0"), "parameter 'alpha' stands in fix and in start"),
         (("--fix", "D0", "--fix", "alpha", "--fix", "D_offset"), "nothing is left to fit"),
         (("--tie", "D0=alpha"), "joins different units"),
         (("--tie", "D0"), "command line: tie: 'D0' has no value; write NAME=VALUE"),

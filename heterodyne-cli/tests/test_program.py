@@ -113,6 +113,7 @@ def test_optimizers_and_their_options(heterodyne):
         "choices": [],
         "low": None,
         "many": False,
+        "high": None,
     }
     assert len(json.loads(heterodyne("optimizers", "--json").out)) == 2
 

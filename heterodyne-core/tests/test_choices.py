@@ -15,6 +15,7 @@ from heterodyne.errors import ConfigError, HeterodyneError, ParameterError
 from heterodyne.plugins.records import OptimizerRecord
 from heterodyne.problem.choices import NO_CHOICES, SPELLINGS, ChoiceKeywords, Choices
 from heterodyne.problem.objective import create_objective
+from heterodyne.problem.table import chosen_parameters
 from heterodyne.result.fit import Estimate, Fit
 
 EXAMPLES = {
@@ -135,6 +136,8 @@ def test_choices_read_what_they_hold_and_pickle():
         {"fix": ["v0", ["v0"], {"v0"}, {"v0": 1}.keys(), {"v0": None}]},
         {"start": [{"v0": "1e3"}, "v0=1000", {"v0": np.float64(1e3)}]},
         {"bounds": [{"v0": "1:10"}, ["v0=1:10"], {"v0": [1, "10"]}]},
+        {"bounds": [{"v0": ":1e4"}, "v0= : 10000", {"v0": [None, 1e4]}, {"v0": (-np.inf, 1e4)}]},
+        {"bounds": [{"v0": "10:"}, ["v0=10:"], {"v0": (10, None)}, {"v0": [10, np.inf]}]},
         {"tie": ["beta = alpha_ref", {"beta": "alpha_ref"}]},
         {"prior": ["f0=normal:0.5:1", {"f0": {"family": "normal", "location": 0.5, "width": 1.0}}]},
         {"contrast": [0.2, "0.2", "2e-1"]},
@@ -154,6 +157,9 @@ def test_spellings_of_one_choice_mean_the_same(spellings):
         ({"start": {"v0": "fast"}}, ParameterError, "start of 'v0': 'fast' is not a number"),
         ({"start": {"v0": True}}, ParameterError, "start of 'v0': True is not a number"),
         ({"bounds": {"v0": 3}}, ParameterError, "bounds of 'v0': 3 is not a range LO:HI"),
+        ({"bounds": "v0=:"}, ParameterError, "bounds of 'v0': ':' names neither end of a range LO:HI"),
+        ({"bounds": {"v0": (np.inf, 3)}}, ParameterError, "bounds of 'v0': inf is not a number"),
+        ({"bounds": "v0=1:2:3"}, ParameterError, "bounds of 'v0': '1:2:3' is not a range LO:HI"),
         ({"bounds": "v0"}, ParameterError, "bounds: 'v0' has no value; write NAME=VALUE"),
         ({"tie": {"v0": 3}}, ParameterError, "tie of 'v0': 3 is not the name of a parameter"),
         ({"fix": ["v0", "v0=1"]}, ParameterError, "fix: 'v0' is given twice"),
@@ -170,7 +176,7 @@ def test_spellings_of_one_choice_mean_the_same(spellings):
             "warm_start: '' is neither a Fit nor the folder or fit.json of one",
         ),
         (
-            {"fix": "v0", "start": "v0=1"},
+            {"fix": "v0=2", "start": "v0=1"},
             ParameterError,
             "'v0' stands in fix and in start: give one of the two",
         ),
@@ -182,6 +188,25 @@ def test_what_means_nothing_or_contradicts_itself_is_one_line(choices, error: ty
         Choices(**choices)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("fix", ["D0", "D0=500", {"D0": None}, {"D0": 500}])
+def test_a_parameter_that_is_fixed_and_started_is_held_there(fix):
+    choices = Choices(fix=fix, start={"D0": 500, "alpha": 0.1})
+    assert choices == Choices(fix={"D0": 500.0}, start={"alpha": 0.1})
+    row = chosen_parameters(het.create_model("static").parameters, choices, {})["D0"]
+    assert (row.start, row.vary) == (500.0, False)
+
+
+@pytest.mark.parametrize(
+    ("bounds", "found"),
+    [("D0=:5e4", (1e-2, 5e4)), ("D0=1e3:", (1e3, 1e6)), ({"D0": (None, 5e4)}, (1e-2, 5e4))],
+)
+def test_a_bound_that_is_left_out_is_that_of_the_model(bounds, found):
+    row = chosen_parameters(het.create_model("static").parameters, Choices(bounds=bounds), {})["D0"]
+    assert (row.low, row.high, row.vary) == (*found, True)
+    with pytest.raises(ParameterError, match=r"bounds 2e\+06:1e\+06|low < high, not 2e\+06:1e\+06"):
+        chosen_parameters(het.create_model("static").parameters, Choices(bounds="D0=2e6:"), {})
 
 
 def test_names_that_no_model_has_are_told():

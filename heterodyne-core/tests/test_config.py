@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 from inspect import signature
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
-from heterodyne.config.files import config_text, read_config
+from heterodyne.config.files import check_files, config_text, read_config
 from heterodyne.config.schema import FitConfig, check_names, create_config, effective
 from heterodyne.config.template import json_schema, template
-from heterodyne.errors import ConfigError, HeterodyneError, ParameterError, PluginError
+from heterodyne.errors import ConfigError, DataError, HeterodyneError, ParameterError, PluginError
 from heterodyne.fitting.fit import fit
 from heterodyne.loading.load import load
 from heterodyne.plugins.records import OptimizerRecord, Option
@@ -163,6 +164,74 @@ def test_a_mistake_in_a_file_is_one_line_with_its_place(written, text: str, mess
     assert "\n" not in str(caught.value)
 
 
+BOMB = "".join(f"{b}: &{b} [{','.join([f'*{a}'] * 10)}]\n" for a, b in pairwise("abcdefghi"))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (f"a: &a [1]\n{BOMB}q: *i\n".encode(), "line 5, column 4: more than 10000 values, each alias"),
+        (b"q: [" + b"1, " * 20_000 + b"]", "line 1, column 30002: more than 10000 values"),
+        (b"[" * 3000, "line 1, column 21: more than 20 mappings and lists within one another"),
+        (b"a:\n " + b"- " * 3000, "line 2, column 40: more than 20 mappings and lists"),
+        (b"q: &a [*a]\n", "line 1, column 8: an alias within what it stands for"),
+        (b"&a\noptions: *a\n", "line 2, column 10: an alias within what it stands for"),
+        (b"q: 1\nphi: \xff\n", "line 2: byte 0xff is not UTF-8 text"),
+        (b"\xff\xfeq\x00:\x00", "line 1: byte 0xff is not UTF-8 text"),
+        (b"q: 1\nphi: \x00\n", "line 2: character 0 is not text"),
+        (b"q: \x1b[2J\n", "line 1: character 27 is not text"),
+        (b"x" * 300_000, "fit.yaml: a configuration has at most 256 KiB: is this one?"),
+        (b"q: 1\nq: 2\n", "line 2, column 1: key 'q' stands twice"),
+        (b"? [1, 2]\n: 3\n", "line 1, column 3: found unhashable key"),
+        (b"5\n", "fit.yaml: a configuration is a mapping of keys to values, not int"),
+        (b"q: 1\n---\nq: 2\n", "line 2, column 1: but found another document"),
+        (b"dt: " + b"9" * 5000, "line 1, column 5: '999999999999...9999999999999' cannot be read as int"),
+        (b"dt: " + b"9" * 400, "is not a number"),
+        (b"q: !!bool maybe\n", "line 1, column 4: 'maybe' cannot be read as bool"),
+        (b"q: !!timestamp 2001-13-45\n", "line 1, column 4: could not determine a constructor"),
+        (b"data: !!binary aGk=\n", "line 1, column 7: could not determine a constructor"),
+    ],
+)
+def test_a_file_that_is_none_is_refused_at_once_with_its_place(tmp_path, content: bytes, message: str):
+    file = tmp_path / "fit.yaml"
+    file.write_bytes(content)
+    with pytest.raises(ConfigError) as caught:
+        read_config(file)
+    assert str(file) in str(caught.value)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_alias_stands_for_its_value(written):
+    config = written("q: &ring [0.01, 0.02]\nphi: *ring\n")
+    assert config.phi == config.q == (0.01, 0.02)
+
+
+def test_homes_and_variables_in_paths_are_expanded(written, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", "/home/me")
+    monkeypatch.setenv("RUN", "run7")
+    config = written("data: [~/a.h5, $HOME/b.h5, '${RUN}.h5', cost$1.h5]\noutput: $RUN\nwarm_start: ~/fit\n")
+    assert config.data == (
+        "/home/me/a.h5",
+        "/home/me/b.h5",
+        str(tmp_path / "run7.h5"),
+        str(tmp_path / "cost$1.h5"),
+    )
+    assert (config.output, config.warm_start) == (str(tmp_path / "run7"), "/home/me/fit")
+    monkeypatch.delenv("RUN")
+    with pytest.raises(ConfigError, match=r"fit.yaml: output: the variable \$RUN in '\$RUN/out' is not set"):
+        written("output: $RUN/out\n")
+
+
+def test_files_that_are_not_there_are_named(written, tmp_path):
+    (tmp_path / "run.h5").write_bytes(b"x")
+    check_files(written("data: run.h5\n"))
+    with pytest.raises(DataError, match=r"there is no file .*/rum.h5; did you mean .*/run.h5"):
+        check_files(written("data: [run.h5, rum.h5]\n"))
+    with pytest.raises(DataError, match=r"cannot read a fit from .*/fit.json: No such file"):
+        check_files(written("data: run.h5\nwarm_start: fit.json\n"))
+
+
 def test_a_missing_file_is_named(tmp_path: Path):
     with pytest.raises(ConfigError, match=r"cannot read configuration .*none.yaml: No such file"):
         read_config(tmp_path / "none.yaml")
@@ -183,6 +252,20 @@ def test_an_override_takes_away_what_it_contradicts():
     assert joined.fix == {"f0": 0.5}
     assert joined.start == {"f3": 0.1, "f2": 1.0}
     assert joined.tie == {}
+
+
+def test_a_parameter_that_is_fixed_later_is_held_at_the_start_of_the_file():
+    file = FitConfig(start={"D0": 5e3, "alpha": 0.1})
+    held = file.overridden(FitConfig(fix=["D0", "alpha=0"])).choices
+    assert (held.fix, held.start) == ({"D0": 5e3, "alpha": 0.0}, {})
+    freed = FitConfig(fix=["D0"]).overridden(FitConfig(start={"D0": 5e3})).choices
+    assert (freed.fix, freed.start) == ({}, {"D0": 5e3})
+
+
+def test_a_bound_may_be_left_out_in_yaml(written):
+    config = written("bounds: {D0: [null, 5e4], alpha: '0:', f2: ':3'}\n")
+    assert config.bounds == {"D0": (None, 5e4), "alpha": (0.0, None), "f2": (None, 3.0)}
+    assert written(config_text({"bounds": {"D0": [None, 5e4]}})).bounds == {"D0": (None, 5e4)}
 
 
 def test_another_optimizer_does_not_inherit_options():

@@ -240,3 +240,19 @@ def test_a_provenance_that_is_not_json_is_one_line(data, tmp_path):
         file["entry/heterodyne/provenance"][()] = "{broken"
     with pytest.raises(DataError, match="entry/heterodyne/provenance is not JSON"):
         het.load(path)
+
+
+@pytest.mark.parametrize("moment", ["mask", "c2_00001", "c2_00003"])
+def test_an_interrupted_file_is_whole_or_absent(tmp_path, monkeypatch, moment):
+    made, data = h5py.Group.create_dataset, het.simulate("static", frames=12)
+
+    def making(self, name, *arguments, **options):
+        if name == moment:
+            signal.raise_signal(signal.SIGINT)
+        return made(self, name, *arguments, **options)
+
+    monkeypatch.setattr(h5py.Group, "create_dataset", making)
+    with pytest.raises(KeyboardInterrupt):
+        data.save(tmp_path / "run.h5")
+    assert not list(tmp_path.iterdir())
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

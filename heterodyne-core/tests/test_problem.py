@@ -63,7 +63,7 @@ def test_a_parameter_tied_to_a_fixed_one_is_fixed_too():
         ({"fix": {"f0": 1.5}}, "outside its bounds"),
         ({"bounds": {"beta": (1.0, 0.5)}}, "low < high"),
         ({"bounds": {"beta": (-3.0, 0.5)}}, "leave the range"),
-        ({"fix": ["v0"], "start": {"v0": 10.0}}, "stands in fix and in start"),
+        ({"fix": {"v0": 5.0}, "start": {"v0": 10.0}}, "stands in fix and in start"),
         ({"fix": ["v0"], "tie": {"v0": "v_offset"}}, "stands in fix and in tie"),
         ({"tie": {"v0": "v_offset"}}, "different units"),
         ({"tie": {"D0_ref": "D0_ref"}}, "of its own"),

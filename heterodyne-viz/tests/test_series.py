@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import matplotlib
 import numpy as np
 
 from heterodyne.fitting.constancy import constancy
@@ -53,3 +54,23 @@ def test_a_few_parameters_leave_no_empty_panels():
 def test_the_figure_is_named_after_what_it_runs_over(tmp_path):
     assert write(series(), tmp_path) == tmp_path / "figures" / "by_q.png"
     assert (tmp_path / "figures" / "by_q.png").stat().st_size > 1000
+
+
+def test_figures_have_a_style_of_their_own_whatever_the_user_has_set(tmp_path):
+    plain = write(series(), tmp_path).read_bytes()
+    users = {
+        "text.usetex": True,
+        "font.size": 30.0,
+        "axes.facecolor": "black",
+        "lines.linewidth": 7.0,
+        "figure.facecolor": "red",
+        "axes.grid": True,
+        "text.color": "green",
+        "axes.spines.top": False,
+        "font.family": "serif",
+        "figure.constrained_layout.use": True,
+        "axes.formatter.limits": (0, 0),
+    }
+    with matplotlib.rc_context(users):
+        assert write(series(), tmp_path).read_bytes() == plain
+        assert matplotlib.rcParams["font.size"] == 30.0

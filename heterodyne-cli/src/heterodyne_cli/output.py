@@ -14,6 +14,9 @@ from typing import Any, TextIO
 
 from heterodyne.errors import ConfigError, escaped, escaped_lines
 
+NAME = "heterodyne"
+"""The name of the program, which begins its lines of warnings and errors."""
+
 NOT_CONVERGED = 3
 """The exit status of a fit that ran but did not converge."""
 

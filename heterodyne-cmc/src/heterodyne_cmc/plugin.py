@@ -8,11 +8,25 @@ from heterodyne.plugins import hookimpl
 from heterodyne.plugins.records import OptimizerRecord, Option, WriterRecord
 
 OPTIONS = (
-    Option("chains", int, 4, "Markov chains", low=2),
-    Option("warmup", int, 500, "steps of every chain that adapt the sampler and are thrown away", low=20),
-    Option("draws", int, 1000, "draws of every chain", low=20),
-    Option("target_accept", float, 0.8, "acceptance aimed at; raised twice at most on divergences", low=0.5),
-    Option("max_tree_depth", int, 10, "most doublings of a trajectory", low=1),
+    Option("chains", int, 4, "Markov chains", low=2, high=1000),
+    Option(
+        "warmup",
+        int,
+        500,
+        "steps of a chain that adapt the sampler, thrown away",
+        low=20,
+        high=1_000_000,
+    ),
+    Option("draws", int, 1000, "draws of every chain", low=20, high=1_000_000),
+    Option(
+        "target_accept",
+        float,
+        0.8,
+        "acceptance aimed at; raised on divergences, twice at most",
+        low=0.5,
+        high=0.999,
+    ),
+    Option("max_tree_depth", int, 10, "most doublings of a trajectory", low=1, high=20),
     Option(
         "likelihood",
         str,
@@ -21,13 +35,22 @@ OPTIONS = (
         ("calibrated", "independent"),
     ),
     Option("no_warm_start", bool, False, "sample around the start values, without least squares first"),
-    Option("shards", int, 1, "parts of the data that are sampled apart and combined; 1 is exact", low=1),
+    Option(
+        "shards",
+        int,
+        1,
+        "parts of the data that are sampled apart and combined; 1 is exact",
+        low=1,
+        high=10_000,
+    ),
     Option("partition", str, "tiles", "what a shard is made of", ("tiles", "pairs", "bins")),
     Option("refine", bool, True, "correct combined shards by the posterior of all data"),
     Option("executor", str, "processes", "where shards run: serial, processes, dask"),
     Option("scheduler", str, "", "address of a dask scheduler, tcp://..."),
-    Option("workers", int, 0, "shards at a time, 0: as many as there are cores for", low=0),
-    Option("threads", int, 0, "threads of a sampler, 0: as many as cores, or 1 per shard", low=0),
+    Option("workers", int, 0, "shards at a time, 0: as many as there are cores for", low=0, high=10_000),
+    Option(
+        "threads", int, 0, "threads of a sampler, 0: as many as cores, or 1 per shard", low=0, high=10_000
+    ),
     Option(
         "checkpoint",
         str,
@@ -35,13 +58,15 @@ OPTIONS = (
         "folder that keeps draws as they come; by default in the output folder, until that is written",
     ),
     Option("resume", bool, False, "go on with the run in the checkpoint folder"),
-    Option("block", int, 50, "steps between two checkpoints of a chain", low=1),
-    Option("rhat", float, 1.01, "R-hat that is let pass", low=1.0),
-    Option("ess", float, 400.0, "bulk and tail effective sample size that is asked for", low=0.0),
-    Option("bfmi", float, 0.3, "BFMI that is asked for", low=0.0),
-    Option("divergences", float, 1e-3, "share of divergent draws that is let pass", low=0.0),
-    Option("saturated", float, 0.0, "share of trees at their greatest depth that is let pass", low=0.0),
-    Option("seed", int, 0, "seed of the chains and the shards", low=0),
+    Option("block", int, 50, "steps between two checkpoints of a chain", low=1, high=1_000_000),
+    Option("rhat", float, 1.01, "R-hat that is let pass", low=1.0, high=10.0),
+    Option("ess", float, 400.0, "bulk and tail effective sample size that is asked for", low=0.0, high=1e9),
+    Option("bfmi", float, 0.3, "BFMI that is asked for", low=0.0, high=10.0),
+    Option("divergences", float, 1e-3, "share of divergent draws that is let pass", low=0.0, high=1.0),
+    Option(
+        "saturated", float, 0.0, "share of trees at their greatest depth that is let pass", low=0.0, high=1.0
+    ),
+    Option("seed", int, 0, "seed of the chains and the shards", low=0, high=2**32 - 1),
 )
 
 

@@ -22,6 +22,7 @@ from jax import Array
 from jax.typing import ArrayLike
 from jaxtyping import Float
 
+from heterodyne.device.backend import check_device
 from heterodyne.errors import DataError, ParameterError, unknown
 from heterodyne.kernels._jax import AnyArray, FloatArray, Scalar, jax, jnp
 from heterodyne.kernels.curves import RATE, SPEED, Constant, Curve, Growth, PowerLaw
@@ -186,8 +187,10 @@ class Model:
         """S between the frame times ``t``.
 
         Parameters that are not given take the registry's start value. Raises `ParameterError` for an
-        unknown name and `DataError` for times that are not positive and increasing.
+        unknown name, `DataError` for times that are not positive and increasing, and `HeterodyneError` where
+        JAX cannot compute.
         """
+        check_device()
         times = np.asarray(t, dtype=float)
         if times.ndim != 1 or not np.all(np.diff(times) > 0) or not np.all(times > 0):
             raise DataError("frame times must be one-dimensional, positive and increasing")

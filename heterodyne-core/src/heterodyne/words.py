@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -25,6 +26,12 @@ def significant(value: float, error: float) -> str:
     if not 1e-4 <= max(abs(value), error) < 1e7:
         return f"{value:.4g} +/- {error:.2g}"
     return " +/- ".join(f"{round(number, place):.{max(place, 0)}f}" for number in (value, error))
+
+
+def as_utf8(name: str) -> str:
+    """The name of a file as text that UTF-8 can hold: a byte that is none of it as in ``bad\\xff.h5``."""
+    bytes_shown = re.sub("[\udc80-\udcff]", lambda byte: f"\\x{ord(byte[0]) - 0xDC00:02x}", name)
+    return bytes_shown.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 _SHOWN = 6  # bins and spans of frames named in one line

@@ -8,10 +8,19 @@ from heterodyne.plugins import hookimpl
 from heterodyne.plugins.records import OptimizerRecord, Option
 
 OPTIONS = (
-    Option("max_iterations", int, 200, "most trust-region iterations per start", low=1),
-    Option("ftol", float, 1e-16, "relative change of the cost below which a fit stands still", low=0.0),
-    Option("xtol", float, 1e-12, "relative step below which a fit stands still", low=0.0),
-    Option("gtol", float, 1e-7, "cosine of residual and tangent space that counts as converged", low=0.0),
+    Option("max_iterations", int, 200, "most trust-region iterations per start", low=1, high=100_000),
+    Option(
+        "ftol", float, 1e-16, "relative change of the cost below which a fit stands still", low=0.0, high=1.0
+    ),
+    Option("xtol", float, 1e-12, "relative step below which a fit stands still", low=0.0, high=1.0),
+    Option(
+        "gtol",
+        float,
+        1e-7,
+        "cosine of residual and tangent space that counts as converged",
+        low=0.0,
+        high=1.0,
+    ),
     Option(
         "weights",
         str,
@@ -26,7 +35,9 @@ OPTIONS = (
         "matrices in memory (direct), tiles from the file (streamed), by size (auto), or first bin after bin",
         ("auto", "direct", "streamed", "sequential"),
     ),
-    Option("memory", float, 0.0, "GiB that data may take in memory, 0: half of what is free", low=0.0),
+    Option(
+        "memory", float, 0.0, "GiB that data may take in memory, 0: half of what is free", low=0.0, high=1e6
+    ),
     Option("bin_average", bool, True, "average S over the widths of bins that have them"),
     Option(
         "errors",
@@ -43,9 +54,9 @@ OPTIONS = (
     ),
     Option("profile", str, (), "parameters whose profile likelihood is computed", many=True),
     Option("global", bool, False, "search all that the bounds allow too, and say what that adds"),
-    Option("starts", int, 64, "points to try where start values are missing", low=1),
-    Option("polish", int, 3, "how many of the best points are fitted to the end", low=1),
-    Option("seed", int, 0, "seed of the points to try", low=0),
+    Option("starts", int, 64, "points to try where start values are missing", low=1, high=100_000),
+    Option("polish", int, 3, "how many of the best points are fitted to the end", low=1, high=10_000),
+    Option("seed", int, 0, "seed of the points to try", low=0, high=2**32 - 1),
 )
 
 

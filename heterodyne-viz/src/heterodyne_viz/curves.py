@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from heterodyne.errors import HeterodyneError
 from heterodyne.result.band import Band
 from heterodyne.result.fit import Fit
-from heterodyne_viz.pages import figures_folder, save_png
+from heterodyne_viz.pages import figures_folder, own_style, save_png
 
 FILE = "curves.png"
 
@@ -31,6 +31,7 @@ def write(fit: Fit, folder: Path) -> list[Path]:
     return [save_png(figure(fit), home / FILE)] if fit.curves else []
 
 
+@own_style()
 def figure(fit: Fit) -> Figure:
     """The figure of all curves of a fit; raises `HeterodyneError` where it has none."""
     if not fit.curves:

@@ -29,7 +29,7 @@ from heterodyne.problem.averaging import nodes_of
 from heterodyne.problem.problem import Problem
 from heterodyne.result.fit import BinScaling, Fit
 from heterodyne_viz.averages import block_average, lag_average, slots
-from heterodyne_viz.pages import figures_folder, save_png
+from heterodyne_viz.pages import figures_folder, own_style, save_png
 
 ROWS_PER_FILE = 5
 """Bins in one file: five rows have the shape of an upright A4 page."""
@@ -91,6 +91,7 @@ def write(fit: Fit, folder: Path) -> list[Path]:
     return paths
 
 
+@own_style()
 def figure(fit: Fit, bins: Sequence[int] | None = None) -> Figure:
     """The figure of these bins, numbered from 0 in the order of ``fit.scaling``; None takes all.
 

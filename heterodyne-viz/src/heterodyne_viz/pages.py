@@ -1,13 +1,18 @@
-"""Figures as files that appear whole or not at all."""
+"""Figures in one style, as files that appear whole or not at all."""
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
+from matplotlib import style
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from heterodyne.atomic import replacing
+
+own_style = partial(style.context, "default", after_reset=True)
+"""Decorates what draws: the style of these figures is not that of the user's matplotlibrc."""
 
 
 def figures_folder(folder: Path) -> Path:
@@ -17,6 +22,7 @@ def figures_folder(folder: Path) -> Path:
     return home
 
 
+@own_style()
 def save_png(page: Figure, path: Path) -> Path:
     """Write the figure as PNG; returns the path."""
     with replacing(path) as temporary, temporary.open("wb") as file:

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from heterodyne.atomic import file_name
 from heterodyne.result.fit import Fit
 from heterodyne.result.profile import Profile
-from heterodyne_viz.pages import figures_folder, save_png
+from heterodyne_viz.pages import figures_folder, own_style, save_png
 
 _SIZE, _DPI = (6.4, 4.4), 150
 
@@ -30,6 +30,7 @@ def write(fit: Fit, folder: Path) -> list[Path]:
     return [save_png(figure(fit, name), home / f"profile-{file_name(name)}.png") for name in fit.profiles]
 
 
+@own_style()
 def figure(fit: Fit, name: str) -> Figure:
     """The figure of one profile; raises `KeyError` for a parameter without one."""
     profile = fit.profiles[name]

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 
 from heterodyne.fitting.constancy import Constancy
 from heterodyne.fitting.series import Series
-from heterodyne_viz.pages import figures_folder, save_png
+from heterodyne_viz.pages import figures_folder, own_style, save_png
 
 _ACROSS = 3  # panels in a row
 
@@ -31,6 +31,7 @@ def write(series: Series, folder: Path) -> Path:
     return save_png(figure(series), figures_folder(folder) / f"by_{series.by}.png")
 
 
+@own_style()
 def figure(series: Series) -> Figure:
     """The figure: one panel per parameter."""
     rows = math.ceil(len(series.tests) / _ACROSS)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from heterodyne.errors import ConfigError
-from heterodyne_cli.output import print_json, show
+from heterodyne_cli.output import print_json, refuse_existing, show
 
 app = typer.Typer(no_args_is_help=True, help="Make and check configuration files of `heterodyne fit`.")
 
@@ -21,6 +19,7 @@ def new(
     ] = None,
     model: Annotated[str, typer.Option(metavar="NAME", help="Model variant.")] = "two-component",
     optimizer: Annotated[str, typer.Option(metavar="NAME", help="Optimizer.")] = "nlsq",
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
 ) -> None:
     """Make a commented configuration file."""
     from heterodyne.atomic import replacing
@@ -30,8 +29,7 @@ def new(
     if file is None:
         print(text, end="")
         return
-    if os.path.lexists(file):
-        raise ConfigError(f"{file} exists already: choose another name")
+    refuse_existing(file, force)
     with replacing(file) as temporary:
         temporary.write_text(text, encoding="utf-8")
     show(f"wrote {file}")
@@ -39,11 +37,13 @@ def new(
 
 @app.command("check")
 def check(file: Annotated[Path, typer.Argument(metavar="FILE", help="Configuration in YAML.")]) -> None:
-    """Check the keys, values and names in a configuration file; data files are not opened."""
-    from heterodyne.config.files import read_config
+    """Check the keys, values and names in a configuration file, and that the files it names are there."""
+    from heterodyne.config.files import check_files, read_config
     from heterodyne.config.schema import check_names
 
-    check_names(read_config(file))
+    config = read_config(file)
+    check_names(config)
+    check_files(config)
     show(f"{file}: good")
 
 

@@ -76,6 +76,13 @@ def as_names(value: Any) -> list[str]:
     return [name.strip() for item in as_list(value) for name in str(item).split(",")]
 
 
+def as_name(value: Any) -> str:
+    """A name, which may be of a file and then hold bytes that are not UTF-8."""
+    if not isinstance(value, str) or not value or "\0" in value:
+        raise ValueError(f"{value!r} is not a name")
+    return value
+
+
 _NUMBER = {"type": "number"}
 
 Number = Annotated[float, PlainValidator(as_number), WithJsonSchema(_NUMBER)]
@@ -90,7 +97,7 @@ Excluded = BeforeValidator(as_excluded)
 
 Frames = Annotated[Any, PlainValidator(as_frames), WithJsonSchema(RANGE)]
 
-Name = Annotated[str, Field(min_length=1)]
+Name = Annotated[str, PlainValidator(as_name), WithJsonSchema({"type": "string", "minLength": 1})]
 
 Items = BeforeValidator(as_list)
 
@@ -180,8 +187,8 @@ class FitConfig(_Chosen):
         """This configuration with what ``by`` sets in its place.
 
         Mappings are merged by name, and what ``by`` says about a parameter (say ``start``) takes away what
-        it contradicts here (``fix``, ``tie``); everything else is replaced. So do ``compare`` and ``model``
-        or ``by``.
+        it contradicts here (``fix``, ``tie``), though not the start at which it holds one; everything else is
+        replaced. So do ``compare`` and ``model`` or ``by``.
         """
         mine, new = (config.model_dump(exclude_unset=True) for config in (self, by))
         if by.optimizer != self.optimizer and "optimizer" in new:
@@ -190,7 +197,10 @@ class FitConfig(_Chosen):
             mine = {name: value for name, value in mine.items() if name not in _EXCLUSIVE[key]}
         for key, spelling in SPELLINGS.items():
             for other in spelling.against:
-                kept = {n: v for n, v in mine.get(other, {}).items() if n not in new.get(key, {})}
+                gone = [
+                    name for name, value in new.get(key, {}).items() if other != "start" or value is not None
+                ]
+                kept = {name: value for name, value in mine.get(other, {}).items() if name not in gone}
                 mine |= {other: kept} if other in mine else {}
         merged = {key: {**mine.get(key, {}), **new[key]} for key in new if isinstance(new[key], dict)}
         return FitConfig(**{**mine, **new, **merged})

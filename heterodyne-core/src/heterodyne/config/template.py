@@ -101,8 +101,8 @@ def _option_schema(option: Option) -> dict[str, Any]:
     if option.many:
         return {"type": ["array", word, "null"], "items": {"type": word}, **about}
     schema: dict[str, Any] = {"type": [word, "null"], **about}
-    if option.low is not None:
-        schema["minimum"] = option.low
+    limits = {"minimum": option.low, "maximum": option.high}
+    schema |= {name: limit for name, limit in limits.items() if limit is not None}
     return schema | ({"enum": [*option.choices, None]} if option.choices else {})
 
 

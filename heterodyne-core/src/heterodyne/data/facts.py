@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
+from heterodyne.data.validation import number
 from heterodyne.errors import DataError
+
+SPACINGS = (1e-15, 1e9)
+"""The spacing of frames, in s: from far below what any source resolves to decades."""
+
+LATEST = 1e12
+"""The greatest time, in s: powers of it up to the models' exponents stay finite."""
 
 _SAME = 0.01
 """Of the spacing of frames: what times in float32 and rounded clocks differ by."""
@@ -30,20 +37,31 @@ def check_bins(q: np.ndarray, phi: np.ndarray, dq: np.ndarray, dphi: np.ndarray)
         )
 
 
+def spacing(value: object) -> float:
+    """``value`` as the spacing of frames in s; raises `DataError` for what is none."""
+    dt = number("dt", value)
+    if not dt > 0:
+        raise DataError(f"dt must be positive (in s), not {dt:g}")
+    if not SPACINGS[0] <= dt <= SPACINGS[1]:
+        raise DataError(f"dt must lie in {SPACINGS[0]:g}:{SPACINGS[1]:g} s, not {dt:g}")
+    return dt
+
+
 def check_times(t: np.ndarray) -> None:
     """Raise `DataError` unless ``t`` holds at least 3 positive, increasing frame times."""
     if len(t) < 3:
         raise DataError(f"{len(t)} frames are too few: at least 3 are needed")
     if t.ndim != 1 or not np.all(np.isfinite(t)) or t[0] <= 0 or np.any(np.diff(t) <= 0):
         raise DataError("frame times must be positive and increasing (t_k = k dt + age, k from 1)")
+    if t[-1] > LATEST:
+        raise DataError(f"frame times must lie below {LATEST:g} s, not reach {t[-1]:g}")
 
 
 def check_clock(t: np.ndarray, dt: float, age: float) -> None:
     """Raise `DataError` for frame times, a spacing and an age (in s) that cannot be, or contradict one another."""
-    if not (np.isfinite(dt) and dt > 0):
-        raise DataError(f"dt must be positive (in s), not {dt:g}")
-    if not np.isfinite(age):
-        raise DataError(f"age must be finite (in s), not {age:g}")
+    spacing(dt)
+    if not abs(age) <= LATEST:
+        raise DataError(f"age must lie in {-LATEST:g}:{LATEST:g} s, not {age:g}")
     check_times(t)
     if not is_spacing(t, dt):
         raise DataError(f"dt = {dt:g} s contradicts t: the frames are {np.median(np.diff(t)):g} s apart")

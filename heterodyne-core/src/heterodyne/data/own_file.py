@@ -23,6 +23,7 @@ from heterodyne.data.matrices import Matrices
 from heterodyne.data.output_stream import CheckedMatrices, OutputStream, written
 from heterodyne.data.validation import square, warn_of_gaps
 from heterodyne.errors import DataError
+from heterodyne.words import as_utf8
 
 SCHEMA = "twotime/1"
 """The root attribute ``heterodyne_schema`` of these files."""
@@ -83,7 +84,7 @@ def write_two_time(content: Content, path: Path) -> Path:
     if path.suffix.lower() not in _SUFFIXES:
         raise DataError(f"two-time data are written as HDF5: {path} must end in {', '.join(_SUFFIXES)}")
     with replacing(path) as temporary:
-        written(temporary, partial(_write, content, path.stem))
+        written(temporary, partial(_write, content, as_utf8(path.stem)))
     return path
 
 

@@ -29,7 +29,7 @@ def numbers(name: str, values: ArrayLike) -> np.ndarray:
     """
     try:
         given = np.asarray(values)
-    except ValueError:  # lists of unequal lengths
+    except (ValueError, OverflowError):  # lists of unequal lengths, whole numbers beyond 1e308
         raise DataError(f"{name} must hold numbers, not {values!r}") from None
     if not given.size:
         return np.zeros(given.shape)
@@ -42,8 +42,11 @@ def numbers(name: str, values: ArrayLike) -> np.ndarray:
 
 def number(name: str, value: object) -> float:
     """``value`` as one float; raises `DataError` naming it where it is not a number."""
-    if isinstance(value, Real) and not isinstance(value, bool | np.timedelta64):
-        return float(value)
+    try:
+        if isinstance(value, Real) and not isinstance(value, bool | np.timedelta64):
+            return float(value)
+    except OverflowError:
+        raise DataError(f"{name} must be a number, not one beyond 1e308") from None
     raise DataError(f"{name} must be a number, not {value!r}")
 
 

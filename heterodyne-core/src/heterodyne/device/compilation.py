@@ -12,7 +12,7 @@ SHORTEST = 0.01
 
 
 def cache_folder() -> Path | None:
-    """Where compiled code is kept: ``heterodyne`` in the user's cache folder, None if switched off.
+    """Where compiled code is kept: ``heterodyne`` in the user's cache folder, None if switched off or nobody's.
 
     HETERODYNE_CACHE names another folder, or is empty to keep nothing. Every kind of processor has a folder
     of its own in it: code for one may not run on another that shares the home.
@@ -20,8 +20,8 @@ def cache_folder() -> Path | None:
     chosen = os.environ.get("HETERODYNE_CACHE")
     if chosen is not None:
         return Path(chosen) / _processor() if chosen else None
-    root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(root) / "heterodyne" / _processor()
+    root = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    return Path(root) / "heterodyne" / _processor() if os.path.isabs(root) else None
 
 
 def keep_compiled_code() -> Path | None:

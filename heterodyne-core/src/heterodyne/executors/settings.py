@@ -12,9 +12,9 @@ from heterodyne.plugins.records import Option
 _SETTINGS = {
     option.name: option
     for option in (
-        Option("workers", int, None, "tasks that run at once", low=1),
+        Option("workers", int, None, "tasks that run at once", low=1, high=10_000),
         Option("scheduler", str, None, "address of the scheduler"),
-        Option("retries", int, 2, "times that a task whose process died runs again", low=0),
+        Option("retries", int, 2, "times that a task whose process died runs again", low=0, high=100),
     )
 }
 

@@ -14,6 +14,7 @@ from typing import Any, Protocol, Unpack, runtime_checkable
 
 from heterodyne.catalogue import create_model
 from heterodyne.data.two_time import TwoTime
+from heterodyne.device.backend import check_device
 from heterodyne.device.compilation import keep_compiled_code
 from heterodyne.errors import ConfigError, EmptyBins, PluginError, unknown
 from heterodyne.model import Model
@@ -87,6 +88,7 @@ def fit_chosen(
     record = optimizer_record(optimizer)
     settings = record.complete({} if options is None else options)
     problem = create_problem(data, model if isinstance(model, Model) else create_model(model), choices)
+    check_device()
     keep_compiled_code()
 
     def optimized(problem: Problem) -> Fit:

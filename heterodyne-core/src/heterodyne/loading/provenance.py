@@ -7,13 +7,15 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from heterodyne.words import as_utf8
+
 _HASHED = 64 * 2**20  # bytes; reading more than this only for a checksum would double the time of a load
 
 
 def file_provenance(path: str | Path) -> dict[str, Any]:
     """The file as it was named, its size in bytes, and its sha256 or, above 64 MiB, mtime_ns."""
     status = Path(path).stat()
-    found: dict[str, Any] = {"file": str(path), "size": status.st_size}
+    found: dict[str, Any] = {"file": as_utf8(str(path)), "size": status.st_size}
     if status.st_size > _HASHED:
         return {**found, "mtime_ns": status.st_mtime_ns}
     with open(path, "rb") as file:

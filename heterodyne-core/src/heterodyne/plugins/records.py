@@ -17,8 +17,8 @@ Contract = TypeVar("Contract")
 class Option:
     """One option of an optimizer: the source of its command-line flag, configuration key and check.
 
-    ``choices`` are the words that it may be, ``low`` is the least number. With ``many`` it is a tuple of
-    such values, given one by one, as a list or as ``a,b``.
+    ``choices`` are the words that it may be, ``low`` is the least number and ``high`` the greatest. With
+    ``many`` it is a tuple of such values, given one by one, as a list or as ``a,b``.
     """
 
     name: str
@@ -28,6 +28,7 @@ class Option:
     choices: tuple[str, ...] = ()
     low: float | None = None
     many: bool = False
+    high: float | None = None
 
     def convert(self, value: Any) -> Any:
         """``value`` as this option's type; raises `ConfigError` where it does not fit."""
@@ -44,7 +45,9 @@ class Option:
             wanted = self.type.__name__
             raise ConfigError(f"option {self.name!r} must be {wanted}, not {value!r}") from None
         if self.low is not None and converted < self.low:
-            raise ConfigError(f"option {self.name!r} must be at least {self.low:g}, not {value!r}")
+            raise ConfigError(f"option {self.name!r} must be at least {self.low:.10g}, not {value!r}")
+        if self.high is not None and converted > self.high:
+            raise ConfigError(f"option {self.name!r} must be at most {self.high:.10g}, not {value!r}")
         if self.choices and converted not in self.choices:
             raise ConfigError(unknown(f"value of option {self.name!r}", str(value), self.choices))
         return converted

@@ -48,7 +48,7 @@ class Choices:
         default_factory=dict,
         metadata=_spelled(
             kinds.HELD,
-            "parameters held at a value, or at the start value where none is given",
+            "parameters held at a value, or at the start value where none is given or both agree",
             ("start", "tie", "prior"),
         ),
     )
@@ -56,9 +56,11 @@ class Choices:
         default_factory=dict,
         metadata=_spelled(kinds.NUMBERS, "start values of parameters; none is needed", ("fix", "tie")),
     )
-    bounds: Mapping[str, tuple[float, float]] = field(
+    bounds: Mapping[str, tuple[float | None, float | None]] = field(
         default_factory=dict,
-        metadata=_spelled(kinds.RANGES, "bounds LO:HI of parameters", ("fix", "tie")),
+        metadata=_spelled(
+            kinds.BOUNDS, "bounds LO:HI of parameters, LO: or :HI for one of them", ("fix", "tie")
+        ),
     )
     tie: Mapping[str, str] = field(
         default_factory=dict,
@@ -108,11 +110,19 @@ class Choices:
     def __post_init__(self) -> None:
         for choice, spelling in SPELLINGS.items():
             object.__setattr__(self, choice, spelling.kind.read(choice, getattr(self, choice)))
+        self._hold_at_starts()
         for choice, spelling in SPELLINGS.items():
             for other in spelling.against:
                 self._check_against(choice, other)
         for name, prior in self.scaling_priors.items():
             check_scaling_prior(SCALING[name], prior, getattr(self, name))
+
+    def _hold_at_starts(self) -> None:
+        """Take parameters that are fixed and started as held there, where the two do not contradict each other."""
+        held = {n: v for n, v in self.start.items() if n in self.fix and self.fix[n] in (None, v)}
+        started = {name: value for name, value in self.start.items() if name not in held}
+        object.__setattr__(self, "fix", {**self.fix, **held})
+        object.__setattr__(self, "start", started)
 
     def _check_against(self, choice: str, other: str) -> None:
         is_mutual = choice in SPELLINGS[other].against
@@ -166,7 +176,7 @@ class ChoiceKeywords(TypedDict, total=False):
 
     fix: Mapping[str, float | None] | Iterable[str] | None
     start: Mapping[str, float] | None
-    bounds: Mapping[str, tuple[float, float]] | None
+    bounds: Mapping[str, tuple[float | None, float | None]] | None
     tie: Mapping[str, str] | None
     prior: Mapping[str, Prior | str | Mapping[str, Any]] | None
     contrast: str | float

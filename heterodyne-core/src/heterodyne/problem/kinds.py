@@ -9,7 +9,7 @@ from typing import Any, get_args
 from heterodyne.errors import ConfigError, ParameterError
 from heterodyne.parameters import SCALING, Family
 from heterodyne.problem.priors import as_prior
-from heterodyne.problem.spellings import as_assignments, as_mapping, as_number, as_range, as_whole
+from heterodyne.problem.spellings import as_assignments, as_bounds, as_mapping, as_number, as_whole
 from heterodyne.problem.warm_start import as_warm_start
 
 AUTO = "auto"
@@ -101,6 +101,8 @@ def _is_fourier(design: str) -> bool:
 _NUMBER = {"type": "number"}
 _TEXT = {"type": "string"}
 RANGE = {"anyOf": [{"type": "array", "items": _NUMBER, "minItems": 2, "maxItems": 2}, _TEXT]}
+_END = {"type": ["number", "null"]}
+_BOUNDS = {"anyOf": [{"type": "array", "items": _END, "minItems": 2, "maxItems": 2}, _TEXT]}
 _PRIOR = {
     "type": "object",
     "properties": {
@@ -115,7 +117,7 @@ _PRIOR = {
 
 HELD = _by_parameter("NAME[=V]", _number_or_none, {"type": ["number", "null"]}, as_mapping)
 NUMBERS = _by_parameter("NAME=V", as_number, _NUMBER)
-RANGES = _by_parameter("NAME=LO:HI", as_range, RANGE)
+BOUNDS = _by_parameter("NAME=LO:HI", as_bounds, _BOUNDS)
 NAMES = _by_parameter("NAME=OTHER", _name, _TEXT)
 PRIORS = _by_parameter("NAME=FAMILY:LOCATION:WIDTH", as_prior, {"anyOf": [_PRIOR, _TEXT]})
 DESIGN = Kind("auto|individual|shared|fourier:M|VALUE", _design, {"type": ["number", "string"]})

@@ -15,7 +15,7 @@ def as_number(value: Any) -> float:
     """A finite number, from a number or from text."""
     try:
         number = math.nan if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         number = math.nan
     if not math.isfinite(number):
         raise ValueError(f"{value!r} is not a number")
@@ -39,6 +39,20 @@ def as_range(value: Any) -> tuple[float, float]:
     if not isinstance(ends, list | tuple) or len(ends) != 2:
         raise ValueError(f"{value!r} is not a range LO:HI")
     return as_number(ends[0]), as_number(ends[1])
+
+
+def as_bounds(value: Any) -> tuple[float | None, float | None]:
+    """Two ends, from ``LO:HI`` or a pair, None for one that is missing, None or infinite."""
+    ends = [part.strip() for part in value.split(":")] if isinstance(value, str) else value
+    if not isinstance(ends, list | tuple) or len(ends) != 2:
+        raise ValueError(f"{value!r} is not a range LO:HI")
+    low, high = (
+        None if end in (None, "", endless) else as_number(end)
+        for end, endless in zip(ends, (-math.inf, math.inf), strict=True)
+    )
+    if low is None and high is None:
+        raise ValueError(f"{value!r} names neither end of a range LO:HI")
+    return low, high
 
 
 def as_list(value: Any) -> list[Any]:

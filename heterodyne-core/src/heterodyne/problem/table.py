@@ -35,8 +35,9 @@ def chosen_parameters(
     return table
 
 
-def _bounded(table: ParameterTable, name: str, low: float, high: float) -> ParameterTable:
+def _bounded(table: ParameterTable, name: str, low: float | None, high: float | None) -> ParameterTable:
     row = table[name]
+    low, high = row.low if low is None else low, row.high if high is None else high
     if not low < high:
         raise ParameterError(f"bounds of {name!r} must be low < high, not {low:g}:{high:g}")
     if low < row.low or high > row.high:

@@ -23,6 +23,7 @@ from heterodyne.result.profile import Profile, profile_document, read_profile
 from heterodyne.result.stated import check_types
 from heterodyne.result.statistics import Diagnosis
 from heterodyne.switch import settle
+from heterodyne.words import as_utf8
 
 SCHEMA = "heterodyne/fit/1"
 
@@ -161,7 +162,7 @@ def plain(value: Any) -> Any:
         return plain(asdict(value))
     if isinstance(value, float):
         return value if math.isfinite(value) else None
-    return value if value is None or isinstance(value, bool | int | str) else str(value)
+    return value if value is None or isinstance(value, bool | int) else as_utf8(str(value))
 
 
 def _read_back(value: Any, null: Any) -> Any:

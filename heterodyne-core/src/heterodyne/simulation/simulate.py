@@ -16,12 +16,21 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from heterodyne.catalogue import create_model
-from heterodyne.data.facts import check_times
+from heterodyne.data.facts import check_times, spacing
 from heterodyne.data.two_time import TwoTime
 from heterodyne.data.validation import number, numbers
 from heterodyne.errors import DataError, ParameterError
 from heterodyne.model import Model
+from heterodyne.parameters import SCALING
 from heterodyne.simulation.sector import sector_correlation
+
+_MOST_FRAMES = 10_000_000
+
+_LARGEST_Q = 100.0
+"""In 1/Å, beyond what X-rays reach: back-scattering at 100 keV."""
+
+_MOST_NOISE = 10.0
+"""Of c2, which is of order 1."""
 
 
 class FrameTimes(NamedTuple):
@@ -85,9 +94,14 @@ def simulate(
 def true_parameters(model: Model, params: Mapping[str, float] | None) -> dict[str, float]:
     """``params`` completed to all parameters of the model: from its example, else start values.
 
-    Raises `ParameterError` for unknown names and for values that are not finite numbers.
+    Raises `ParameterError` for unknown names and for values outside the bounds of the model; an angle may be
+    turned further, and a rate may be 0.
     """
     given = {name: _number(name, value) for name, value in _mapping(params).items()}
+    for name, value in given.items():
+        row = model.parameters[name]
+        if not (row.accepts(value) or (row.is_periodic and abs(value) <= 360.0)):
+            raise ParameterError(f"{name}={value:g} lies outside its bounds {row.low:g}:{row.high:g}")
     return model.parameters.complete({**model.example, **given})
 
 
@@ -102,25 +116,32 @@ def frame_times(frames: int, dt: float, age: float, t: ArrayLike | None) -> Fram
     if t is not None:
         times = np.atleast_1d(numbers("t", t))
         check_times(times)
-        spacing = float(np.median(np.diff(times)))
-        return FrameTimes(times, spacing, float(times[0]) - spacing)
-    count = whole("frames", frames, 3)
-    if not (math.isfinite(number("dt", dt)) and dt > 0):
-        raise DataError(f"dt must be positive (in s), not {dt}")
-    times = np.arange(1, count + 1) * dt + number("age", age)
+        median = float(np.median(np.diff(times)))
+        return FrameTimes(times, median, float(times[0]) - median)
+    step, times = spacing(dt), np.arange(1, whole("frames", frames, 3, _MOST_FRAMES) + 1)
+    times = times * step + number("age", age)
     check_times(times)
-    return FrameTimes(times, float(dt), float(age))
+    return FrameTimes(times, step, float(age))
 
 
 def bin_grid(q: float | Sequence[float], phi: float | Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
-    """q and phi of every bin of the grid, q slowest; raises `DataError` for q ≤ 0 or an empty list."""
+    """q and phi of every bin of the grid, q slowest.
+
+    Raises `DataError` for an empty list, for what is none of q and phi, and for one of them given twice.
+    """
     all_q, all_phi = np.atleast_1d(numbers("q", q)), np.atleast_1d(numbers("phi", phi))
     if all_q.ndim != 1 or all_phi.ndim != 1 or not len(all_q) or not len(all_phi):
         raise DataError("q and phi must each be a number or a list of at least one")
-    if np.isinf(all_phi).any():
-        raise DataError("phi must be finite (in degrees), or NaN for a ring")
-    if not np.all(np.isfinite(all_q) & (all_q > 0)):
-        raise DataError(f"q must be positive (in Å⁻¹), not {', '.join(f'{value:g}' for value in all_q)}")
+    if outside := all_phi[np.abs(all_phi) > 720.0].tolist():
+        raise DataError(f"phi must be finite, in -720:720 degrees, or be NaN for a ring, not {outside[0]:g}")
+    if outside := all_q[~((all_q > 0.0) & (all_q <= _LARGEST_Q))].tolist():
+        raise DataError(f"q must be positive and at most {_LARGEST_Q:g} (in Å⁻¹), not {outside[0]:g}")
+    for name, values in (("q", all_q), ("phi", all_phi)):
+        found, counts = np.unique(values, return_counts=True)
+        if np.any(counts > 1):
+            raise DataError(
+                f"{name} {found[counts > 1][0]:g} is given twice: every bin can be simulated once"
+            )
     return np.repeat(all_q, len(all_phi)), np.tile(all_phi, len(all_q))
 
 
@@ -138,10 +159,12 @@ def generators(seed: int, n_bins: int) -> list[np.random.Generator]:
     return [np.random.default_rng(child) for child in sequence.spawn(n_bins)]
 
 
-def whole(name: str, value: float, low: int) -> int:
-    """``value`` as a whole number; anything else and numbers below ``low`` raise `DataError`."""
+def whole(name: str, value: float, low: int, high: int | None = None) -> int:
+    """``value`` as a whole number; anything else and numbers outside ``low`` and ``high`` raise `DataError`."""
     if not (math.isfinite(number(name, value)) and value == int(value) and value >= low):
         raise DataError(f"{name} must be a whole number, at least {low}, not {value}")
+    if high is not None and value > high:
+        raise DataError(f"{name} must be at most {high}, not {value}")
     return int(value)
 
 
@@ -164,10 +187,14 @@ def _check_signal(contrast: np.ndarray, offset: np.ndarray, noise: float) -> Non
     outside = ~((contrast >= 0) & (contrast <= 1))
     if np.any(outside):
         raise DataError(f"contrast must lie in 0..1, not {contrast[outside][0]:g}")
-    if not np.all(np.isfinite(offset)):
-        raise DataError(f"offset must be finite, not {offset[~np.isfinite(offset)][0]:g}")
+    low, high = SCALING["offset"].low, SCALING["offset"].high
+    outside = ~((offset >= low) & (offset <= high))
+    if np.any(outside):
+        raise DataError(f"offset must be finite and lie in {low:g}:{high:g}, not {offset[outside][0]:g}")
     if not (math.isfinite(number("noise", noise)) and noise >= 0):
         raise DataError(f"noise must be 0 or more, not {noise:g}")
+    if noise > _MOST_NOISE:
+        raise DataError(f"noise must be at most {_MOST_NOISE:g}, not {noise:g}")
 
 
 def _widths(name: str, given: float | Sequence[float] | None, bins: np.ndarray) -> np.ndarray:

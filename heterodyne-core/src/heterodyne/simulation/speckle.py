@@ -26,6 +26,7 @@ from numpy.typing import ArrayLike
 from heterodyne.catalogue import create_model
 from heterodyne.data.geometry import between_axes
 from heterodyne.data.two_time import TwoTime
+from heterodyne.device.backend import check_device
 from heterodyne.errors import DataError
 from heterodyne.kernels._jax import jax
 from heterodyne.model import Model
@@ -72,6 +73,7 @@ def simulate_speckle(
     values = true_parameters(variant, params)
     axis = frame_times(frames, dt, age, t)
     bin_q, bin_phi = bin_grid(q, phi)
+    check_device()
     n_pixels, n_modes = whole("pixels", pixels, 1), whole("modes", modes, 1)
     patterns = _patterns(bin_q, bin_phi) if friedel else range(len(bin_q))
     c2 = np.empty((len(bin_q), len(axis.t), len(axis.t)))
