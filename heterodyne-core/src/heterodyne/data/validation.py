@@ -69,7 +69,7 @@ def square(matrix: np.ndarray) -> np.ndarray:
 def _filled_with_nan(matrix: np.ndarray) -> np.ndarray:
     """A masked array with NaN where it hides values; any other array as it is."""
     if isinstance(matrix, np.ma.MaskedArray):
-        return matrix.astype(kept_dtype(matrix.dtype)).filled(np.nan)
+        return np.ma.filled(matrix.astype(kept_dtype(matrix.dtype)), np.nan)
     return matrix
 
 
@@ -237,7 +237,7 @@ def warn_of_gaps(matrix: np.ndarray, mask: np.ndarray, left_out: np.ndarray, whe
 
 def with_values(pairs: np.ndarray) -> np.ndarray:
     """Which frames are in one of these pairs, (frames, frames) over the upper half."""
-    return pairs.any(axis=0) | pairs.any(axis=1)
+    return np.logical_or(pairs.any(axis=0), pairs.any(axis=1))
 
 
 def _dark(values: np.ndarray, use: np.ndarray, sums: np.ndarray) -> list[int]:

@@ -52,7 +52,7 @@ def stated(given: Selection) -> dict[str, Any]:
     return found if given.mask is None else {**found, "mask": f"leaves out {np.count_nonzero(~given.mask)}"}
 
 
-def frame_ranges(given: Excluded) -> tuple[Range, ...]:
+def frame_ranges(given: Excluded) -> tuple[tuple[int, int], ...]:
     """First and last frame of every range in numbers, pairs, text such as ``12,40:55`` or ``@FILE``, or lists of these.
 
     Raises `DataError` for what is none of these.
