@@ -94,7 +94,7 @@ UNEVEN = np.where(np.arange(9) < 5, T, T + 2.0)
         ({"dq": [0.001, 0.0, np.nan], "dphi": 6.0}, {"dq": [0.001, 0.0, np.nan], "dphi": [6.0] * 3}),
         ({"mask": np.arange(9) != 4}, {"mask": np.tile(np.arange(9) != 4, (3, 1))}),
         ({"mask": np.eye(3, 9, dtype=int)}, {"mask": np.eye(3, 9, dtype=bool)}),
-        ({"weight": T}, {"weight": np.tile(T, (3, 1))}),
+        ({"weight": np.tile(T, (3, 1))}, {"weight": np.tile(T, (3, 1))}),
     ],
 )
 def test_what_an_archive_says_is_used(npz, changes, expected):
@@ -126,7 +126,7 @@ def test_what_an_archive_says_is_used(npz, changes, expected):
         ({"dphi": 720.0}, "dphi = 720 is no full width"),
         ({"dq": np.inf}, "dq = inf is no full width"),
         ({"q": [0.01, np.inf, 0.02]}, "q must be positive and finite (in Å⁻¹), not inf"),
-        ({"phi": 1e5}, "phi must lie in -360 to 360"),
+        ({"phi": 1e5}, "phi must lie in -720 to 720"),
         ({"q_unit": "parsec"}, "no unit of q named 'parsec'"),
         ({"q_unit": 3}, "q_unit must be one word, the name of a unit"),
         ({"unit_of_q": "nm^-1"}, "unit_of_q is the unit of nothing that is read"),

@@ -21,9 +21,9 @@ def check_bins(q: np.ndarray, phi: np.ndarray, dq: np.ndarray, dphi: np.ndarray)
     """Raise `DataError` for q, phi or full widths per bin that cannot be; phi and widths may be NaN."""
     if (wrong := ~(np.isfinite(q) & (q > 0))).any():
         raise DataError(f"q must be positive and finite (in Å⁻¹), not {q[wrong][0]:g}")
-    if (wrong := np.abs(phi) > 360.0).any():
+    if (wrong := np.abs(phi) > 720.0).any():
         raise DataError(
-            f"phi must lie in -360 to 360 (in degrees), or be NaN for a ring, not {phi[wrong][0]:g}"
+            f"phi must lie in -720 to 720 (in degrees), or be NaN for a ring, not {phi[wrong][0]:g}"
         )
     if (wrong := (dq < 0) | (dq > 2.0 * q)).any():
         raise DataError(

@@ -120,7 +120,8 @@ def _near_phi(phi: np.ndarray, candidates: np.ndarray, wanted: float | Range) ->
         return (phi - low) % 360.0 <= span
     if np.isnan(wanted):
         return np.isnan(phi)
-    distance = between_directions(phi, wanted) if abs(wanted) <= 360.0 else np.full(len(phi), np.inf)
+    known = abs(wanted) <= 360.0 or bool((phi == wanted).any())
+    distance = between_directions(phi, wanted) if known else np.full(len(phi), np.inf)
     reachable = phi[candidates & np.isfinite(phi)]
     if not len(reachable):
         return np.zeros(len(phi), dtype=bool)

@@ -108,13 +108,11 @@ def pair_list(given: ArrayLike, bins: int, frames: int) -> np.ndarray:
 
 
 def weights(given: ArrayLike, bins: int, frames: int) -> np.ndarray:
-    """Weights as float64, per frame (bins, frames), one row standing for all, or per pair (bins, frames, frames).
+    """Weights as float64, per frame (bins, frames) or per pair (bins, frames, frames).
 
     Raises `DataError` for other shapes, negative or infinite values, and pairs of unequal halves.
     """
     values = numbers("weight", given)
-    if values.shape == (frames,):
-        values = np.broadcast_to(values, (bins, frames)).copy()
     if values.shape not in ((bins, frames), (bins, frames, frames)):
         raise DataError(
             f"weight must have shape {(bins, frames)}, one per frame, or {(bins, frames, frames)}, "

@@ -17,7 +17,7 @@ from heterodyne.data.validation import frame_mask, number
 from heterodyne.errors import DataError
 from heterodyne.loading import npz
 
-_UNIT = {"q": "q is positive (in Å⁻¹)", "phi": "phi lies in -360 to 360 (in degrees)"}
+_UNIT = {"q": "q is positive (in Å⁻¹)", "phi": "phi lies in -720 to 720 (in degrees)"}
 RING = ("ring", "nan")
 """How a bin without an azimuth may be called."""
 
