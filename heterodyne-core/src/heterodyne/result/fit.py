@@ -175,7 +175,7 @@ def _text(value: Any) -> str:
 
 
 def _variables(fit: Fit) -> list[str]:
-    width = max(len(row.name) for row in fit.estimates) + 1
+    width = max((len(row.name) for row in fit.estimates), default=0) + 1
     intervals = _intervals(fit.statistics)
     about = " median +/- standard deviation [95 % interval]" if intervals else ""
     lines = [

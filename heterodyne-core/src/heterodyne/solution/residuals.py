@@ -88,7 +88,8 @@ def _add_squares(
 ) -> None:
     """Add Σ W r² and the number of pairs of every frame of a part to ``squares`` (2, N)."""
     used = weights > 0
-    terms = np.where(used, weights * residual**2, 0.0), used
+    with np.errstate(invalid="ignore"):  # values that are not used may be NaN or infinite
+        terms = np.where(used, weights * residual**2, 0.0), used
     for axis, start in ((1, first), (0, second)):
         for total, of_pairs in zip(squares, terms, strict=True):
             sums = of_pairs.sum(axis=axis)[: len(total) - start]
