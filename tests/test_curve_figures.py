@@ -52,7 +52,6 @@ def test_curves_are_written_beside_the_other_figures(fit, tmp_path):
 
 
 def test_a_model_without_curves_leaves_no_figure(fit, tmp_path):
-    curves.write(fit, tmp_path)
     assert curves.write(replace(fit, curves=()), tmp_path) == []
     assert not (tmp_path / "figures" / "curves.png").exists()
     with pytest.raises(HeterodyneError, match="no curves of time"):
