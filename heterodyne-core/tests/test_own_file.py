@@ -166,7 +166,10 @@ def test_a_matrix_of_the_wrong_size_leaves_no_file(data, tmp_path):
 def test_a_disk_that_takes_no_more_is_one_line_and_the_old_file_stays(data, tmp_path, full_after, share):
     path = data.save(tmp_path / "own.h5")
     whole = path.read_bytes()
-    with full_after(int(share * len(whole))), pytest.raises(DataError, match=rf"cannot write {path}: File too large"):
+    with (
+        full_after(int(share * len(whole))),
+        pytest.raises(DataError, match=rf"cannot write {path}: File too large"),
+    ):
         data.save(path)
     assert path.read_bytes() == whole
     assert list(tmp_path.iterdir()) == [path]
