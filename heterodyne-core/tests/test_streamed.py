@@ -224,6 +224,9 @@ def broken(change):
     if change == "constant":
         c2[0] = 1.25
         c2[0, 70] = c2[0, :, 70] = 0.0
+    if change == "zeros":
+        c2[0, 7, 100:] = c2[0, 100:, 7] = 0.0
+        c2[0, 90] = c2[0, :, 90] = 0.0
     if change == "large":
         c2[0, 7, 100] = c2[0, 100, 7] = -1e60
     if change == "pairs":
@@ -233,7 +236,7 @@ def broken(change):
     return replace(data, c2=c2, **options)
 
 
-@pytest.mark.parametrize("change", ["gaps", "dark", "masked", "constant", "large", "pairs"])
+@pytest.mark.parametrize("change", ["gaps", "dark", "masked", "constant", "zeros", "large", "pairs"])
 def test_data_that_cannot_be_used_are_refused_in_the_same_words(change):
     data = broken(change)
     with pytest.raises(DataError) as whole:
@@ -251,13 +254,11 @@ def test_weights_per_pair_and_frames_that_do_not_fit_are_refused():
         stream_bin(replace(data, t=data.t[:-1], mask=True), 0, 0, ROOM, 64)
 
 
-def test_a_zero_between_frames_that_are_not_dark_is_a_value():
-    data = two_bins(130)
-    c2 = np.array(data.c2)
-    c2[0, 7, 100] = c2[0, 100, 7] = 0.0
-    c2[0, 90] = c2[0, :, 90] = 0.0
-    data = replace(data, c2=c2)
-    assert_same_bin(stream_bin(data, 0, 0, ROOM, 64), read_bin(data, 0))
+def test_a_zero_between_frames_that_are_not_dark_is_no_value():
+    with pytest.raises(
+        DataError, match="c2 is 0 at 30 pairs of frames in use, among frames 8 and 101:130 of those"
+    ):
+        read_bin(broken("zeros"), 0)
 
 
 def test_two_halves_that_disagree_are_refused_with_the_place(tmp_path):

@@ -16,6 +16,7 @@ from heterodyne.data.validation import (
     LARGEST,
     constant_values,
     gap,
+    lost_values,
     not_normalised,
     too_few_frames,
     too_few_pairs,
@@ -45,8 +46,8 @@ class Survey:
 
     ``weight`` (N,) is 0 for masked frames; ``where`` names file and bin. ``seen`` marks frames with a value
     other than 0. Sums are of c2 less ``level``, the mean of the first values met, so that squares keep
-    their digits. Values of exactly 0 are summed apart, ``zeros`` being their number and ``zero_weight``
-    their ΣW: whether they belong to dark frames is known only at the end.
+    their digits. Values of exactly 0 are counted, ``zeros`` in all and ``absent`` (N,) per frame: whether they
+    belong to dark frames is known only at the end.
     """
 
     weight: np.ndarray
@@ -59,11 +60,12 @@ class Survey:
     low: float = math.inf
     high: float = -math.inf
     zeros: int = 0
-    zero_weight: float = 0.0
+    absent: np.ndarray = field(init=False)
     gaps: list[Gaps] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.seen = np.zeros(len(self.weight), dtype=bool)
+        self.absent = np.zeros(len(self.weight), dtype=int)
 
     def add(self, tile: np.ndarray, rows: slice, columns: slice, keep: np.ndarray | None) -> None:
         """Add the values at ``rows`` × ``columns``, of which those in ``keep`` count (None: all)."""
@@ -83,7 +85,8 @@ class Survey:
         if count < np.count_nonzero(pairs):
             absent = pairs & ~present
             self.zeros += int(np.count_nonzero(absent))
-            self.zero_weight += float(of_rows @ absent @ of_columns)
+            self.absent[rows] += absent.sum(axis=1)
+            self.absent[columns] += absent.sum(axis=0)
         if count:
             self._add_moments(values, present, of_rows, of_columns)
 
@@ -138,15 +141,13 @@ class Survey:
         pairs, weight = _pair_sums(self.weight * used, left_out)
         if pairs < FEWEST_PAIRS:
             raise too_few_pairs(self.where, pairs)
-        every_pair, every_weight = _pair_sums(self.weight, left_out)
-        total, square, low, high = self.total, self.square, self.low, self.high
-        if self.zeros > every_pair - pairs:  # some lie between frames that are not dark
-            zero_weight = self.zero_weight - (every_weight - weight)
-            total, square = total - zero_weight * self.level, square + zero_weight * self.level**2
-            low, high = min(low, -self.level), max(high, -self.level)
-        self._check_range(low, high)
-        mean = total / weight
-        return weight, self.level + mean, square - mean * total
+        self._check_range(self.low, self.high)
+        every_pair, _ = _pair_sums(self.weight, left_out)
+        if (lost := self.zeros - (every_pair - pairs)) > 0:  # they lie between frames that are not dark
+            dark = np.count_nonzero((self.weight > 0) & ~used)
+            raise lost_values(self.where, np.flatnonzero(used & (self.absent > dark)), lost)
+        mean = self.total / weight
+        return weight, self.level + mean, self.square - mean * self.total
 
     def _check_range(self, low: float, high: float) -> None:
         largest = max(self.level + high, -self.level - low)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from heterodyne.errors import DataError, EmptyBin
-from heterodyne.words import first_listed
+from heterodyne.words import first_listed, spans
 
 FEWEST_FRAMES = 3
 """Two lags from one frame: fewer frames cannot tell contrast from offset."""
@@ -135,7 +135,7 @@ def checked(
     frames that are not finite come back as 0, so that 0 · NaN cannot spread, and so does whatever stands at
     the single pairs ``left_out`` (n, 2). ``where`` names file and bin in the messages. Raises `DataError` if
     shape or dtype is wrong, a value that is used is NaN or infinite, or fewer than 3 frames or 3 pairs are
-    left, the values used are all the same, or too large to be squared.
+    left, or the values used are all the same, exactly 0 somewhere, or too large to be squared.
     """
     try:
         values = square(matrix)
@@ -157,6 +157,7 @@ def checked(
     if left_out is not None:
         compared = _filled(values, left_out, _first_used(values, use, left_out, where))
     _check_signal(compared if use.all() else compared[np.ix_(use, use)], where)
+    _check_zeros(compared, use, where)
     return values, use
 
 
@@ -188,6 +189,15 @@ def _check_signal(used: np.ndarray, where: str) -> None:
     constant = np.ptp(used[0, 1:]) <= rounding and np.ptp(used[np.triu_indices(len(used), 1)]) <= rounding
     if constant:
         raise constant_values(where, level)
+
+
+def _check_zeros(values: np.ndarray, use: np.ndarray, where: str) -> None:
+    """Raise `DataError` where values between frames in use are exactly 0."""
+    if values.min() > 0.0:
+        return
+    zeros = np.triu((values == 0.0) & use & use[:, None], 1)
+    if count := int(np.count_nonzero(zeros)):
+        raise lost_values(where, np.flatnonzero(zeros.any(axis=0) | zeros.any(axis=1)), count)
 
 
 def _off_diagonal(matrix: np.ndarray) -> np.ndarray:
@@ -286,6 +296,15 @@ def too_few_pairs(where: str, count: int) -> EmptyBin:
 def not_normalised(where: str, largest: float) -> DataError:
     """The error for values beyond `LARGEST`."""
     return DataError(f"{where}: c2 reaches {largest:g}: it is not normalised (c2 is 1 without correlation)")
+
+
+def lost_values(where: str, frames: np.ndarray, count: int) -> DataError:
+    """The error for ``count`` pairs of values of exactly 0 between frames in use, which are among ``frames``."""
+    names = first_listed(spans((np.asarray(frames) + 1).tolist()))
+    return DataError(
+        f"{where}: c2 is 0 at {count} pairs of frames in use, among frames {names} of those read, as where a part of a "
+        "file was lost; leave out such frames (exclude_frames), or list single pairs in bad_pairs"
+    )
 
 
 def constant_values(where: str, level: float) -> EmptyBin:
