@@ -50,7 +50,7 @@ def test_auto_shares_contrasts_where_one_is_not_known():
 
 
 def test_auto_shares_where_a_contrast_lies_on_its_bound():
-    weak = static(phi=[120.0], contrast=0.0, noise=0.05, seed=3)  # a negative contrast fits this noise
+    weak = static(phi=[120.0], contrast=0.0, noise=0.5, seed=3)  # a negative contrast fits this noise
     strong = static(noise=0.02, seed=5)
     choices = {"model": "static", "fix": {"alpha": 0.2, "D_offset": 0.0}, "start": {"D0": 3e3}}
     alone = het.fit([strong, weak], contrast="individual", offset="individual", **choices)

@@ -45,9 +45,13 @@ def unsupported(here: AtSolution) -> list[Finding]:
 
 
 def _gain(here: AtSolution) -> float:
-    """By how much χ² is below that of a constant per bin."""
-    square = np.array([bin.moments.square for bin in here.weighted.bins])
-    return float(np.sum((square - here.scaling.ssr) / here.weighted.sigma**2))
+    """By how much χ² is below that of a constant per bin, the offset where that is held and else the best one."""
+    objective, offset = here.weighted, here.weighted.offset
+    moments = [bin.moments for bin in objective.bins]
+    held = ~offset.matrix.any(axis=1)
+    away = np.where(held, [part.reference for part in moments] - offset.fixed, 0.0)
+    square = np.array([part.square for part in moments]) + [part.pairs for part in moments] * away**2
+    return float(np.sum((square - here.scaling.ssr) / objective.sigma**2))
 
 
 def excess(problem: Problem, residuals: Sequence[Residuals], reduced_chi2: float) -> str:
