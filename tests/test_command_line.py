@@ -186,6 +186,7 @@ def test_the_demo_finds_its_truth(tmp_path: Path):
             assert abs(row.value - truth["params"][row.name]) < SIGMAS * row.error
 
 
+@pytest.mark.slow
 def test_profiles_stand_in_report_table_and_figure(heterodyne, run_file):
     options = ("--profile", "alpha", "--profile", "D0", "-o", "out", "--write", "json,profiles,figures")
     done = heterodyne("fit", run_file, *FREE, *options)

@@ -25,6 +25,7 @@ def fit():
     return het.fit(data, "static", options={"profile": ("D0",)})
 
 
+@pytest.mark.slow
 def test_a_fit_goes_to_another_process_and_back(fit):
     with get_context("spawn").Pool(1) as pool:
         back = pool.apply(copy.copy, (fit,))

@@ -61,6 +61,7 @@ def fits(scipy_installed):
     return both(het.simulate(frames=64, noise=0.01, seed=0), fix=HELD)
 
 
+@pytest.mark.slow
 def test_it_is_listed_and_named(fits):
     assert het.optimizers()["scipy"] == "least squares of SciPy"
     assert [fit.optimizer for fit in fits] == ["scipy", "nlsq"]

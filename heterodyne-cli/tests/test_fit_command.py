@@ -288,6 +288,7 @@ def _parameters():
         yield name, row, partner
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "row", "partner"), [*_parameters()], ids=lambda part: str(part)[:20])
 def test_every_parameter_can_be_chosen_from_file_and_command_line(heterodyne, name, row, partner):
     heterodyne("simulate", "-o", "run.h5", "--frames", "10")

@@ -89,6 +89,7 @@ def test_output_that_cannot_be_written_is_one_line():
     assert "No space left on device" in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
 def test_closed_files_change_nothing_else(closed):
     command = f'"$0" -m heterodyne_cli models nope {closed}'

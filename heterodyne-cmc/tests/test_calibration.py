@@ -99,6 +99,7 @@ def test_calibration_takes_precision_and_robust_covariance_from_the_solution(sta
     assert not np.allclose(mode.calibration.adjustment, np.eye(2))
 
 
+@pytest.mark.slow
 def test_an_independent_likelihood_is_not_adjusted(static_problem):
     mode = prepared(static_problem(), calibrated=False)
     np.testing.assert_array_equal(mode.calibration.adjustment, np.eye(2))

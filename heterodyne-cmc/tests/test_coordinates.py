@@ -103,6 +103,7 @@ def two_component_space():
     return problem, form, whitened(space, form, a @ a.T), rng
 
 
+@pytest.mark.slow
 def test_the_jacobian_is_that_of_the_transform():
     """log p(u) is log p(x) plus log |dx/du|, up to the constant of ``root``."""
     _, form, space, rng = two_component_space()

@@ -68,6 +68,7 @@ LIKELIHOODS = jax.jit(log_likelihoods, static_argnums=0)
 POINTS = np.random.default_rng(1).normal(size=(3, len(FREE)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["masked", "weighted"])
 def test_structured_and_elementwise_densities_are_equal(kind):
     problem, bins = problem_of(kind)
@@ -82,6 +83,7 @@ def test_structured_and_elementwise_densities_are_equal(kind):
         np.testing.assert_allclose(slope, exact, rtol=1e-7, atol=1e-7 * np.abs(exact).max())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("which", ["whole", "tiles"])
 def test_the_gradient_is_that_of_finite_differences(which):
     problem, bins = problem_of("masked")

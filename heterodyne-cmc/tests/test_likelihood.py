@@ -159,6 +159,7 @@ def test_a_prior_of_the_user_takes_the_place_of_the_usual_one():
     )
 
 
+@pytest.mark.slow
 def test_a_narrow_prior_holds_the_contrast(static_problem, sampled):
     problem = static_problem(frames=24, noise=0.05)
     free = sampled(problem)

@@ -94,6 +94,7 @@ def fit(static_problem, sampled):
     )
 
 
+@pytest.mark.slow
 def test_the_arrays_hold_both_intervals_of_every_curve(fit):
     found = arrays(fit)
     assert found["curve_name"].tolist() == ["J"]

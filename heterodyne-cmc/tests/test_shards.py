@@ -132,6 +132,7 @@ def test_bins_are_dealt_out_whole_and_once(count):
     assert [len(shard.portions) for shard in shards] == [len(shard.bins) for shard in shards]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "partition", "count"), CASES)
 def test_sums_over_shards_add_up_to_those_of_the_whole(kind, partition, count):
     """Of the model (structured, tiles and single pairs are three evaluators) and of the data."""

@@ -400,6 +400,7 @@ def test_an_external_link_to_the_matrix_is_followed_where_links_are_allowed(aps_
     assert [row["file"] for row in data.provenance["linked"]] == [str(tmp_path / "other.hdf")]
 
 
+@pytest.mark.slow
 def test_three_hundred_large_matrices_cost_nothing_until_one_is_read(aps_u, matrices_read):
     n, n_bins = 4800, 300
     path = aps_u(phi=np.linspace(-170, 170, 30), empty=(), mapping_dtype=np.uint16, labels=[1])

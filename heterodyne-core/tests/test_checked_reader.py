@@ -239,6 +239,7 @@ def test_a_lost_chunk_of_one_matrix_of_a_stack_is_told(tmp_path, index):
         np.testing.assert_array_equal(matrices[index], symmetric(6))
 
 
+@pytest.mark.slow
 def test_every_damaged_byte_of_an_own_file_is_told_or_changes_nothing(own):
     good = het.load(own)
     content = own.read_bytes()

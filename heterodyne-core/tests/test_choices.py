@@ -96,6 +96,7 @@ def test_every_choice_is_a_keyword_and_described_where_it_is_taken():
         assert "choices" not in signature(function).parameters
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("choice", SPELLINGS)
 def test_every_choice_reaches_every_problem_and_has_an_effect(problems, data, choice, way):

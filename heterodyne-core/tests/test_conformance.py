@@ -24,6 +24,7 @@ from heterodyne.variants import equilibrium, no_flow, static, static_reference, 
 from heterodyne.writing import fit_json
 
 
+@pytest.mark.slow
 class TestTwoComponent(ModelConformance):
     model = "two-component"
     oracle = two_component.ORACLE
@@ -151,6 +152,7 @@ def rules_of(conformance: type) -> set[str]:
     return {name for name in dir(conformance) if name.startswith("test_")}
 
 
+@pytest.mark.slow
 def test_a_model_of_a_stranger_that_keeps_the_rules_passes():
     class Tests(ModelConformance):
         model = decay()

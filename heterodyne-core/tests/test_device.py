@@ -16,6 +16,7 @@ from heterodyne.errors import HeterodyneError
 SIMULATE = "import heterodyne as het; het.simulate('static', phi=0, frames=5)"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("asked", ["cuda", "nonsense"])
 def test_a_device_that_is_not_there_is_named_with_what_there_is(asked):
     done = subprocess.run(

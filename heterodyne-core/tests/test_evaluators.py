@@ -111,6 +111,7 @@ def test_times_that_are_not_positive_and_increasing_are_refused(times):
         het.create_model("static").correlation({}, times, 0.01)
 
 
+@pytest.mark.slow
 def test_every_bin_is_summed_by_the_evaluator_that_serves_it():
     data, model = het.simulate("static", frames=70, phi=0.0), het.create_model("static")
     not_separable = Model("dense", model.parameters, model.profiles, model.pair, uses_azimuth=False)

@@ -136,6 +136,7 @@ def test_results_do_not_depend_on_the_executor(executor, settings_of, reference)
     assert outcomes[0].result != outcomes[1].result
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("executor", ["serial", "processes", "dask"])
 def test_events_tell_begin_progress_and_end_in_order(executor, settings_of):
     events: list[Event] = []
@@ -148,6 +149,7 @@ def test_events_tell_begin_progress_and_end_in_order(executor, settings_of):
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("executor", ["serial", "processes", "dask"])
 def test_what_a_function_raises_is_its_error_and_it_is_not_run_again(executor, settings_of):
     names = ("reject", "divide", "unfit", "missing")

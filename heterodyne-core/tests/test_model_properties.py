@@ -198,6 +198,7 @@ def assert_finite(name, params, t, q=0.01, phi=20.0):
         assert np.all(np.isfinite(found)), (params, t[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("f0", [0.0, 0.5, 1.0])
 @pytest.mark.parametrize("f3", [0.0, 1.0])
 def test_slopes_are_finite_at_a_fraction_of_0_and_1(f0, f3):
@@ -218,6 +219,7 @@ def test_slopes_are_finite_without_motion():
     assert_finite("two-component", {**TRUTH, **still}, TIMES)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("x", [0.0, 1.0])
 def test_equilibrium_has_the_right_slope_where_one_component_vanishes(x):
     model = het.create_model("equilibrium")

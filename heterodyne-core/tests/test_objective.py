@@ -20,6 +20,7 @@ def objective(model="two-component", **choices):
     return made, made.to_coordinates(values)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["two-component", "static-reference", "no-flow", "equilibrium", "static"])
 @pytest.mark.parametrize("contrast", ["individual", "shared", 0.15])
 def test_gradient_equals_finite_differences(model, contrast):

@@ -39,6 +39,7 @@ def test_every_case_is_here():
     assert len(CASES) == 17
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case['model']}-q{case['q']:.4g}")
 def test_both_evaluators_agree_with_the_independent_numbers(case):
     first, second = np.array(case["pairs"]).T

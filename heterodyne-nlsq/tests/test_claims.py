@@ -83,6 +83,7 @@ def emptied(**changes):
     return replace(data, c2=c2, mask=mask)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("changes", [{"value": 1.0}, {"value": np.nan, "masked": True}, {"value": 0.0}])
 @pytest.mark.parametrize("strategy", ["direct", "streamed"])
 def test_a_bin_without_anything_in_it_is_left_out_by_name(changes, strategy):
@@ -132,6 +133,7 @@ def test_a_file_and_its_converted_copy_are_the_same_data(tmp_path):
     assert fit(apart).verdict == "converged"
 
 
+@pytest.mark.slow
 def test_frames_unlike_the_others_are_named_as_in_their_file(tmp_path):
     data = made(frames=80)
     c2 = stack(data)

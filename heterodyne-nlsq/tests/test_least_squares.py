@@ -30,6 +30,7 @@ def test_a_start_off_by_10_to_30_percent_reaches_the_minimum_next_to_the_truth()
     assert off.statistics["reduced_chi2"] == pytest.approx(1.0, abs=0.02)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["static-reference", "no-flow", "equilibrium", "static"])
 def test_every_variant_recovers_its_truth(model):
     held = {
@@ -64,6 +65,7 @@ def test_every_variant_recovers_its_truth(model):
     assert sum(np.isfinite(list(fit.errors.values()))) >= len(fit.errors) - 2
 
 
+@pytest.mark.slow
 def test_without_any_start_the_null_model_finds_its_minimum():
     data = het.simulate(model="static", params={"D0": 3e3, "alpha": 0.2, "D_offset": 0.0}, frames=100, seed=1)
     free = het.fit(data, model="static", fix={"D_offset": 0.0})
@@ -123,6 +125,7 @@ def test_unknown_options_and_values_are_refused():
         het.fit(data, options={"weights": "none"})
 
 
+@pytest.mark.slow
 def test_errors_of_independent_noise_match_the_scatter_of_repeats():
     truth = {"D0": 3e3, "alpha": 0.2, "D_offset": 0.0}
     fits = [
@@ -150,6 +153,7 @@ def test_data_without_noise_converge_at_the_truth():
     assert fit.values["D0"] == pytest.approx(3e3, rel=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(6))
 def test_without_any_start_fringes_are_found(seed):
     rng = np.random.default_rng(seed)

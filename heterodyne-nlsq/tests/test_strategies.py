@@ -93,6 +93,7 @@ def test_streaming_what_needs_whole_matrices_is_refused(free_memory):
         choose(problem(64, weight=np.ones((1, 64, 64))), "streamed", 0.0)
 
 
+@pytest.mark.slow
 def test_every_strategy_reaches_the_same_minimum(tmp_path):
     truth = {"D0": 3e2, "alpha": 0.2, "D_offset": 0.0}
     data = het.simulate("static", params=truth, phi=[0.0, 40.0], frames=1100, seed=3)
@@ -120,6 +121,7 @@ def test_a_streamed_fit_takes_the_start_values_that_are_given():
     assert not any("excerpts" in line for line in lines)
 
 
+@pytest.mark.slow
 def test_sequential_lists_every_bin_and_ends_with_the_joint_fit():
     truth = {"D0": 3e3, "alpha": 0.2, "D_offset": 0.0}
     data = het.simulate("static", params=truth, phi=[0.0, 30.0, 60.0], frames=80, seed=4)

@@ -215,6 +215,7 @@ def test_matrices_are_read_one_at_a_time_and_only_those_asked_for():
     assert Counted.reads == [2, 0]
 
 
+@pytest.mark.slow
 def test_five_bins_stand_in_one_file_and_azimuths_never_overwrite_one_another(tmp_path):
     fit = fit_of(experiment(phi=(10.1, 10.2, 10.3, 10.4, 10.5, 10.6), frames=12))
     paths = write(fit, tmp_path)
@@ -223,6 +224,7 @@ def test_five_bins_stand_in_one_file_and_azimuths_never_overwrite_one_another(tm
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in paths)
 
 
+@pytest.mark.slow
 def test_pages_of_an_earlier_longer_result_do_not_stay(tmp_path):
     fit_of(experiment(phi=tuple(range(6)), frames=12)).save(tmp_path, ["figures"])
     other = tmp_path / "figures" / "mine.png"
