@@ -30,6 +30,7 @@ def run_file(heterodyne) -> str:
     return "run.h5"
 
 
+@pytest.mark.slow
 def test_fit_from_file_to_folder_and_back(heterodyne, run_file):
     done = heterodyne("fit", run_file, *FREE, "-o", "out", "--write", "json,npz,figures")
     assert done.status == 0, done.err

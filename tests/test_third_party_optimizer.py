@@ -68,6 +68,7 @@ def test_it_is_listed_and_named(fits):
     assert [fit.verdict for fit in fits] == ["converged", "converged"]
 
 
+@pytest.mark.slow
 def test_estimates_and_errors_are_those_of_nlsq(fits):
     scipy, nlsq = fits
     for row, other in zip(scipy.estimates, nlsq.estimates, strict=True):

@@ -260,6 +260,7 @@ CHOSEN = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("choice", SPELLINGS)
 def test_every_choice_has_a_flag_and_a_key_that_reach_the_optimizer(heterodyne, run_file, choice):
     stand = ("--optimizer", "stand", "--model", "no-flow" if choice == "tie" else "static")

@@ -166,6 +166,7 @@ def test_a_solution_that_is_given_is_taken_and_another_start_is_not(static_probl
     np.testing.assert_allclose(mode.values, prepared(problem).values, rtol=0.02)
 
 
+@pytest.mark.slow
 def test_an_independent_likelihood_needs_no_solution(static_problem, least_squares):
     prepared(moved(static_problem(), 0.5), calibrated=False)
     assert least_squares.calls == 0

@@ -126,6 +126,7 @@ def moved_by(problem, form, space, name, change):
     return dict(zip(problem.parameters, np.asarray(theta_of(space, form, u)), strict=True))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("curve", "offset", "change"), [("v", "v_offset", 300.0), ("f", "f3", 0.05)])
 def test_a_rate_and_its_slope_in_the_middle_stay_where_its_offset_changes(curve, offset, change):
     problem, form, space, _ = two_component_space()

@@ -98,6 +98,7 @@ def test_the_gradient_is_that_of_finite_differences(which):
             assert float(slope[k]) == pytest.approx((ahead - back) / (2 * step), abs=tolerance)
 
 
+@pytest.mark.slow
 def test_every_shard_has_its_part_of_the_prior():
     problem, bins = problem_of("masked")
     shards = pair_shards(bins, 4, 0)
@@ -143,6 +144,7 @@ def test_the_adjustment_stretches_the_likelihood_about_the_solution_and_not_the_
         assert float(VALUE(code, half, u)) == pytest.approx(own + prior, rel=REORDERED)
 
 
+@pytest.mark.slow
 def test_a_density_that_is_no_number_counts_as_impossible():
     problem, bins = problem_of("masked")
     code, (target,) = targets_of(problem, bins, [whole_shard(problem.model, bins)])

@@ -127,6 +127,7 @@ def diverging(monkeypatch):
     return make
 
 
+@pytest.mark.slow
 def test_divergences_raise_target_accept_and_draw_again(static_problem, sampled, diverging):
     tries, lines = diverging(0.9), []
     fit = sampled(static_problem(), lines.append)
@@ -137,6 +138,7 @@ def test_divergences_raise_target_accept_and_draw_again(static_problem, sampled,
     assert "10.00% of the draws diverged: again with target_accept 0.9" in lines
 
 
+@pytest.mark.slow
 def test_the_third_try_is_the_last_and_its_failure_is_told(static_problem, sampled, diverging):
     tries = diverging(2.0)
     fit = sampled(static_problem())
@@ -147,12 +149,14 @@ def test_the_third_try_is_the_last_and_its_failure_is_told(static_problem, sampl
     assert fit.statistics["divergences"] == 400
 
 
+@pytest.mark.slow
 def test_every_try_has_a_folder_of_its_own(static_problem, sampled, diverging, tmp_path):
     tries = diverging(0.9)
     sampled(static_problem(), checkpoint=str(tmp_path))
     assert [folder.name for _, folder in tries] == ["attempt-1", "attempt-2"]
 
 
+@pytest.mark.slow
 def test_a_share_of_divergences_that_is_let_pass_is_not_drawn_again(static_problem, sampled, diverging):
     tries = diverging(2.0)
     fit = sampled(static_problem(), divergences=0.2)

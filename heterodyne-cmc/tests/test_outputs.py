@@ -102,6 +102,7 @@ def test_the_arrays_hold_both_intervals_of_every_curve(fit):
         assert found[key].shape == (1, 32)
 
 
+@pytest.mark.slow
 def test_arviz_reads_the_posterior_with_all_groups_and_units(fit, tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)

@@ -52,6 +52,7 @@ class TestEquilibrium(ModelConformance):
     rounding = 4e-15
 
 
+@pytest.mark.slow
 class TestStatic(ModelConformance):
     model = "static"
     oracle = static.ORACLE
@@ -162,6 +163,7 @@ def test_a_model_of_a_stranger_that_keeps_the_rules_passes():
         getattr(Tests(), test)()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("test", sorted(rules_of(ModelConformance)))
 def test_a_model_that_breaks_a_rule_fails_the_test_of_that_rule(test):
     class Tests(ModelConformance):

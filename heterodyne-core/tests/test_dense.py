@@ -60,6 +60,7 @@ def test_the_cost_alone_needs_no_jacobian():
     assert short.model.total.shape == (3, 1)
 
 
+@pytest.mark.slow
 def test_masked_frames_may_hold_anything():
     data = simulate(frames=70, seed=2)
     matrices, mask = np.array(data.c2), np.ones(70, dtype=bool)

@@ -36,6 +36,7 @@ def perturbed(model, seed):
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("name", VARIANTS)
 def test_elementwise_is_the_mesh_grid_at_every_pair(name, seed):
@@ -88,6 +89,7 @@ def test_equilibrium_is_two_component_with_constant_rates_and_an_intensity_fract
     )
 
 
+@pytest.mark.slow
 def test_equilibrium_one_time_correlation_is_its_formula():
     p, q, phi = {"D_ref": 120.0, "D_sample": 900.0, "v": 180.0, "x": 0.23, "phi0": 5.0}, 0.007, 30.0
     lag = np.linspace(0.0, 30.0, 50).reshape(5, 10)

@@ -185,6 +185,7 @@ def killer(of):
     return on_event, seen
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("executor", ["serial", "processes", "dask"])
 def test_a_killed_process_costs_its_own_task_only_and_is_run_again(executor, settings_of):
     tasks = [task("linger", seconds=0.3, name=f"shard {index}") for index in range(3)]

@@ -111,6 +111,7 @@ def test_sufficient_orders_are_sufficient_and_no_more(widths):
         assert place == 0 or error(orders._replace(**{axis: ORDERS[place - 1]})) > 0.5 * TOLERANCE
 
 
+@pytest.mark.slow
 def test_bins_over_which_nothing_varies_need_one_node():
     model, _, bins = bins_of(dphi=20.0)
     assert sufficient_orders(model, STILL, bins)[:2] == (1, 1)

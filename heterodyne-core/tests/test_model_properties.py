@@ -207,6 +207,7 @@ def test_slopes_are_finite_at_a_fraction_of_0_and_1(f0, f3):
             assert_finite("two-component", {**TRUTH, "f0": f0, "f1": f1, "f2": f2, "f3": f3}, TIMES + 1e4)
 
 
+@pytest.mark.slow
 def test_slopes_are_finite_at_the_floor_of_the_rates_and_on_its_edge():
     for offset in (-1e5, -8e3):
         p = {**TRUTH, "D0_sample": 8e3, "alpha_sample": 0.0, "D_offset_sample": offset, "D_offset_ref": -1e5}

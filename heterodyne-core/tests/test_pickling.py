@@ -100,6 +100,7 @@ def test_an_installed_model_is_itself_again(again):
     assert again(fit).problem.model is fit.problem.model
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["mine", "static"])  # of no installed model, of another installed one
 def test_a_model_that_is_not_installed_is_made_again_from_its_fields(name, again):
     model = replace(het.create_model("two-component"), name=name)

@@ -60,6 +60,7 @@ def registered(only_plugins) -> Callable[..., None]:
     return register
 
 
+@pytest.mark.slow
 def test_residuals_and_jacobian_say_what_the_normal_equations_say(objective):
     equations = objective(objective.start)
     r, j = equations.residuals, equations.jacobian
@@ -105,6 +106,7 @@ def test_a_coordinate_that_ends_next_to_a_bound_which_holds_it_is_on_it(data):
     assert (inside.x[1], inside.active.tolist()) == (0.3 - 1e-7, [0, 0])
 
 
+@pytest.mark.slow
 def test_an_axis_is_folded_into_its_bounds():
     data = het.simulate(frames=20)
     objective = create_objective(create_problem(data, het.create_model("two-component")))

@@ -35,6 +35,7 @@ def test_a_fixed_parameter_is_not_moved(data, name):
     assert len(moved) > 8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_bounds_keep_a_parameter_and_a_tie_makes_it_equal(data, name):
     row = het.create_model("two-component").parameters[name]

@@ -111,6 +111,7 @@ def test_four_digits_from_the_far_start(name):
     assert found.verdict == "converged", found.message
 
 
+@pytest.mark.slow
 def test_success_is_not_claimed_where_the_fit_went_astray():
     found = solved("MGH09", "start1")
     assert digits(found.x, SETS["MGH09"]["certified"]) < 4.0

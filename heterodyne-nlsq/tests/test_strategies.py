@@ -112,6 +112,7 @@ def test_every_strategy_reaches_the_same_minimum(tmp_path):
         assert one.contrast == pytest.approx(other.contrast, rel=1e-6)
 
 
+@pytest.mark.slow
 def test_a_streamed_fit_takes_the_start_values_that_are_given():
     data = het.simulate("static", params={"D0": 3e3, "alpha": 0.2, "D_offset": 0.0}, phi=0.0, frames=90)
     lines = []
