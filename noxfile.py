@@ -46,7 +46,7 @@ def tests(session: nox.Session, part: str) -> None:
 
 @nox.session
 def quick(session: nox.Session) -> None:
-    """Every test that is not slow, in two minutes: what to run after a change, before the rest."""
+    """Every test that is not slow, in two to three minutes: what to run after a change, before the rest."""
     install(session, *EVERYTHING, group="tests")
     session.run("pytest", *SIDE_BY_SIDE, "-m", "not slow", *session.posargs)
 
