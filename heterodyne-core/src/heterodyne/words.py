@@ -44,8 +44,9 @@ def listed(names: Sequence[str]) -> str:
 
 def spans(numbers: Sequence[int]) -> list[str]:
     """Rising whole numbers as ``first:last`` where they follow one another, else one by one."""
-    starts = [number for number in numbers if number - 1 not in numbers]
-    ends = [number for number in numbers if number + 1 not in numbers]
+    among = set(numbers)
+    starts = [number for number in numbers if number - 1 not in among]
+    ends = [number for number in numbers if number + 1 not in among]
     return [f"{a}" if a == b else f"{a}:{b}" for a, b in zip(starts, ends, strict=True)]
 
 
