@@ -137,7 +137,6 @@ def write_aps_u(
     tell their cell.
     """
     with h5py.File(path, "w") as file:
-        text = h5py.string_dtype()
         qmap = file.create_group("xpcs/qmap")
         qmap.attrs["hash"] = "0" * 64
         if map is None:
@@ -163,19 +162,25 @@ def write_aps_u(
             )
             half = store(full).reshape(shape_2d or full.shape)
             group.create_dataset(key.format(counter), data=half, chunks=half.shape, compression="lzf")
-        whole = np.array_equal(labels, np.rint(labels))
-        file["xpcs/twotime/processed_bins"] = labels.astype(np.int32) if whole else labels
-        settings = {"stride_frame": 1, "avg_frame": 1, "begin_frame": 0, "end_frame": -1}
-        for name, value in (settings | dict(config or {})).items():
-            if value is not None:
-                file[f"xpcs/twotime/config/{name}"] = value
-        file["xpcs/twotime/config/raw"] = np.array(["a.bin", "b.bin"], dtype=text)
-        file["xpcs/multitau/normalized_g2"] = np.ones((5, 3), np.float32)
-        file["entry/definition"] = "NXxpcs"
-        for name, value in {"frame_time": frame_time, "count_time": count_time}.items():
-            if value is not None:
-                file[f"entry/instrument/detector_1/{name}"] = value
+        _write_settings(file, labels, config or {}, {"frame_time": frame_time, "count_time": count_time})
     return path
+
+
+def _write_settings(
+    file: h5py.File, labels: np.ndarray, config: Mapping[str, Any], times: Mapping[str, Any]
+) -> None:
+    """The processed labels, the settings of the correlator and the times of the detector; None is left out."""
+    whole = np.array_equal(labels, np.rint(labels))
+    file["xpcs/twotime/processed_bins"] = labels.astype(np.int32) if whole else labels
+    usual = {"stride_frame": 1, "avg_frame": 1, "begin_frame": 0, "end_frame": -1}
+    fields = {f"xpcs/twotime/config/{name}": value for name, value in {**usual, **config}.items()}
+    fields |= {f"entry/instrument/detector_1/{name}": value for name, value in times.items()}
+    for name, value in fields.items():
+        if value is not None:
+            file[name] = value
+    file["xpcs/twotime/config/raw"] = np.array(["a.bin", "b.bin"], dtype=h5py.string_dtype())
+    file["xpcs/multitau/normalized_g2"] = np.ones((5, 3), np.float32)
+    file["entry/definition"] = "NXxpcs"
 
 
 def _write_grid(
