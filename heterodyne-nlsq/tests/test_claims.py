@@ -65,6 +65,7 @@ def test_no_parameter_is_determined_where_no_correlation_is_seen(data):
     found = fit(data())
     assert {row.status for row in found.estimates if row.vary} <= {"undetermined", "at low", "at high"}
     assert "no correlation" in {finding.kind for finding in found.identifiability.findings}
+    assert "[[Identifiability]] 0 of" in found.report()
 
 
 def test_weak_correlation_that_is_there_is_claimed():

@@ -12,6 +12,9 @@ from heterodyne.solution.residuals import Residuals
 from heterodyne.solution.solution import AtSolution
 from heterodyne.words import first_listed, spans
 
+KIND = "no correlation"
+"""The kind of the findings that leave every parameter open."""
+
 _SEEN = 20.0
 """What χ² must fall by, and by `_PER_NUMBER` more per fitted number, where a curve stands in place of a constant.
 
@@ -30,7 +33,7 @@ def unsupported(here: AtSolution) -> list[Finding]:
     if gain < needed:
         return [
             Finding(
-                "no correlation",
+                KIND,
                 f"no parameter: a constant describes every bin as well (χ² falls by {max(gain, 0.0):.3g} with the "
                 f"model, and by up to {needed:.3g} with curves through noise)",
                 names,
@@ -40,7 +43,7 @@ def unsupported(here: AtSolution) -> list[Finding]:
     design, contrast = here.weighted.contrast, here.scaling.contrast
     if design.matrix.size and np.all((contrast <= design.low) | (contrast >= design.high)):
         words = "no parameter: the contrast is at its bound in every bin, so that the size of the correlation is open"
-        return [Finding("no correlation", words, names, True)]
+        return [Finding(KIND, words, names, True)]
     return []
 
 

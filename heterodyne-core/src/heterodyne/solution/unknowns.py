@@ -11,7 +11,7 @@ from heterodyne.problem.normal_equations import undetermined_scaling
 from heterodyne.problem.problem import Problem
 from heterodyne.result.fit import strong_correlations
 from heterodyne.result.identifiability import Finding, Identifiability
-from heterodyne.solution.claims import unsupported
+from heterodyne.solution.claims import KIND, unsupported
 from heterodyne.solution.degeneracies import conventions, merged_parameters, merged_scaling, same_speckle
 from heterodyne.solution.neighbourhood import Neighbourhood
 from heterodyne.solution.other_solutions import aliased_fringes, other_solutions
@@ -79,7 +79,7 @@ def identifiability(
     spectrum, names = around.spectrum, zip(around.names, unknown.undetermined, strict=True)
     return Identifiability(
         names=around.names,
-        rank=spectrum.rank,
+        rank=0 if any(finding.kind == KIND for finding in unknown.findings) else spectrum.rank,
         eigenvalues=tuple(map(float, spectrum.eigenvalues)),
         undetermined=tuple(name for name, is_lost in names if is_lost),
         at_bounds=tuple(bounds),
