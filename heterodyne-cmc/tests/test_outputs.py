@@ -152,21 +152,35 @@ def test_a_fit_that_was_not_sampled_has_no_posterior_to_write(fit, tmp_path):
         netcdf.write(replace(fit, optimizer="nlsq", posterior=None), tmp_path)
 
 
+def sampled_around(data, model, values, spread):
+    """A result of draws made up: ``values`` of all parameters, scattered by a part of each."""
+    problem = create_problem(data, het.create_model(model), Choices(start=values))
+    objective = create_objective(problem, read_bins(problem.data)).weighted(np.full(data.n_bins, 0.01))
+    noise = np.random.default_rng(0).normal(size=(2, 50, len(values)))
+    draws = np.array([values[name] for name in problem.varying]) * (1.0 + spread * noise)
+    per_bin = np.full((2, 50, data.n_bins), 0.2)
+    statistics = {name: np.ones((2, 50)) for name in ("diverging", "num_steps", "energy")}
+    posterior = Posterior(problem.varying, draws, per_bin, per_bin, per_bin, per_bin, statistics)
+    return create_fit(objective, posterior, [], Statistics(), 0)
+
+
 def test_a_second_solution_that_fits_as_well_is_named():
     """On two axes of azimuths reference and sample, and two flows, cannot be told apart."""
     truth = {"D_ref": 2e3, "D_sample": 1e3, "v": 1e3, "x": 0.2, "phi0": 0.0}
     data = het.simulate("equilibrium", params=truth, frames=40, phi=[0.0, 45.0], noise=0.01)
-    problem = create_problem(data, het.create_model("equilibrium"), Choices(start=truth))
-    objective = create_objective(problem, read_bins(problem.data)).weighted(np.full(2, 0.01))
-    draws = np.array([truth[name] for name in problem.varying]) * (
-        1.0 + 1e-6 * np.random.default_rng(0).normal(size=(2, 50, 5))
-    )
-    per_bin = np.full((2, 50, 2), 0.2)
-    statistics = {name: np.ones((2, 50)) for name in ("diverging", "num_steps", "energy")}
-    posterior = Posterior(problem.varying, draws, per_bin, per_bin, per_bin, per_bin, statistics)
-    findings = create_fit(objective, posterior, [], Statistics(), 0).identifiability.findings
+    findings = sampled_around(data, "equilibrium", truth, 1e-6).identifiability.findings
     assert any(finding.words.startswith("reference and sample can be exchanged") for finding in findings)
     assert findings[0].values["x"] == pytest.approx(0.8)
+
+
+@pytest.mark.parametrize(("size", "status"), [(0.2, "determined"), (0.0, "undetermined")])
+def test_no_draws_however_narrow_determine_a_parameter_of_noise(size, status):
+    truth = {"D0": 1e4, "alpha": 0.1, "D_offset": 10.0}
+    data = het.simulate("static", params=truth, frames=40, phi=[0.0], noise=0.01, contrast=size)
+    fit = sampled_around(data, "static", truth, 1e-3)
+    assert {row.status for row in fit.estimates} == {status}
+    said = [finding.words for finding in fit.identifiability.findings]
+    assert any("a constant describes every bin as well" in words for words in said) == (size == 0.0)
 
 
 def test_shards_whose_draws_are_hardly_accepted_fail_with_that_line_first():

@@ -8,12 +8,14 @@ from time import perf_counter
 import numpy as np
 
 from heterodyne.parameters import SCALING
+from heterodyne.problem.normal_equations import NormalEquations, SolvedScaling
 from heterodyne.problem.objective import Objective, create_objective
 from heterodyne.problem.problem import Problem
 from heterodyne.result.fit import CONVERGED, BinScaling, Estimate, Fit
 from heterodyne.result.identifiability import Finding, Identifiability
 from heterodyne.result.provenance import Provenance
 from heterodyne.result.statistics import Statistics
+from heterodyne.solution.claims import unsupported
 from heterodyne.solution.deviance import deviance
 from heterodyne.solution.other_solutions import aliased_fringes, other_solutions
 from heterodyne_cmc.bands import LEVELS, posterior_bands
@@ -77,17 +79,18 @@ def create_fit(
     """The result of sampling; ``failed`` are the gates that it did not pass, ``sampling`` is how it was done."""
     problem, known = objective.problem, learnt(objective.problem, posterior, seed)
     unknown = prior_directions(problem, posterior, seed)
-    scaling = _bins(objective, posterior)
+    scaling, at_median = _bins(objective, posterior), _solved_at_median(objective, posterior)
+    nothing_seen = unsupported(objective, at_median[1])
     said = [f"only the prior determines {'; '.join(unknown)}"] if unknown else []
     return Fit(
         model=problem.model.name,
         optimizer="cmc",
-        estimates=_estimates(problem, posterior, known),
+        estimates=_estimates(problem, posterior, {} if nothing_seen else known),
         scaling=scaling,
         covariance=np.cov(posterior.flat.T).reshape(len(posterior.names), -1),
         covariance_names=posterior.names,
         statistics=(
-            _at_median(objective, posterior)
+            _figures(objective, *at_median)
             | Statistics(noise=tuple(bin.noise for bin in scaling))
             | _outside(posterior)
             | sampling
@@ -96,7 +99,9 @@ def create_fit(
         verdict=_FAILED if failed else CONVERGED,
         message="; ".join([*failed, *said]),
         identifiability=Identifiability(
-            learnt=known, prior_only=tuple(unknown), findings=_findings(objective, posterior)
+            learnt=known,
+            prior_only=tuple(unknown),
+            findings=(*nothing_seen, *_other_findings(objective, posterior)),
         ),
         provenance=Provenance(
             scaling={"contrast": str(problem.choices.contrast), "offset": str(problem.choices.offset)}
@@ -107,7 +112,7 @@ def create_fit(
     )
 
 
-def _findings(objective: Objective, posterior: Posterior) -> tuple[Finding, ...]:
+def _other_findings(objective: Objective, posterior: Posterior) -> tuple[Finding, ...]:
     """Other solutions that fit as well as the medians, which chains that start at one of them never reach."""
     problem = objective.problem
     values = problem.expand(np.median(posterior.flat, axis=0))
@@ -119,6 +124,7 @@ def _findings(objective: Objective, posterior: Posterior) -> tuple[Finding, ...]
 
 
 def _estimates(problem: Problem, posterior: Posterior, known: Mapping[str, float]) -> tuple[Estimate, ...]:
+    """Medians and standard deviations; ``known`` is what was learnt of every parameter of which something was."""
     median = np.median(posterior.flat, axis=0)
     sd = dict(zip(posterior.names, posterior.flat.std(axis=0, ddof=1), strict=True))
     values = problem.expand(median)
@@ -128,7 +134,7 @@ def _estimates(problem: Problem, posterior: Posterior, known: Mapping[str, float
             return f"= {problem.ties[name]}"
         if name not in sd:
             return "fixed"
-        return "determined" if known[name] > _UNLEARNT else "undetermined"
+        return "determined" if known.get(name, 0.0) > _UNLEARNT else "undetermined"
 
     def estimate(name: str) -> Estimate:
         parameter, error = problem.parameters[name], float(sd.get(problem.ties.get(name, name), np.nan))
@@ -162,11 +168,15 @@ def _outside(posterior: Posterior) -> Statistics:
     return Statistics(contrast_outside=share("contrast"), offset_outside=share("offset"))
 
 
-def _at_median(objective: Objective, posterior: Posterior) -> Statistics:
-    """Least-squares figures at the medians."""
+def _solved_at_median(objective: Objective, posterior: Posterior) -> tuple[NormalEquations, SolvedScaling]:
+    """Normal equations and least-squares scaling at the medians."""
     x = objective.to_coordinates(np.median(posterior.flat, axis=0))
-    equations, scaling = objective.solve(np.clip(x, objective.low, objective.high))
-    variables = len(x) + scaling.design.shape[1]
+    return objective.solve(np.clip(x, objective.low, objective.high))
+
+
+def _figures(objective: Objective, equations: NormalEquations, scaling: SolvedScaling) -> Statistics:
+    """Least-squares figures at the medians."""
+    variables = len(objective.low) + scaling.design.shape[1]
     square = float(np.sum(scaling.ssr / objective.sigma**2))
     return Statistics(
         n_pairs=equations.n_pairs,

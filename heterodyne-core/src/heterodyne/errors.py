@@ -103,6 +103,6 @@ def reading(where: object) -> Iterator[None]:
 def _reason(error: Exception) -> str:
     if isinstance(error, MemoryError):
         return "it does not fit into memory"
-    words = getattr(error, "strerror", None) or (str(error).splitlines() or [""])[0]
-    named = words if isinstance(error, OSError) else f"{type(error).__name__} {words}"
-    return named.strip() or type(error).__name__
+    words = getattr(error, "strerror", None) or (" ".join(map(str, error.args)).splitlines() or [""])[0]
+    says_itself = isinstance(error, OSError) or " " in words
+    return words if says_itself and words else f"{type(error).__name__} {words}".strip()

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from heterodyne.problem.normal_equations import SolvedScaling
+from heterodyne.problem.objective import Objective
 from heterodyne.problem.problem import Problem
 from heterodyne.result.identifiability import Finding
 from heterodyne.solution.residuals import Residuals
-from heterodyne.solution.solution import AtSolution
 from heterodyne.words import first_listed, spans
 
 KIND = "no correlation"
@@ -26,10 +27,13 @@ _EXCESS = 2.0  # reduced χ² from which the residuals are said to be more than 
 _UNLIKE = 4.0  # times the median of W r² from which a frame is unlike the others
 
 
-def unsupported(here: AtSolution) -> list[Finding]:
-    """Why no parameter is determined: no correlation is seen, or its size is at a bound in every bin."""
-    names = here.weighted.problem.varying
-    gain, needed = _gain(here), _SEEN + _PER_NUMBER * len(names)
+def unsupported(objective: Objective, scaling: SolvedScaling) -> list[Finding]:
+    """Why no parameter is determined: no correlation is seen, or its size is at a bound in every bin.
+
+    The ``objective`` is weighted by the noise of every bin, and ``scaling`` solved there.
+    """
+    names = objective.problem.varying
+    gain, needed = _gain(objective, scaling), _SEEN + _PER_NUMBER * len(names)
     if gain < needed:
         return [
             Finding(
@@ -40,21 +44,20 @@ def unsupported(here: AtSolution) -> list[Finding]:
                 True,
             )
         ]
-    design, contrast = here.weighted.contrast, here.scaling.contrast
+    design, contrast = objective.contrast, scaling.contrast
     if design.matrix.size and np.all((contrast <= design.low) | (contrast >= design.high)):
         words = "no parameter: the contrast is at its bound in every bin, so that the size of the correlation is open"
         return [Finding(KIND, words, names, True)]
     return []
 
 
-def _gain(here: AtSolution) -> float:
+def _gain(objective: Objective, scaling: SolvedScaling) -> float:
     """By how much χ² is below that of a constant per bin, the offset where that is held and else the best one."""
-    objective, offset = here.weighted, here.weighted.offset
-    moments = [bin.moments for bin in objective.bins]
+    offset, moments = objective.offset, [bin.moments for bin in objective.bins]
     held = ~offset.matrix.any(axis=1)
     away = np.where(held, [part.reference for part in moments] - offset.fixed, 0.0)
     square = np.array([part.square for part in moments]) + [part.pairs for part in moments] * away**2
-    return float(np.sum((square - here.scaling.ssr) / objective.sigma**2))
+    return float(np.sum((square - scaling.ssr) / objective.sigma**2))
 
 
 def excess(problem: Problem, residuals: Sequence[Residuals], reduced_chi2: float) -> str:

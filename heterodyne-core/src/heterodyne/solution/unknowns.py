@@ -39,7 +39,7 @@ def unknowns(here: AtSolution, around: Neighbourhood, robust: bool) -> Unknowns:
     sums = objective.sums(here.x)
     contrast, offset = undetermined_scaling(sums, objective.contrast, objective.offset, objective.sigma)
     absent = objective.contrast.matrix.any(axis=1) & (here.scaling.contrast <= objective.contrast.low)
-    merged = [*unsupported(here), *merged_parameters(around)]
+    merged = [*unsupported(objective, here.scaling), *merged_parameters(around)]
     labels = bin_labels(problem)
 
     def cost(other: Mapping[str, float]) -> float:
