@@ -120,7 +120,7 @@ REFUSED = (
     ("simulate -o new.h5 --noise 1e300", "noise must be at most 10, not 1e+300"),
     ("simulate -o new.h5 --contrast nan", "contrast must lie in 0..1, not nan"),
     ("simulate -o new.h5 --q 0.01 --q 0.01", "q 0.01 is given twice"),
-    ("simulate -o new.h5 --q 1e9", "q must be positive and at most 100 (in Å⁻¹), not 1e+09"),
+    ("simulate -o new.h5 --q 1e9", "q must lie in 1e-09:100 (in Å⁻¹), not 1e+09"),
     ("simulate -o new.h5 --phi 1e30", "phi must be finite, in -720:720 degrees, or be NaN"),
     ("simulate -o new.h5 --dt 1e300", "dt must lie in 1e-15:1e+09 s, not 1e+300"),
     ("simulate -o new.h5 --age 1e300", "frame times must"),

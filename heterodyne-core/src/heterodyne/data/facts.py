@@ -13,14 +13,16 @@ SPACINGS = (1e-15, 1e9)
 LATEST = 1e12
 """The greatest time, in s: powers of it up to the models' exponents stay finite."""
 
+_Q = (1e-9, 100.0)
+"""The wave-vector transfer, in Å⁻¹: from structures of a millimetre to back-scattering at 100 keV."""
+
 _SAME = 0.01
 """Of the spacing of frames: what times in float32 and rounded clocks differ by."""
 
 
 def check_bins(q: np.ndarray, phi: np.ndarray, dq: np.ndarray, dphi: np.ndarray) -> None:
     """Raise `DataError` for q, phi or full widths per bin that cannot be; phi and widths may be NaN."""
-    if (wrong := ~(np.isfinite(q) & (q > 0))).any():
-        raise DataError(f"q must be positive and finite (in Å⁻¹), not {q[wrong][0]:g}")
+    check_q(q)
     if (wrong := np.abs(phi) > 720.0).any():
         raise DataError(
             f"phi must lie in -720 to 720 (in degrees), or be NaN for a ring, not {phi[wrong][0]:g}"
@@ -35,6 +37,14 @@ def check_bins(q: np.ndarray, phi: np.ndarray, dq: np.ndarray, dphi: np.ndarray)
             f"dphi = {dphi[wrong][0]:g} is no full width of a bin (in degrees): it lies in 0 to 360, or is NaN "
             "where it is unknown"
         )
+
+
+def check_q(q: np.ndarray) -> None:
+    """Raise `DataError` for q (bins,) in Å⁻¹ that cannot be."""
+    if (wrong := ~(np.isfinite(q) & (q > 0))).any():
+        raise DataError(f"q must be positive and finite (in Å⁻¹), not {q[wrong][0]:g}")
+    if (wrong := (q < _Q[0]) | (q > _Q[1])).any():
+        raise DataError(f"q must lie in {_Q[0]:g}:{_Q[1]:g} (in Å⁻¹), not {q[wrong][0]:g}")
 
 
 def spacing(value: object) -> float:

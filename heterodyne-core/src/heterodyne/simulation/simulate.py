@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from heterodyne.catalogue import create_model
-from heterodyne.data.facts import check_times, spacing
+from heterodyne.data.facts import check_q, check_times, spacing
 from heterodyne.data.two_time import TwoTime
 from heterodyne.data.validation import number, numbers
 from heterodyne.errors import DataError, ParameterError
@@ -25,9 +25,6 @@ from heterodyne.parameters import SCALING
 from heterodyne.simulation.sector import sector_correlation
 
 _MOST_FRAMES = 10_000_000
-
-_LARGEST_Q = 100.0
-"""In 1/Å, beyond what X-rays reach: back-scattering at 100 keV."""
 
 _MOST_NOISE = 10.0
 """Of c2, which is of order 1."""
@@ -134,8 +131,7 @@ def bin_grid(q: float | Sequence[float], phi: float | Sequence[float]) -> tuple[
         raise DataError("q and phi must each be a number or a list of at least one")
     if outside := all_phi[np.abs(all_phi) > 720.0].tolist():
         raise DataError(f"phi must be finite, in -720:720 degrees, or be NaN for a ring, not {outside[0]:g}")
-    if outside := all_q[~((all_q > 0.0) & (all_q <= _LARGEST_Q))].tolist():
-        raise DataError(f"q must be positive and at most {_LARGEST_Q:g} (in Å⁻¹), not {outside[0]:g}")
+    check_q(all_q)
     for name, values in (("q", all_q), ("phi", all_phi)):
         found, counts = np.unique(values, return_counts=True)
         if np.any(counts > 1):
