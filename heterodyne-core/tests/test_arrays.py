@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 import heterodyne as het
+from heterodyne.data.matrices import upper, windows
+from heterodyne.data.triangle import symmetric
 from heterodyne.errors import DataError, HeterodyneError
 
 LAG = np.abs(np.subtract.outer(np.arange(9), np.arange(9)))
@@ -378,3 +380,30 @@ def test_an_array_without_bins_is_rejected(tmp_path):
     np.savez(tmp_path / "run.npz", c2=np.zeros((0, 5, 5)), q=[], phi=[], dt=0.1)
     with pytest.raises(DataError, match="there are no bins"):
         het.load(tmp_path / "run.npz")
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".npz"])
+@pytest.mark.parametrize("symmetrise", ["mean", "upper", "lower"])
+def test_denoised_halves_are_read_as_asked_also_tile_by_tile(tmp_path, suffix, symmetrise):
+    c2 = np.random.default_rng(1).normal(1.0, 0.01, (2, 300, 300)).astype(np.float32)
+    path = tmp_path / f"denoised{suffix}"
+    if suffix == ".npy":
+        np.save(path, c2)
+    else:
+        np.savez(path, c2=c2)
+    stated = {"q": [0.01, 0.02], "phi": 0.0, "dt": 0.1}
+    with pytest.raises(DataError, match="--symmetrise mean, upper or lower"):
+        het.load(path, **stated).c2[0]
+    data = het.load(path, **stated, symmetrise=symmetrise, baseline=1)
+    assert data.provenance["selection"]["symmetrise"] == symmetrise
+    np.testing.assert_array_equal(data.c2[1], symmetric(c2[1], symmetrise))
+    whole = windows(data.c2, 1)
+    with whole.opened() as read:
+        window = upper(read, whole.half(read))(slice(10, 20), slice(200, 280))
+    np.testing.assert_array_equal(window, data.c2[1][10:20, 200:280])
+
+
+def test_what_symmetrise_may_be(tmp_path):
+    np.save(tmp_path / "a.npy", np.ones((4, 4)))
+    with pytest.raises(DataError, match="symmetrise must be mean, upper, lower, not 'left'"):
+        het.load(tmp_path / "a.npy", q=0.01, phi=0.0, dt=0.1, symmetrise="left")

@@ -91,3 +91,35 @@ def test_shapes_other_than_square_are_refused(shape):
 def test_values_other_than_real_numbers_are_refused(dtype):
     with pytest.raises(DataError, match="real numbers"):
         symmetric(np.ones((3, 3)).astype(dtype))
+
+
+@pytest.mark.parametrize(
+    ("symmetrise", "expected"),
+    [
+        ("upper", lambda m: np.triu(m) + np.triu(m, 1).T),
+        ("lower", lambda m: np.tril(m) + np.tril(m, -1).T),
+        ("mean", lambda m: (m + m.T) / 2),
+    ],
+)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_of_two_halves_that_differ_what_is_asked_for_counts(symmetrise, expected, dtype):
+    matrix = np.random.default_rng(0).normal(1, 0.1, (300, 300)).astype(dtype)
+    found = symmetric(matrix, symmetrise)
+    assert found.dtype == dtype
+    np.testing.assert_array_equal(found, expected(matrix).astype(dtype))
+
+
+@pytest.mark.parametrize("stored", [np.triu, np.tril, np.array], ids=["upper", "lower", "full"])
+def test_the_mean_of_one_half_is_this_half(stored):
+    np.testing.assert_array_equal(symmetric(stored(full(300)), "mean"), full(300))
+
+
+def test_a_half_without_values_cannot_be_taken():
+    with pytest.raises(DataError, match="the lower half of the matrix holds no values"):
+        symmetric(np.triu(full(9)), "lower")
+
+
+@pytest.mark.parametrize("n", [9, 300])
+def test_rows_that_run_backwards_are_named(n):
+    with pytest.raises(DataError, match="rows run backwards, as from an origin at the lower left"):
+        symmetric(full(n)[::-1])

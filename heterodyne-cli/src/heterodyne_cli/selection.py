@@ -98,6 +98,19 @@ AllowLinks = Annotated[
         rich_help_panel=_PANEL,
     ),
 ]
+SymmetriseHow = Annotated[
+    str | None,
+    typer.Option(
+        "--symmetrise",
+        metavar="mean|upper|lower",
+        help="What counts where the halves of a matrix differ.",
+        rich_help_panel=_PANEL,
+    ),
+]
+Key = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="The array that is c2, in files of arrays.", rich_help_panel=_PANEL),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 
 
@@ -119,6 +132,8 @@ _OPTIONS: Mapping[str, Any] = {
     "mask": Mask,
     "loader": LoaderName,
     "allow_links": AllowLinks,
+    "symmetrise": SymmetriseHow,
+    "key": Key,
 }
 
 
@@ -173,4 +188,6 @@ def load_with(path: str, config: FitConfig) -> TwoTime:
         mask=config.mask,
         loader=config.loader,
         allow_links=config.allow_links,
+        symmetrise=config.symmetrise,
+        key=config.key,
     )

@@ -22,6 +22,7 @@ from pydantic import (
 from pydantic import create_model as create_schema
 
 from heterodyne.catalogue import create_model
+from heterodyne.data.triangle import Symmetrise
 from heterodyne.errors import ConfigError, HeterodyneError, unknown
 from heterodyne.loading.asked import RING, frame_range
 from heterodyne.plugins.manager import manager, optimizer_record
@@ -143,6 +144,10 @@ class _Fitted(BaseModel):
         default=False,
         description="whether an HDF5 file may send the reader to other files by links and external storage",
     )
+    symmetrise: Symmetrise | None = Field(
+        default=None, description="what counts where the halves of a matrix differ: mean, upper or lower"
+    )
+    key: Name | None = Field(default=None, description="name of the array that is c2, in files of arrays")
     model: str = Field(default="two-component", description="model variant; see `heterodyne models`")
     compare: Annotated[tuple[Name, ...], Names] = Field(
         default=(), description="model variants to fit and to compare, in place of one model"

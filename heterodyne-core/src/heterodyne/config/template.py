@@ -27,6 +27,8 @@ _EXAMPLES = {
     "baseline": 1,
     "exclude_frames": ["12", "40:55"],
     "mask": "mask.npz",
+    "symmetrise": "mean",
+    "key": "c2",
     "write": ["json", "npz"],
     "output": "out",
 }

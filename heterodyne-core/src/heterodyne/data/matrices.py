@@ -10,7 +10,7 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from heterodyne.data.triangle import Half, Read, stored_half, symmetric
+from heterodyne.data.triangle import Half, Read, Symmetrise, stored_half, symmetric
 from heterodyne.data.validation import kept_dtype
 from heterodyne.errors import DataError
 
@@ -22,7 +22,7 @@ class Windows:
     ``opened`` gives, while the file is open, a function from rows and columns to the values stored there,
     in whatever half that is. ``whole`` says that opening reads the whole matrix, because the file cannot
     be read in parts; ``at_hand`` that the values are in memory anyway. ``where`` names file and dataset.
-    ``shift`` is what c2 is more than the values stored.
+    ``shift`` is what c2 is more than the values stored, ``symmetrise`` what counts where two halves differ.
     """
 
     opened: Callable[[], AbstractContextManager[Read]]
@@ -32,6 +32,7 @@ class Windows:
     whole: bool = False
     at_hand: bool = False
     shift: float = 0.0
+    symmetrise: Symmetrise | None = None
 
     @property
     def itemsize(self) -> int:
@@ -41,7 +42,7 @@ class Windows:
     def half(self, read: Read) -> Half:
         """The half that is stored; raises `DataError` naming the place where two halves disagree."""
         try:
-            return "full" if self.at_hand else stored_half(read, self.frames)
+            return "full" if self.at_hand else stored_half(read, self.frames, self.symmetrise)
         except DataError as error:
             raise DataError(f"{self.where}: {error}") from None
 
@@ -89,6 +90,20 @@ def of_whole(matrices: Matrices, bin: int) -> Windows:
     return Windows(lambda: nullcontext(of_array(matrices[bin])), len(first), first.dtype, "data", whole=True)
 
 
+@runtime_checkable
+class HalvesInFile(Protocol):
+    """Matrices whose halves in a file may differ."""
+
+    def symmetrised(self, symmetrise: Symmetrise) -> Matrices: ...
+
+
+def symmetrised(matrices: Matrices, symmetrise: Symmetrise) -> Matrices:
+    """The matrices with what to take where two halves differ; raises `DataError` where they are made whole before."""
+    if isinstance(matrices, HalvesInFile):
+        return matrices.symmetrised(symmetrise)
+    raise DataError("symmetrise: this loader makes the matrices whole by itself")
+
+
 def choose(matrices: Matrices, bins: Sequence[int], n_frames: int, frames: slice = ALL) -> Matrices:
     """The matrices of these bins, of ``n_frames`` each, cut to ``frames``; nothing is read."""
     if isinstance(matrices, StoredMatrices):
@@ -124,6 +139,8 @@ def upper(read: Read, half: Half, shift: float = 0.0) -> Read:
 
     def window(rows: slice, columns: slice) -> np.ndarray:
         values = read(columns, rows).T if half == "lower" else read(rows, columns)
+        if half == "mean":
+            values = 0.5 * (values + read(columns, rows).T)
         values = values.astype(kept_dtype(values.dtype), copy=False)
         return values + values.dtype.type(shift) if shift else values
 
@@ -185,6 +202,10 @@ class ShiftedMatrices:
         """Those of these bins, cut to ``frames``."""
         part = choose(self.matrices, bins, self.n_frames, frames)
         return replace(self, matrices=part, n_frames=len(range(self.n_frames)[frames]))
+
+    def symmetrised(self, symmetrise: Symmetrise) -> ShiftedMatrices:
+        """The same with what to take where two halves differ."""
+        return replace(self, matrices=symmetrised(self.matrices, symmetrise))
 
     def windows(self, bin: int) -> Windows:
         """How to read one of them, shifted."""

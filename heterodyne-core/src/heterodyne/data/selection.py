@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from heterodyne.data.geometry import SAME_AZIMUTH, SAME_RING, between_directions, ring_of
+from heterodyne.data.triangle import Symmetrise
 from heterodyne.errors import DataError
 
 Range = tuple[float, float]
@@ -27,11 +28,12 @@ class Selection:
     replace what the file says, and so do ``dq`` (Å⁻¹) and ``dphi`` (degrees), the full widths of all bins.
     ``baseline`` is c2 without correlation, 0 or 1, as stored. ``exclude`` are (first, last) frames to leave out,
     and ``mask`` (frames,) or (bins, frames) is True for frames to use, over the whole file.
-    ``allow_links``: other files that an HDF5 file names may be read.
+    ``allow_links``: other files that an HDF5 file names may be read. ``symmetrise``: what counts where the two
+    halves of a matrix differ. ``key``: the array that is c2 in a file of arrays.
 
     `heterodyne.loading.load.load` applies all of it to what a loader returns. A loader takes from it what its
-    file does not say and has to be known: ``dt``, and ``q`` and ``phi`` of bare arrays, values that are then those
-    of the bins, one for all or one per bin.
+    file does not say and has to be known: ``dt``, ``key``, and ``q`` and ``phi`` of bare arrays, values that are then
+    those of the bins, one for all or one per bin.
     """
 
     q: tuple[float | Range, ...] = ()
@@ -45,6 +47,8 @@ class Selection:
     exclude: tuple[tuple[int, int], ...] = ()
     mask: np.ndarray | None = None
     allow_links: bool = False
+    symmetrise: Symmetrise | None = None
+    key: str | None = None
 
 
 def choose_bins(q: np.ndarray, phi: np.ndarray, selection: Selection) -> np.ndarray:

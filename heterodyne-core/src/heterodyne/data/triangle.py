@@ -11,43 +11,56 @@ from typing import Literal
 
 import numpy as np
 
-from heterodyne.data.validation import square
+from heterodyne.data.validation import kept_dtype, square
 from heterodyne.errors import DataError
 
 _BLOCK = 256  # rows and columns; a block and its transpose stay in cache
 _ASYMMETRY = 1e-5  # of values of order 1: sums of float32 taken in another order differ by less
 
-Half = Literal["upper", "lower", "full"]
+Symmetrise = Literal["mean", "upper", "lower"]
+"""What to take of two halves that differ: their mean, or one of them."""
+
+Half = Literal["upper", "lower", "full", "mean"]
+"""Where c2 is: in one half, in both alike, or in the mean of both."""
+
 Read = Callable[[slice, slice], np.ndarray]
 """Rows and columns to the values stored there."""
 
 
-def symmetric(matrix: np.ndarray) -> np.ndarray:
+def symmetric(matrix: np.ndarray, symmetrise: Symmetrise | None = None) -> np.ndarray:
     """The symmetric (frames, frames) matrix of which ``matrix`` is the upper half, the lower half or all.
 
     A half is mirrored; a full matrix, symmetric to rounding, is returned as it is. The dtype and the
-    diagonal are kept. A half counts as missing only if every value off the diagonal in it is 0 or NaN. Raises
-    `DataError` if the matrix is not square or real, or if both halves hold values and disagree.
+    diagonal are kept. A half counts as missing only if every value off the diagonal in it is 0 or NaN.
+    ``symmetrise`` says what counts where both halves hold values. Raises `DataError` if the matrix is not square or
+    real, or if both halves hold values, disagree, and nothing says which counts.
     """
     values = square(matrix)
-    half = stored_half(lambda rows, columns: values[rows, columns], len(values))
+    half = stored_half(lambda rows, columns: values[rows, columns], len(values), symmetrise)
     if half == "full":
         return values
+    if half == "mean":
+        return (0.5 * (values + values.T)).astype(kept_dtype(values.dtype), copy=False)
     return _mirrored(values if half == "upper" else values.T)
 
 
-def stored_half(read: Read, frames: int) -> Half:
+def stored_half(read: Read, frames: int, symmetrise: Symmetrise | None = None) -> Half:
     """What is stored of a symmetric (frames, frames) matrix that ``read`` gives in parts.
 
     A matrix with values on the diagonal alone is full. Raises `DataError` if both halves hold values and
-    disagree.
+    disagree, unless ``symmetrise`` says what counts, and if that is a half without values.
     """
     below = _empty_below(read, frames)
     above = _empty_below(lambda rows, columns: read(columns, rows).T, frames)
-    if below == above:
-        _check_symmetry(read, frames)
-        return "full"
-    return "upper" if below else "lower"
+    if below != above:
+        half: Half = "upper" if below else "lower"
+        if symmetrise not in (None, "mean", half):
+            raise DataError(f"the {symmetrise} half of the matrix holds no values: it cannot be taken")
+        return half
+    if symmetrise is not None:
+        return symmetrise
+    _check_symmetry(read, frames)
+    return "full"
 
 
 def _blocks(n: int) -> Iterator[tuple[slice, slice]]:
@@ -88,8 +101,21 @@ def _check_symmetry(read: Read, frames: int) -> None:
         if differ.any():
             i, j = np.unravel_index(int(differ.argmax()), differ.shape)
             first, second = rows.start + i + 1, columns.start + j + 1
+            remedy = (
+                "its rows run backwards, as from an origin at the lower left: turn them round, c2[::-1]"
+                if _backwards(read, frames)
+                else "say what to take: --symmetrise mean, upper or lower (in Python symmetrise= of load, or "
+                "(c2 + c2.T) / 2)"
+            )
             raise DataError(
                 "the matrix is neither a triangle nor symmetric: "
-                f"c2({first}, {second}) = {here[i, j]:g} but c2({second}, {first}) = {mirrored[i, j]:g}; "
-                "store the mean of both halves, (c2 + c2.T) / 2, or one of them, numpy.triu(c2)"
+                f"c2({first}, {second}) = {here[i, j]:g} but c2({second}, {first}) = {mirrored[i, j]:g}; {remedy}"
             )
+
+
+def _backwards(read: Read, frames: int) -> bool:
+    """Whether the matrix is symmetric about its other diagonal."""
+    part = slice(0, min(_BLOCK, frames))
+    rows = slice(frames - part.stop, frames)
+    turned = read(rows, part)[::-1]
+    return bool(np.allclose(turned, turned.T, rtol=_ASYMMETRY, atol=_ASYMMETRY, equal_nan=True))

@@ -7,12 +7,13 @@ import re
 from collections.abc import Iterable, Sequence
 from numbers import Integral, Real
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
 from heterodyne.atomic import as_path
 from heterodyne.data.selection import Range, Selection
+from heterodyne.data.triangle import Symmetrise
 from heterodyne.data.validation import frame_mask, number
 from heterodyne.errors import DataError
 from heterodyne.loading import npz
@@ -41,12 +42,14 @@ def asked(**given: Any) -> Selection:
         () if given["exclude_frames"] is None else frame_ranges(given["exclude_frames"]),
         None if given["mask"] is None else _mask(given["mask"]),
         given["allow_links"],
+        _symmetrise(given["symmetrise"]),
+        given["key"],
     )
 
 
 def stated(given: Selection) -> dict[str, Any]:
     """What is asked for, without what is not."""
-    names = ("q", "phi", "frames", "dt", "age", "dq", "dphi", "baseline")
+    names = ("q", "phi", "frames", "dt", "age", "dq", "dphi", "baseline", "symmetrise", "key")
     found = {name: value for name in names if (value := getattr(given, name)) not in (None, ())}
     if given.exclude:
         found["exclude_frames"] = given.exclude
@@ -178,6 +181,12 @@ def _baseline(value: Any) -> float | None:
     if level not in (0.0, 1.0):
         raise DataError(f"baseline must be 0 or 1, c2 as stored where nothing is correlated, not {level:g}")
     return level
+
+
+def _symmetrise(value: Any) -> Symmetrise | None:
+    if value is not None and value not in get_args(Symmetrise):
+        raise DataError(f"symmetrise must be {', '.join(get_args(Symmetrise))}, not {value!r}")
+    return value
 
 
 def _frames(frames: Any) -> tuple[int, int] | None:

@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 
 from heterodyne.data.matrices import ALL, Windows, of_array, sliced
-from heterodyne.data.triangle import Read, symmetric
+from heterodyne.data.triangle import Read, Symmetrise, symmetric
 from heterodyne.data.validation import kept_dtype
 from heterodyne.errors import DataError, reading
 from heterodyne.loading.hdf5 import dataset, opened, opened_file
@@ -38,6 +38,7 @@ class FileMatrices:
     places: Sequence[Place]
     frames: slice = field(default_factory=lambda: ALL)
     allow_links: bool = False
+    symmetrise: Symmetrise | None = None
 
     def __len__(self) -> int:
         return len(self.places)
@@ -46,7 +47,7 @@ class FileMatrices:
         with self._stored(bin) as (stored, where):
             raw = _read(stored, _window(stored, self.places[bin], self.frames, self.frames, where), where)
         try:
-            return symmetric(raw)
+            return symmetric(raw, self.symmetrise)
         except DataError as error:
             raise DataError(f"{where}: {error}") from None
 
@@ -72,12 +73,24 @@ class FileMatrices:
             self, places=tuple(self.places[bin] for bin in bins), frames=sliced(self.frames, frames)
         )
 
+    def symmetrised(self, symmetrise: Symmetrise) -> FileMatrices:
+        """The same with what to take where two halves differ."""
+        return replace(self, symmetrise=symmetrise)
+
     def windows(self, bin: int) -> Windows:
         """How to read one of them in parts; a matrix in one chunk is read whole."""
         with self._stored(bin) as (stored, where):
             whole = not _in_parts(stored)
             frames = range(side(stored.file, self.places[bin]))[self.frames]
-            return Windows(lambda: self._reader(bin, frames, whole), len(frames), stored.dtype, where, whole)
+            size, dtype = len(frames), stored.dtype
+            return Windows(
+                lambda: self._reader(bin, frames, whole),
+                size,
+                dtype,
+                where,
+                whole,
+                symmetrise=self.symmetrise,
+            )
 
     @contextmanager
     def _stored(self, bin: int) -> Iterator[tuple[h5py.Dataset, str]]:

@@ -11,8 +11,9 @@ import numpy as np
 
 from heterodyne.atomic import as_path
 from heterodyne.data.facts import spacing_within
-from heterodyne.data.matrices import ShiftedMatrices, frame_counts
+from heterodyne.data.matrices import ShiftedMatrices, frame_counts, symmetrised
 from heterodyne.data.selection import Selection, choose_bins, choose_frames, frames_to_use
+from heterodyne.data.triangle import Symmetrise
 from heterodyne.data.two_time import TwoTime
 from heterodyne.errors import DataError, HeterodyneError, PluginError
 from heterodyne.loading.asked import Excluded, Wanted, asked, stated
@@ -52,6 +53,8 @@ def load(
     mask: str | Path | np.ndarray | None = None,
     loader: str | None = None,
     allow_links: bool = False,
+    symmetrise: Symmetrise | None = None,
+    key: str | None = None,
 ) -> TwoTime:
     """The two-time data of a file, with the selected bins and frames; no matrix is read yet.
 
@@ -65,9 +68,10 @@ def load(
     file, or the name of an .npz archive with that key. ``loader`` names the layout; otherwise every installed
     loader is asked. ``allow_links``: whether an HDF5 file may send the reader to other files by links, external
     storage and paths; sources of virtual datasets that lie beside it are read anyway. Other files that are read
-    stand in the provenance under ``linked``. Raises `DataError` for a file that is missing, unreadable or holds no
-    two-time data, and for a selection that selects nothing, and `PluginError` for a loader that fails or contradicts
-    itself.
+    stand in the provenance under ``linked``. ``symmetrise``: "mean", "upper" or "lower", what counts where the
+    halves of a matrix differ, as those of denoised data do. ``key``: the array that is c2, in files of arrays. Raises
+    `DataError` for a file that is missing, unreadable or holds no two-time data, and for a selection that selects
+    nothing, and `PluginError` for a loader that fails or contradicts itself.
     """
     path = as_path(path)
     given = asked(
@@ -82,6 +86,8 @@ def load(
         exclude_frames=exclude_frames,
         mask=mask,
         allow_links=allow_links,
+        symmetrise=symmetrise,
+        key=key,
     )
     check_readable(path)
     name = loader or _recognised(path)
@@ -117,7 +123,7 @@ def _selected(data: TwoTime, given: Selection, origin: dict[str, Any], who: str)
     """The chosen bins and frames, with the dt and age that are given; raises `PluginError` for contradictions."""
     frames, bins = choose_frames(data.n_frames, given), choose_bins(data.q, data.phi, given)
     used = frames_to_use(data.n_bins, data.n_frames, given)[bins, frames]
-    part = data.bins(bins.tolist())
+    part = _symmetrised(data, given.symmetrise).bins(bins.tolist())
     if wrong := frame_counts(part.c2) - {data.n_frames}:
         raise PluginError(f"{who} gives {data.n_frames} times for matrices of {min(wrong)} frames")
     (t, dt, age), sources = _times(data, given, frames)
@@ -127,6 +133,11 @@ def _selected(data: TwoTime, given: Selection, origin: dict[str, Any], who: str)
     part = part.cut(frames)
     chosen = replace(part, t=t, dt=dt, age=age, mask=part.mask & used, **widths, provenance=provenance)
     return _based(chosen, given.baseline)
+
+
+def _symmetrised(data: TwoTime, symmetrise: Symmetrise | None) -> TwoTime:
+    """The data with what counts of two halves that differ."""
+    return data if symmetrise is None else replace(data, c2=symmetrised(data.c2, symmetrise))
 
 
 def _widths(data: TwoTime, given: Selection) -> dict[str, str]:

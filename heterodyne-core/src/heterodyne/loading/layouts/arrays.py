@@ -18,7 +18,7 @@ import numpy as np
 
 from heterodyne.data.matrices import ALL, Matrices, ShiftedMatrices, Windows, of_array, of_whole, sliced
 from heterodyne.data.selection import Selection
-from heterodyne.data.triangle import symmetric
+from heterodyne.data.triangle import Symmetrise, symmetric
 from heterodyne.data.two_time import TwoTime
 from heterodyne.data.validation import numbers
 from heterodyne.errors import DataError
@@ -46,6 +46,7 @@ class ArrayMatrices:
     bins: tuple[int, ...]
     side: int
     last: bool = False
+    symmetrise: Symmetrise | None = None
     frames: slice = field(default_factory=lambda: ALL)
 
     def __len__(self) -> int:
@@ -58,7 +59,7 @@ class ArrayMatrices:
         else:
             matrix = _mapped(self.path, self.last)[index]
         try:
-            return symmetric(np.array(matrix[self.frames, self.frames]))
+            return symmetric(np.array(matrix[self.frames, self.frames]), self.symmetrise)
         except DataError as error:
             raise DataError(f"{self.path}, bin {index + 1}: {error}") from None
 
@@ -73,6 +74,10 @@ class ArrayMatrices:
         """Those of these bins, cut to ``frames`` of the present ones."""
         return replace(self, bins=tuple(self.bins[bin] for bin in bins), frames=sliced(self.frames, frames))
 
+    def symmetrised(self, symmetrise: Symmetrise) -> ArrayMatrices:
+        """The same with what to take where two halves differ."""
+        return replace(self, symmetrise=symmetrise)
+
     def windows(self, bin: int) -> Windows:
         """How to read one of them: in parts from an .npy file, whole from an archive."""
         if npz.is_npz(self.path):
@@ -80,7 +85,13 @@ class ArrayMatrices:
         index = self.bins[bin]
         matrix = _mapped(self.path, self.last)[index][self.frames, self.frames]
         where = f"{self.path}, bin {index + 1}"
-        return Windows(lambda: nullcontext(of_array(matrix)), len(matrix), matrix.dtype, where)
+        return Windows(
+            lambda: nullcontext(of_array(matrix)),
+            len(matrix),
+            matrix.dtype,
+            where,
+            symmetrise=self.symmetrise,
+        )
 
 
 def sniff(path: Path) -> float:
