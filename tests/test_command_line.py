@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -254,3 +255,17 @@ def test_what_cannot_be_done_with_a_fit_is_one_line(heterodyne, run_file, argume
     assert (done.status, done.out) == (1, "")
     assert message in done.err.splitlines()[-1]
     assert not Path("out").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("flags", [("--json",), ()])
+def test_a_result_is_saved_though_nobody_reads_the_report(flags, tmp_path):
+    het.simulate("static", phi=0, frames=30, seed=1).save(tmp_path / "run.h5")
+    start = ("--fix", "D_offset=0", "--fix", "alpha=0", "--start", "D0=9000")
+    command = [sys.executable, "-m", "heterodyne_cli", "fit", "run.h5", *MODEL, *start, "-o", "out", *flags]
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, check=False, cwd=tmp_path)
+    os.close(writing)
+    assert done.returncode == 141
+    assert het.read_fit(tmp_path / "out").verdict == "converged"

@@ -40,7 +40,9 @@ def test_check_names_file_place_and_nearest(rejected):
 
 def test_check_tells_of_files_that_are_not_there(rejected, heterodyne, run_file):
     Path("fit.yaml").write_text("optimizer: stand\ndata: rum.h5\n")
-    assert rejected("config", "check", "fit.yaml") == "there is no file rum.h5; did you mean run.h5?"
+    assert (
+        rejected("config", "check", "fit.yaml") == "fit.yaml: there is no file rum.h5; did you mean run.h5?"
+    )
     Path("fit.yaml").write_text("optimizer: stand\ndata: run.h5\n")
     assert heterodyne("config", "check", "fit.yaml").out == "fit.yaml: good\n"
 

@@ -43,7 +43,14 @@ def scheduler(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a dask scheduler on this machine with two workers."""
     pytest.importorskip("distributed")
     folder = tmp_path_factory.mktemp("dask")
-    place = ("--host", "127.0.0.1", "--no-dashboard", "--scheduler-file", str(folder / "note.json"))
+    place = (
+        "--host",
+        "127.0.0.1",
+        "--dashboard-address",
+        "127.0.0.1:0",
+        "--scheduler-file",
+        str(folder / "note.json"),
+    )
     with ExitStack() as processes:
         log = processes.enter_context((folder / "log").open("w"))
         options = {"cwd": folder, "stdout": subprocess.DEVNULL, "stderr": log}

@@ -9,6 +9,7 @@ import pytest
 
 import heterodyne as het
 from heterodyne.errors import DataError, HeterodyneError
+from heterodyne.loading import asked
 
 
 def one_line(error):
@@ -64,6 +65,9 @@ def test_a_bin_off_the_wanted_value_is_announced(grid, selection, said):
         ({"phi": 1e30}, "no bin with phi near 1e+30"),
         ({"phi": 200}, "no bin with phi near 200"),
         ({"phi": -30}, "no bin with phi near -30"),
+        ({"phi": [(-10.0, 10.0), (200.0, 210.0)]}, "no bin with phi in 200:210"),
+        ({"q": [0.01, (5.0, 6.0)]}, "no bin with q in 5:6"),
+        ({"phi": [0.0, "ring"]}, "no bin with phi in ring"),
         ({"phi": "ring"}, "no bin with phi in ring; the selected q have phi = 0, 45, 90"),
         ({"phi": (1e30, 2e30)}, "goes round more than twice"),
     ],
@@ -175,3 +179,9 @@ def test_a_baseline_that_is_given_shifts_once(tmp_path):
     copy = het.load(shifted.save(tmp_path / "copy.h5"), baseline=0)
     np.testing.assert_allclose(copy.c2[0], data.c2[0])
     np.testing.assert_allclose(het.load(tmp_path / "g2m1.npz", baseline=1).c2[0], data.c2[0] - 1.0)
+
+
+def test_a_list_of_frames_without_end_is_refused(tmp_path):
+    (tmp_path / "long.txt").write_bytes(b"1 " * 2_200_000)
+    with pytest.raises(DataError, match="longer than 4 MiB: it is no list of frames"):
+        asked.frame_ranges(f"@{tmp_path / 'long.txt'}")

@@ -31,7 +31,7 @@ def test_a_device_that_is_not_there_is_named_with_what_there_is(asked):
     assert line.endswith("what there is: cpu")
 
 
-@pytest.mark.filterwarnings("ignore:os.fork")
+@pytest.mark.filterwarnings("ignore:os.fork", "ignore:.*use of fork")
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no processes are forked here")
 def test_a_forked_process_is_told_instead_of_hanging():
     data = het.simulate("static", phi=0, frames=5)

@@ -75,7 +75,8 @@ class Cluster:
 
     def __init__(self, folder: Path, processes: ExitStack, workers: int, **variables: str):
         self.processes = processes
-        self.place = ("--host", "127.0.0.1", "--no-dashboard", "--scheduler-file", str(folder / "note.json"))
+        loopback = ("--host", "127.0.0.1", "--dashboard-address", "127.0.0.1:0")
+        self.place = (*loopback, "--scheduler-file", str(folder / "note.json"))
         log = processes.enter_context((folder / "log").open("w"))
         environment = {**os.environ, "PYTHONPATH": str(HERE), **variables}
         self.options = {"env": environment, "cwd": folder, "stdout": subprocess.DEVNULL, "stderr": log}

@@ -289,3 +289,10 @@ def test_a_result_needs_a_folder_with_a_name(fit: Fit, path):
         fit.save(path)
     with pytest.raises(DataError, match="does not name"):
         read_fit(path)
+
+
+def test_no_terminal_obeys_a_report_of_a_foreign_fit(fit):
+    hostile = replace(fit, model="a\x1b]0;b\x07", message="\u202eabc", verdict="con\nverged")
+    text = hostile.report()
+    assert not any(sign in text for sign in ("\x1b", "\x07", "\u202e"))
+    assert "\\u001b" in text

@@ -221,6 +221,20 @@ def test_a_later_schema_is_refused(data, tmp_path):
         het.load(path)
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("baseline_reference", 0), ("time_origin_location", "lower_left"), ("storage_mode", "other")],
+)
+def test_another_storage_than_the_layouts_is_refused(data, tmp_path, name, value):
+    path = data.save(tmp_path / "run.h5")
+    with h5py.File(path, "r+") as file:
+        file["entry/twotime/two_time_corr_func"].attrs[name] = value
+    with pytest.raises(
+        DataError, match=f"{name} of entry/twotime/two_time_corr_func is {value}; this layout has"
+    ):
+        het.load(path)
+
+
 def test_a_file_without_its_times_names_them(data, tmp_path):
     path = data.save(tmp_path / "own.h5")
     with h5py.File(path, "r+") as file:

@@ -263,3 +263,39 @@ def test_a_journal_whose_new_files_are_gone_is_named(tmp_path):
 
 if __name__ == "__main__":
     main(Path(sys.argv[1]))
+
+
+@posix
+@pytest.mark.parametrize("inside", [False, True])
+def test_a_journal_whose_stage_leads_elsewhere_moves_nothing(tmp_path, inside):
+    put(tmp_path, {"docs/thesis.tex": "mine", "res/fit.json": "old"})
+    stage = tmp_path / "res" / ".x.new"
+    if inside:
+        stage.mkdir()
+        (stage / "thesis").symlink_to(tmp_path / "docs")
+    else:
+        stage.symlink_to(tmp_path / "docs")
+    new = {"thesis/thesis.tex" if inside else "thesis.tex": ""}
+    (tmp_path / "res" / JOURNAL).write_text(json.dumps({"stage": ".x.new", "new": new, "old": {}}))
+    with pytest.raises(DataError, match="with links in it"):
+        settle(tmp_path / "res")
+    assert (tmp_path / "docs" / "thesis.tex").read_text() == "mine"
+
+
+@posix
+def test_a_folder_of_results_that_is_a_link_is_refused_before_anything_changes(tmp_path):
+    save(tmp_path / "out", OLD, "old")
+    (tmp_path / "big").mkdir()
+    (tmp_path / "out" / "figures").symlink_to(tmp_path / "big")
+    with pytest.raises(HeterodyneError, match="figures is a link, and may lead elsewhere"):
+        save(tmp_path / "out", NEW, "new")
+    settle(tmp_path / "out")
+    assert seen(tmp_path / "out") == OLD
+    assert not hidden(tmp_path / "out")
+
+
+def test_a_file_in_the_way_of_a_folder_is_kept_under_another_name(tmp_path):
+    put(tmp_path / "out", {"figures": "mine"})
+    with pytest.warns(UserWarning, match="figures as figures.kept-1"):
+        save(tmp_path / "out", NEW, "new")
+    assert seen(tmp_path / "out") == {**NEW, "figures.kept-1": "mine"}

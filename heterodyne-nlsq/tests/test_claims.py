@@ -146,3 +146,41 @@ def test_frames_unlike_the_others_are_named_as_in_their_file(tmp_path):
         assert found.statistics["reduced_chi2"] > 2.0
         assert "most at frames 31:32 and 61: exclude these" in found.message
     assert "frames" not in fit(data).message
+
+
+@pytest.mark.parametrize(
+    "again",
+    [
+        lambda data: replace(data, t=data.t + 100.0, age=data.age + 100.0),
+        lambda data: replace(data, c2=stack(data).astype(np.float32)),
+        lambda data: replace(data, c2=stack(data) + 1e-9),
+        lambda data: replace(data, phi=data.phi + 360.0),
+    ],
+    ids=["other age", "float32", "shifted by nothing", "once round"],
+)
+def test_equal_values_at_one_place_are_refused_whatever_their_times(again):
+    with pytest.raises(DataError, match="given twice, with equal values"):
+        fit([made(), again(made())])
+
+
+def test_equal_values_at_two_places_are_named():
+    c2 = stack(made((0.0, 45.0)))
+    with pytest.warns(UserWarning, match="q=0.01 phi=0 and q=0.01 phi=45 are equal: if one is a copy"):
+        fit(replace(made((0.0, 45.0)), c2=c2[[0, 0]]))
+
+
+def test_a_single_bad_pair_is_named_though_it_raises_the_noise_it_is_judged_by():
+    data = made(noise=0.01)
+    c2 = stack(data)
+    c2[0, 3, 9] = c2[0, 9, 3] = 5.0
+    found = fit(replace(data, c2=c2))
+    assert found.statistics["reduced_chi2"] < 2.0
+    assert "far larger than elsewhere at frames 4 and 10: exclude these" in found.message
+    assert "far larger" not in fit(data).message
+
+
+def test_an_offset_at_its_bound_in_every_bin_leaves_all_open(tmp_path):
+    path = made((0.0, 45.0), noise=0.01).save(tmp_path / "run.h5")
+    found = fit(het.load(path, baseline=0))
+    assert {row.status for row in found.estimates if row.vary} <= {"undetermined", "at low", "at high"}
+    assert "the offset is at its bound in every bin" in found.report().replace("\n", " ").replace("  ", "")

@@ -69,5 +69,7 @@ def _seldom(say: Callable[[str], None]) -> Callable[[str], None]:
 
 def refuse_existing(path: Path, force: bool) -> None:
     """Raise `ConfigError` if ``path`` exists and may not be replaced."""
+    if path.is_dir():
+        raise ConfigError(f"{path} is a folder: name a file in it")
     if os.path.lexists(path) and not force:
         raise ConfigError(f"{path} exists already: choose another name or add --force")

@@ -34,6 +34,7 @@ def fit(problem: Problem, options: Mapping[str, Any], progress: Progress) -> Fit
     kept = options["checkpoint"]
     with _passing_folder() if options["shards"] > 1 and not kept else nullcontext(kept) as folder:
         run = create_run(problem, bins, options, Path(folder) if folder else None, progress)
+        progress("compiling the sampler")
         sampled = sampled_shards(run, progress)
     found = sampled_fit(run, sampled, merged_draws(run, sampled), began)
     return replace(found, checkpoint=run.folder) if kept else found

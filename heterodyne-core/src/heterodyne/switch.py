@@ -117,9 +117,7 @@ def _switch(home: Path, stage: Path, run: str) -> None:
         _write_json(stage / LIST, {"schema": SCHEMA, "run": run, "files": added})
         old = {name: digest for name, digest in last["files"].items() if name in new or name not in added}
         for name in new:
-            (home / name).parent.mkdir(parents=True, exist_ok=True)
-            if (home / name).is_dir():
-                raise DataError(f"cannot write {home / name}: it is a folder")
+            _check_place(home, name)
         place = stage.name if stage.parent == home else f"../{stage.name}"
         _write_json(stage / JOURNAL, asdict(_Switch(place, hashes, old)))
         (stage / JOURNAL).replace(home / JOURNAL)
@@ -131,12 +129,29 @@ def _switch(home: Path, stage: Path, run: str) -> None:
             raise
 
 
+def _check_place(home: Path, name: str) -> None:
+    """Raise `DataError` if no file of this name can come into ``home``."""
+    for parent in (home / name).parents:
+        if parent == home:
+            break
+        if parent.is_symlink():
+            raise DataError(
+                f"cannot write {home / name}: {parent} is a link, and may lead elsewhere; remove it"
+            )
+    if (home / name).is_dir():
+        raise DataError(f"cannot write {home / name}: it is a folder")
+
+
 def _complete(home: Path) -> None:
     """Do what is left of the switch in ``home``, if there is one. Each step may be repeated."""
     switch = _read_journal(home)
     if switch is None:
         return
     stage = home / switch.stage
+    if stage.is_symlink() or any(path.is_symlink() for path in stage.rglob("*")):
+        raise DataError(
+            f"{home / JOURNAL} names {stage} with links in it, as no run writes: remove {JOURNAL} there"
+        )
     if not stage.is_dir():
         raise DataError(
             f"{home}: its run was stopped while it replaced files, and {stage} with the new ones is gone: "
@@ -163,6 +178,10 @@ def _clear(home: Path, coming: list[str], switch: _Switch) -> list[str]:
     Returns the latter in words.
     """
     kept = []
+    for place in sorted({str(parent) for name in coming for parent in PurePosixPath(name).parents}):
+        path = home / place
+        if os.path.lexists(path) and not path.is_dir():
+            kept.append(_put_aside(path))
     for name in [*coming, *(name for name in switch.old if name not in switch.new)]:
         path = home / name
         if not os.path.lexists(path):
@@ -170,9 +189,7 @@ def _clear(home: Path, coming: list[str], switch: _Switch) -> list[str]:
         if name == LIST or _hash(path) in (switch.old.get(name), switch.new.get(name)):
             path.unlink()
         elif name in coming:
-            spare = _spare(path)
-            path.replace(spare)
-            kept.append(f"{name} as {spare.name}")
+            kept.append(_put_aside(path))
     _remove_empty(
         home, {str(parent) for name in switch.old for parent in PurePosixPath(name).parents}, coming
     )
@@ -185,6 +202,13 @@ def _remove_empty(home: Path, places: set[str], coming: list[str]) -> None:
     for place in sorted(places - needed, reverse=True):
         with suppress(OSError):  # it holds something
             (home / place).rmdir()
+
+
+def _put_aside(path: Path) -> str:
+    """Rename what is in the way of a new file; returns both names in words."""
+    spare = _spare(path)
+    path.replace(spare)
+    return f"{path.name} as {spare.name}"
 
 
 def _spare(path: Path) -> Path:

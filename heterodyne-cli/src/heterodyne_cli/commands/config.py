@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from heterodyne.errors import HeterodyneError
 from heterodyne_cli.output import print_json, refuse_existing, show
 
 app = typer.Typer(no_args_is_help=True, help="Make and check configuration files of `heterodyne fit`.")
@@ -42,8 +43,11 @@ def check(file: Annotated[Path, typer.Argument(metavar="FILE", help="Configurati
     from heterodyne.config.schema import check_names
 
     config = read_config(file)
-    check_names(config)
-    check_files(config)
+    try:
+        check_names(config)
+        check_files(config)
+    except HeterodyneError as error:
+        raise type(error)(f"{file}: {error}") from error
     show(f"{file}: good")
 
 

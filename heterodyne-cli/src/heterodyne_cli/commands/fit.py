@@ -120,8 +120,10 @@ def fit(
     with told_if_interrupted(checkpoint):
         with progress(quiet) as say:
             result = _fitted(settings, checkpoint, context.obj.arguments, say)
+        written = _saved(result, settings, json, quiet)
         _show(result, json, quiet)
-        _save(result, settings, json, quiet)
+        if written and not quiet:
+            show("\n".join(f"wrote {path}" for path in written), sys.stderr)
     _warn(result)
     remove_done(checkpoint, [part.checkpoint for part in _parts(result).values()])
     if not result.success:
@@ -182,18 +184,23 @@ def _settings(file: Path | None, stated: Mapping[str, Any]) -> FitConfig:
     return settings
 
 
-def _save(result: Fit | Series | Comparison, settings: FitConfig, json: bool, quiet: bool) -> None:
-    """Write the results, or at least print them: a disk that is full must not cost the fit."""
+def _saved(result: Fit | Series | Comparison, settings: FitConfig, json: bool, quiet: bool) -> list[Path]:
+    """The files written, before anything is printed: output that nobody reads must not cost the fit.
+
+    Where they cannot be written the result is printed at least: neither may a disk that is full.
+    """
     if settings.output is None:
-        return
+        return []
     try:
         written = result.save(settings.output, settings.write)
     except HeterodyneError:
-        if quiet and not json:
-            print(result.report())
+        _show(result, json, quiet=False)
         raise
-    if not quiet:
-        print(*(f"wrote {path}" for path in written), sep="\n", file=sys.stderr)
+    if not written:
+        warnings.warn(
+            f"nothing is written: the result has no {', '.join(settings.write or ())}", stacklevel=2
+        )
+    return written
 
 
 def _show(result: Fit | Series | Comparison, json: bool, quiet: bool) -> None:

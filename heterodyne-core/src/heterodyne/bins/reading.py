@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
+from itertools import pairwise
+from math import isclose
 
 import numpy as np
 
 from heterodyne.bins.bin import PADDING, Bin, Dense, Moments
 from heterodyne.bins.nodes import bin_nodes
 from heterodyne.bins.weights import given_weights, left_out_pairs, normalised, padded_times
+from heterodyne.data.geometry import SAME_AZIMUTH, between_directions
 from heterodyne.data.two_time import TwoTime
 from heterodyne.data.validation import checked
 from heterodyne.errors import DataError, EmptyBin, EmptyBins
+
+_ROUNDED, _SQUARES = 3e-8, 1e-5
+"""Relative: what the mean, and the sum of squares about it, of c2 change by when it is rounded to float32."""
 
 
 def read_bins(data: tuple[TwoTime, ...], skip_lags: int = 0) -> tuple[Bin, ...]:
@@ -40,17 +47,35 @@ def each_bin(data: tuple[TwoTime, ...], read: Callable[[TwoTime, int], Bin]) -> 
 
 
 def _check_distinct(bins: Sequence[Bin]) -> None:
-    """Raise `DataError` for two bins of one q and φ whose values and times are equal."""
-    seen: set[tuple[object, ...]] = set()
-    for bin in bins:
-        values = (bin.moments.pairs, bin.moments.reference, bin.moments.square)
-        content = (bin.q, repr(bin.phi), *values, bin.t.tobytes())
-        if content in seen:
+    """Raise `DataError` for two bins of one q and φ whose values are equal, and warn of such bins at others.
+
+    Values are equal where they have the same moments, whatever their times: no two measurements share these.
+    """
+    ordered = sorted(bins, key=lambda bin: bin.moments.reference)
+    for first, second in pairwise(ordered):
+        if not _same_values(first, second):
+            continue
+        turned = float(between_directions(first.phi, second.phi))
+        if isclose(first.q, second.q, rel_tol=1e-6) and not turned > SAME_AZIMUTH:
             raise DataError(
-                f"the matrix of q={bin.q:.4g} phi={bin.phi:.4g} is given twice, with equal values and times: it would "
+                f"the matrix of q={second.q:.4g} phi={second.phi:.4g} is given twice, with equal values: it would "
                 "be counted twice"
             )
-        seen.add(content)
+        warnings.warn(
+            f"the matrices of q={first.q:.4g} phi={first.phi:.4g} and q={second.q:.4g} phi={second.phi:.4g} are equal: "
+            "if one is a copy of the other, it counts twice and at the wrong place",
+            stacklevel=5,
+        )
+
+
+def _same_values(first: Bin, second: Bin) -> bool:
+    """Whether two bins have the same moments to what float32 rounds."""
+    here, there = first.moments, second.moments
+    return (
+        here.pairs == there.pairs
+        and isclose(here.reference, there.reference, rel_tol=_ROUNDED)
+        and isclose(here.square, there.square, rel_tol=_SQUARES)
+    )
 
 
 def read_bin(data: TwoTime, index: int, skip_lags: int = 0) -> Bin:

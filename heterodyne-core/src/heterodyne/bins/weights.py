@@ -6,6 +6,7 @@ import numpy as np
 
 from heterodyne.data.two_time import TwoTime
 from heterodyne.data.validation import weights
+from heterodyne.errors import DataError
 
 
 def padded_times(data: TwoTime, padding: int) -> np.ndarray:
@@ -17,8 +18,10 @@ def given_weights(data: TwoTime, index: int) -> tuple[np.ndarray, np.ndarray | N
     """Weights per frame (N,), and per pair (N, N), 0 on the diagonal, where those are given."""
     if data.weight is None:
         return np.ones(data.n_frames), None
-    # weights that stay in a file are checked here, where they are read
-    weight = weights(data.weight[index][None], 1, data.n_frames)[0]
+    try:  # weights that stay in a file are checked here, where they are read
+        weight = weights(data.weight[index][None], 1, data.n_frames)[0]
+    except DataError as error:
+        raise DataError(f"{data.provenance.get('file', 'data')} bin {index + 1}: {error}") from None
     if weight.ndim == 1:
         return weight / (weight.max() or 1.0), None
     upper = np.triu(weight, 1) / (weight.max() or 1.0)

@@ -31,6 +31,7 @@ from heterodyne.plugins.records import OptimizerRecord, Record
 from heterodyne.problem.choices import NO_CHOICES, SPELLINGS, Choices, Spelling
 from heterodyne.problem.kinds import RANGE
 from heterodyne.problem.spellings import as_list, as_number, as_range
+from heterodyne.problem.table import chosen_parameters
 
 
 def as_number_or_range(value: Any) -> float | tuple[float, float]:
@@ -233,10 +234,14 @@ def check_names(config: FitConfig) -> None:
             raise ConfigError(f"compare names the models to fit to all data: leave {other} out")
     models = [create_model(name) for name in config.compare or (config.model,)]
     config.choices.check_names(name for model in models for name in model.parameters)
+    if not config.compare:  # a model takes what it has of choices for several
+        chosen_parameters(models[0].parameters, config.choices, {})
 
 
 def _check_outputs(config: FitConfig) -> None:
-    """Raise for an output that does not exist, and for one that only fits by another optimizer have."""
+    """Raise for an output that does not exist, and for one that only fits by another optimizer have, or none."""
+    if config.write == ():
+        raise ConfigError("write names no output: leave it out for json, npz and profiles")
     optimizers = manager().listing("optimizer").items()
     for writer in find_writers(config.write or ()):
         owners = [name for name, record in optimizers if writer.name in _outputs_of(record)]

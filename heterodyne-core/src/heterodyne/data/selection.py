@@ -57,16 +57,17 @@ def choose_bins(q: np.ndarray, phi: np.ndarray, selection: Selection) -> np.ndar
         raise DataError("there are no bins: the lists of q and phi are empty")
     keep = np.ones(len(q), dtype=bool)
     if selection.q:
-        keep &= np.any([_near_q(q, phi, wanted) for wanted in selection.q], axis=0)
-    if not keep.any():
-        raise DataError(f"no bin with q in {_say(selection.q)}; the file has q = {_listing(q)}")
+        found = [_near_q(q, phi, wanted) for wanted in selection.q]
+        if missed := [wanted for wanted, hit in zip(selection.q, found, strict=True) if not hit.any()]:
+            raise DataError(f"no bin with q in {_say(missed)}; the file has q = {_listing(q)}")
+        keep &= np.any(found, axis=0)
     if selection.phi:
-        matching = np.any([_near_phi(phi, keep, wanted) for wanted in selection.phi], axis=0)
-        if not (keep & matching).any():
+        found = [keep & _near_phi(phi, keep, wanted) for wanted in selection.phi]
+        if missed := [wanted for wanted, hit in zip(selection.phi, found, strict=True) if not hit.any()]:
             raise DataError(
-                f"no bin with phi in {_say(selection.phi)}; the selected q have phi = {_listing(phi[keep])}"
+                f"no bin with phi in {_say(missed)}; the selected q have phi = {_listing(phi[keep])}"
             )
-        keep &= matching
+        keep &= np.any(found, axis=0)
     return np.flatnonzero(keep)
 
 

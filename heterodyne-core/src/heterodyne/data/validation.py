@@ -18,6 +18,9 @@ FEWEST_FRAMES = 3
 FEWEST_PAIRS = 3
 """What 3 frames make."""
 
+_WIDEST = 1e12
+"""The largest weight over the smallest: beyond it, rounding of the large drowns the small."""
+
 LARGEST = 1e50
 """Sums of squares of larger values would overflow, and c2 is of order 1."""
 
@@ -120,6 +123,9 @@ def weights(given: ArrayLike, bins: int, frames: int) -> np.ndarray:
         )
     if not np.all(np.isfinite(values) & (values >= 0)):
         raise DataError("weight must hold finite numbers, 0 or more")
+    smallest = values.min(initial=np.inf, where=values > 0)
+    if values.max(initial=0.0) > _WIDEST * smallest:
+        raise DataError(f"weight must not span more than {_WIDEST:g}, from {smallest:g} to {values.max():g}")
     if values.ndim == 3 and not np.allclose(values, values.swapaxes(1, 2), rtol=1e-6, atol=0.0):
         raise DataError("weight per pair must be symmetric: w(i, j) = w(j, i)")
     return values

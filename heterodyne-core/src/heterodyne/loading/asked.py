@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Sequence
+from hashlib import sha256
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, get_args
@@ -17,10 +18,14 @@ from heterodyne.data.triangle import Symmetrise
 from heterodyne.data.validation import frame_mask, number
 from heterodyne.errors import DataError
 from heterodyne.loading import npz
+from heterodyne.words import first_listed, spans
 
 _UNIT = {"q": "q is positive (in Å⁻¹)", "phi": "phi lies in -720 to 720 (in degrees)"}
 RING = ("ring", "nan")
 """How a bin without an azimuth may be called."""
+
+_LONGEST = 1 << 22
+"""Bytes of a text file that lists frames."""
 
 _PART = re.compile(r"(\d{1,15})(?::(\d{1,15}))?")
 
@@ -53,7 +58,19 @@ def stated(given: Selection) -> dict[str, Any]:
     found = {name: value for name in names if (value := getattr(given, name)) not in (None, ())}
     if given.exclude:
         found["exclude_frames"] = given.exclude
-    return found if given.mask is None else {**found, "mask": f"leaves out {np.count_nonzero(~given.mask)}"}
+    return found if given.mask is None else {**found, "mask": _words_of(given.mask)}
+
+
+def _words_of(mask: np.ndarray) -> str:
+    """What a mask leaves out, and the SHA-256 of its truth values as bytes."""
+    digest = sha256(np.ascontiguousarray(mask).tobytes()).hexdigest()
+    count = np.count_nonzero(~mask)
+    named = (
+        f"frames {first_listed(spans((np.flatnonzero(~mask) + 1).tolist()))}"
+        if mask.ndim == 1 and count
+        else count
+    )
+    return f"leaves out {named} (sha256 {digest})"
 
 
 def frame_ranges(given: Excluded) -> tuple[tuple[int, int], ...]:
@@ -97,11 +114,17 @@ def _is_pair(value: object) -> bool:
 def _listed(name: str) -> list[str]:
     """The frames and ranges that a text file lists, apart by spaces, commas or lines; # begins a comment."""
     try:
-        text = Path(name).read_text(encoding="utf-8-sig")
+        with Path(name).open("rb") as stream:
+            content = stream.read(_LONGEST + 1)
+        text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise DataError(f"exclude_frames: {name} is not UTF-8 text") from None
     except OSError as error:
         raise DataError(f"exclude_frames: {name} cannot be read: {error.strerror}") from None
+    if len(content) > _LONGEST:
+        raise DataError(
+            f"exclude_frames: {name} is longer than {_LONGEST >> 20} MiB: it is no list of frames"
+        )
     found = re.split(r"[\s,]+", " ".join(line.split("#")[0] for line in text.splitlines()).strip())
     if found == [""]:
         raise DataError(f"exclude_frames: {name} lists no frames")

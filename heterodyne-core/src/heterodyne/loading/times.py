@@ -49,7 +49,7 @@ def reconciled(
         )
         age = given_age if given_age is not None else age or 0.0
         return age + given_dt * np.arange(1, len(t) + 1), given_dt, age
-    age = float(t[0]) - dt if age is None else age
+    age = _age_of(t, dt) if age is None else age
     if t[0] > 0 and is_age(t, dt, age):
         return t, dt, age
     if given_age is None:
@@ -58,3 +58,9 @@ def reconciled(
             "age + dt and positive: give the age with --age (in Python age=)"
         )
     return t - t[0] + dt + given_age, dt, given_age
+
+
+def _age_of(t: np.ndarray, dt: float) -> float:
+    """t[0] - dt, 0 where only rounding is left of it."""
+    age = float(t[0]) - dt
+    return 0.0 if abs(age) < _SAME * dt else age

@@ -118,6 +118,12 @@ def manager() -> Manager:
 def discover(points: list[EntryPoint]) -> Manager:
     """The manager of these entry points, less those named in HETERODYNE_DISABLE_PLUGINS."""
     disabled = {name.strip() for name in os.environ.get("HETERODYNE_DISABLE_PLUGINS", "").split(",")}
+    if unknown_names := sorted(disabled - {"", *(point.name for point in points)}):
+        installed = ", ".join(point.name for point in points)
+        warnings.warn(
+            f"HETERODYNE_DISABLE_PLUGINS names {', '.join(unknown_names)}, which is no plugin (installed: {installed})",
+            stacklevel=3,
+        )
     hooks = pluggy.PluginManager(PROJECT)
     hooks.add_hookspecs(specs)
     plugins: list[Plugin] = []

@@ -78,9 +78,12 @@ def check_count(sets: tuple[TwoTime, ...], choices: Choices, varying: int) -> No
     fitted = varying + sum(scaling_design(which, design, q, phi).matrix.shape[1] for which, design in designs)
     pairs = sum(_pair_count(data, choices.skip_lags) for data in sets)
     if pairs <= fitted:
+        masked = sum(int((~data.mask).sum()) for data in sets)
+        of = sum(data.mask.size for data in sets)
+        left_out = f"; mask and exclude_frames leave out {masked} of {of} frames of bins" if masked else ""
         raise DataError(
             f"{pairs} pairs of frames cannot determine {fitted} numbers (parameters, contrast and offset): "
-            "select more frames or fix parameters"
+            f"select more frames or fix parameters{left_out}"
         )
 
 

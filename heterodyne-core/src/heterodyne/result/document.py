@@ -74,6 +74,8 @@ def read_fit(path: str | Path) -> Fit:
     given = as_path(path)
     file = given / FILE if given.is_dir() else given
     settle(file.parent)
+    if file.exists() and not file.is_file():
+        raise DataError(f"cannot read a fit from {file}: it is not a file")
     try:
         document = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from heterodyne.atomic import as_path
+from heterodyne.errors import escaped
 from heterodyne.result.identifiability import Identifiability
 from heterodyne.result.provenance import Provenance
 from heterodyne.result.stated import Stated
@@ -130,7 +131,7 @@ class Fit:
     def report(self) -> str:
         """The result as text, in the form of lmfit's fit reports."""
         parts = (*(_head, _variables, _identifiability, _diagnostics, _profiles, _scaling, _correlations),)
-        return "\n".join(line for part in parts for line in part(self))
+        return "\n".join(escaped(line) for part in parts for line in part(self))
 
     def save(self, folder: str | Path, write: Iterable[str] | None = None) -> list[Path]:
         """Write the outputs named in ``write`` into ``folder``; returns the paths written.

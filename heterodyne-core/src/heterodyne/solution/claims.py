@@ -24,7 +24,10 @@ The best of many curves through noise takes some 2 per number, and more where no
 _PER_NUMBER = 3.0
 
 _EXCESS = 2.0  # reduced χ² from which the residuals are said to be more than noise
-_UNLIKE = 4.0  # times the median of W r² from which a frame is unlike the others
+_NO_FRAMES = "as noise that frames share or a model that does not hold makes them"
+
+_UNLIKE = 4.0  # times the median of W r² from which a frame is unlike the others where χ² is too large
+_ALIEN = 25.0  # and where it is not: five times the noise, more than frames of few counts scatter
 
 
 def unsupported(objective: Objective, scaling: SolvedScaling) -> list[Finding]:
@@ -48,6 +51,15 @@ def unsupported(objective: Objective, scaling: SolvedScaling) -> list[Finding]:
     if design.matrix.size and np.all((contrast <= design.low) | (contrast >= design.high)):
         words = "no parameter: the contrast is at its bound in every bin, so that the size of the correlation is open"
         return [Finding(KIND, words, names, True)]
+    offset = scaling.offset
+    if objective.offset.matrix.size and np.all(
+        (offset <= objective.offset.low) | (offset >= objective.offset.high)
+    ):
+        words = (
+            "no parameter: the offset is at its bound in every bin: c2 is not 1 without correlation; see baseline, or "
+            "divide by its level"
+        )
+        return [Finding(KIND, words, names, True)]
     return []
 
 
@@ -61,21 +73,26 @@ def _gain(objective: Objective, scaling: SolvedScaling) -> float:
 
 
 def excess(problem: Problem, residuals: Sequence[Residuals], reduced_chi2: float) -> str:
-    """What to say of residuals that are more than the noise between neighbouring pairs; empty where they are not."""
-    if not reduced_chi2 > _EXCESS:
-        return ""
+    """What to say of residuals that are more than the noise between neighbouring pairs, in all or in some frames.
+
+    Empty where they are not. A bad pair of frames raises the noise that it is judged by, so frames are also held
+    against one another.
+    """
+    remedy = "exclude these (exclude_frames), or list single pairs in bad_pairs, if they are bad"
+    is_excess = reduced_chi2 > _EXCESS
+    frames = _unlike_others(problem, residuals, _UNLIKE if is_excess else _ALIEN)
+    named = f"at frames {first_listed(spans(frames))}: {remedy}" if frames else ""
+    if not is_excess:
+        return f"residuals are far larger than elsewhere {named}" if frames else ""
     words = f"reduced chi2 is {reduced_chi2:.3g}: the residuals exceed the noise between neighbouring pairs of frames"
-    frames = _unlike_others(problem, residuals)
-    if not frames:
-        return f"{words}, as noise that frames share or a model that does not hold makes them"
-    return f"{words}, most at frames {first_listed(spans(frames))}: exclude these (exclude_frames) if they are bad"
+    return f"{words}, {f'most {named}' if frames else _NO_FRAMES}"
 
 
-def _unlike_others(problem: Problem, residuals: Sequence[Residuals]) -> list[int]:
-    """The frames, counted from 1 as in their file, whose residuals stand out in some bin."""
+def _unlike_others(problem: Problem, residuals: Sequence[Residuals], times: float) -> list[int]:
+    """The frames, counted from 1 as in their file, whose W r² is so many ``times`` the median in some bin."""
     first = [data.provenance.get("frames", (1,))[0] for data in problem.data for _ in range(data.n_bins)]
     found = set()
     for start, (_, _, squares) in zip(first, residuals, strict=True):
         with np.errstate(invalid="ignore"):
-            found.update((start + np.flatnonzero(squares > _UNLIKE * np.nanmedian(squares))).tolist())
+            found.update((start + np.flatnonzero(squares > times * np.nanmedian(squares))).tolist())
     return sorted(found)

@@ -25,6 +25,8 @@ from heterodyne.words import first_listed
 Cost = Callable[[Mapping[str, float]], float]
 
 _AS_GOOD = 0.5  # cost, half of a χ²: within one standard error
+_EQUAL = 1e-3  # of half a χ²: less is rounding
+
 _SAME = 1e-6  # relative difference of values below which two solutions are one
 
 
@@ -42,7 +44,8 @@ def other_solutions(problem: Problem, values: Mapping[str, float], cost: Cost) -
             changed = tuple(name for name in values if _differs(values[name], other[name]))
             shown = ", ".join(f"{name} = {other[name]:.5g}" for name in changed)
             own = ", ".join(f"{name} = {values[name]:.5g}" for name in changed)
-            words = f"{reason}: {own} and {shown} fit equally well (χ² {2.0 * more:+.2g})"
+            apart = f"χ² {2.0 * more:+.2g}" if abs(more) > _EQUAL else "equal χ²"
+            words = f"{reason}: {own} and {shown} fit equally well ({apart})"
             other_values = {name: other[name] for name in changed}
             findings.append(Finding("other solution", words, changed, values=other_values))
     return findings

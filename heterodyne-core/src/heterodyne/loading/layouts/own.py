@@ -33,6 +33,14 @@ from heterodyne.loading.units import factor
 
 _FRAME_TIME = "entry/instrument/detector/frame_time"
 
+_STORAGE = {
+    "storage_mode": "data_exchange_keys",
+    "populated_elements": "upper_half",
+    "baseline_reference": "1",
+    "time_origin_location": "upper_left",
+}
+"""What the attributes of the matrices must say where they are there."""
+
 _SAME = 1e-6  # relative; a float32 is not a discrepancy
 
 _OF_THE_FILE = ("file", "size", "sha256", "mtime_ns", "loader", "selection", "frames", "origin", "linked")
@@ -87,8 +95,11 @@ def _check_frame_time(file: CheckedFile, dt: float) -> None:
 
 
 def _places(file: CheckedFile) -> tuple[Place, ...]:
-    """Where the matrices of bins 1, 2, ... are; raises `DataError` for other names among them."""
+    """Where the matrices of bins 1, 2, ... are; raises `DataError` for other names among them, or another storage."""
     matrices = group(file, MATRICES)
+    for name, expected in _STORAGE.items():
+        if (stated := attribute(matrices, name)) not in ("", expected):
+            raise DataError(f"{file.filename}: {name} of {MATRICES} is {stated}; this layout has {expected}")
     q, phi = (dataset(file, f"{MASKS}/dynamic_{name}_list").size for name in ("q", "phi"))
     if not len(matrices) == q == phi:
         raise DataError(f"{file.filename}: {len(matrices)} matrices but {q} q and {phi} phi")
