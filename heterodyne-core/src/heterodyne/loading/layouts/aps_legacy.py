@@ -214,11 +214,6 @@ def _clock(file: h5py.File, given: Selection, frames: int) -> Clock:
     keys = {name: _setting(file, name) for name in ("stride_frames", "avg_frames", "data_begin_todo")}
     stride, average = count_of(file, keys["stride_frames"]), count_of(file, keys["avg_frames"])
     begin, end = whole(file, keys["data_begin_todo"]), whole(file, _setting(file, "data_end_todo"))
-    if begin is not None and begin < 1 and given.age is None:
-        raise DataError(
-            f"{file.filename}: {keys['data_begin_todo']} is {begin}, but counts from 1: the age is unknown; give it, "
-            "in s, by --age or age="
-        )
     if given.dt is None:
         _check_average(file, average)
     if given.dt is None and end and begin is not None:
@@ -230,8 +225,9 @@ def _clock(file: h5py.File, given: Selection, frames: int) -> Clock:
     period_key = _there(file, (f"{_DETECTOR}/exposure_period", f"{_BLUESKY}/t0"))
     exposure_key = _there(file, (f"{_DETECTOR}/exposure_time", f"{_BLUESKY}/t1"))
     period = period_of(file, period_key, exposure_key, given.dt)
-    first = Stated(last_name(keys["data_begin_todo"]), begin)
-    return clock_of(given, period, stride, average, first, counted_from=1)
+    wrong = "" if begin is None or begin >= 1 else "does not count from 1"
+    first = Stated(last_name(keys["data_begin_todo"]), begin, wrong)
+    return clock_of(file, given, period, stride, average, first, counted_from=1)
 
 
 def _check_average(file: h5py.File, average: Stated) -> None:
