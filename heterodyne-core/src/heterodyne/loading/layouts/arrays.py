@@ -93,6 +93,10 @@ def load(path: Path, given: Selection) -> TwoTime:
     """All bins; raises `DataError` saying which of q, phi and dt neither the file nor the user says."""
     npz.check_kind(path)
     if not npz.is_npz(path):
+        if given.key is not None:
+            raise DataError(
+                f"{path}: key = {given.key!r}: an .npy file is one array, there are none to choose from"
+            )
         with npz.reading(path):
             shape = np.load(path, mmap_mode="r", allow_pickle=False).shape
         arrays, layout = Arrays(path, {}, lambda name: npz.array(path, name)), layout_of(path, "c2", shape)
