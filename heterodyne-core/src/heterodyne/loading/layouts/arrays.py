@@ -16,13 +16,14 @@ from typing import Any
 
 import numpy as np
 
-from heterodyne.data.matrices import ALL, Matrices, ShiftedMatrices, Windows, of_array, of_whole, sliced
+from heterodyne.data.matrices import ALL, Windows, of_array, of_whole, sliced
 from heterodyne.data.selection import Selection
 from heterodyne.data.triangle import Symmetrise, symmetric
 from heterodyne.data.two_time import TwoTime
 from heterodyne.data.validation import numbers
 from heterodyne.errors import DataError
 from heterodyne.loading import npz
+from heterodyne.loading.baseline import based
 from heterodyne.loading.times import reconciled
 from heterodyne.loading.units import factor
 
@@ -111,7 +112,9 @@ def load(path: Path, given: Selection) -> TwoTime:
         flags, words = (", ".join(form.format(name) for name in missing) for form in ("--{}", "{}="))
         raise DataError(f"{path} does not say {', '.join(missing)}: give {flags} (in Python {words})")
     q, phi = (_per_bin(path, name, stored.get(name), given, n_bins) for name in ("q", "phi"))
-    c2, shifted = _based(path, ArrayMatrices(path, tuple(range(n_bins)), side, last), stored, given)
+    level = float(stored["baseline"][0]) if "baseline" in stored else None
+    matrices = ArrayMatrices(path, tuple(range(n_bins)), side, last)
+    c2, shifted = based(matrices, side, level, given.baseline, f"{path}: baseline")
     return TwoTime(
         c2,
         q,
@@ -217,21 +220,6 @@ def _time_sources(stored: Mapping[str, np.ndarray]) -> dict[str, str]:
     dt = "dt in the file" if "dt" in stored else "t in the file" if "t" in stored else "given"
     age = "age in the file" if "age" in stored else "t in the file" if "t" in stored else None
     return {"dt_source": dt, **({"age_source": age} if age else {})}
-
-
-def _based(
-    path: Path, c2: ArrayMatrices, stored: Mapping[str, np.ndarray], given: Selection
-) -> tuple[Matrices, dict[str, str]]:
-    """c2 with a baseline of 1, and where that comes from if the file states another."""
-    level = float(stored["baseline"][0]) if "baseline" in stored else 1.0
-    if level not in (0.0, 1.0):
-        raise DataError(f"{path}: baseline must be 0 or 1, not {level:g}")
-    if given.baseline is not None and "baseline" in stored and given.baseline != level:
-        warnings.warn(f"baseline = {given.baseline:g} as given, not {level:g} as in the file", stacklevel=3)
-        level = given.baseline
-    if level == 1.0:
-        return c2, {}
-    return ShiftedMatrices(c2, c2.side, 1.0), {"baseline": "0 in the file: c2 is shifted by +1"}
 
 
 def _mapped(path: Path, last: bool) -> np.ndarray:
