@@ -25,6 +25,9 @@ def heterodyne_loaders() -> Iterator[LoaderRecord]:
     home = "heterodyne.loading.layouts"
     yield LoaderRecord("heterodyne", "the project's own HDF5 file", f"{home}.own")
     yield LoaderRecord("aps-u", "APS-U results (2025 on, boost_corr)", f"{home}.aps_u.loader")
+    yield LoaderRecord("pychx", "NSLS-II results (pyCHX)", f"{home}.pychx")
+    yield LoaderRecord("esrf-id02", "ESRF ID02 results (xpcsutilities), age-lag", f"{home}.esrf_id02")
+    yield LoaderRecord("midtools", "European XFEL MID results (midtools), train by train", f"{home}.midtools")
     yield LoaderRecord("numpy", ".npz or .npy arrays with q, phi and dt", f"{home}.arrays")
 
 
