@@ -51,7 +51,7 @@ class Grid:
         pair = np.zeros((self.frames, self.frames), dtype=bool)
         for lag in lags:
             pair[rows[rows < self.frames - lag], rows[rows < self.frames - lag] + lag] = True
-        used = pair.any(axis=0) | pair.any(axis=1)
+        used = np.logical_or(pair.any(axis=0), pair.any(axis=1))
         lost = np.argwhere(np.triu(~pair & used & used[:, None], 1))
         each = [np.insert(lost, 0, bin, axis=1) for bin in range(bins)]
         return np.concatenate(each), used

@@ -22,7 +22,7 @@ from heterodyne.data.selection import Selection
 from heterodyne.data.two_time import TwoTime
 from heterodyne.errors import DataError, unknown
 from heterodyne.loading.age_lag import AgeLagMatrices, Grid, grid_of
-from heterodyne.loading.axes import after_start, list_in_unit, stated
+from heterodyne.loading.axes import list_in_unit, stated
 from heterodyne.loading.hdf5 import array, attribute, dataset, declared_unit, group, numbers, opened, string
 
 _ENTRY = "entry_0000"
@@ -64,12 +64,11 @@ def load(path: Path, given: Selection) -> TwoTime:
     phi = stated(path, "phi", given, len(q))
     bad_pairs, used = grid.without(len(q))
     c2 = AgeLagMatrices(path, f"{base}/{version.twotime}/ttcf", places, grid, given.allow_links)
-    first = float(after_start(np.array([grid.first]), grid.dt)[0])
     return TwoTime(
         c2,
         q,
         np.full(len(q), np.nan) if phi is None else phi,
-        first + grid.dt * np.arange(grid.frames),
+        grid.first + grid.dt * np.arange(1, grid.frames + 1),
         grid.dt,
         dq=dq,
         mask=np.broadcast_to(used, (len(q), grid.frames)),
@@ -78,17 +77,17 @@ def load(path: Path, given: Selection) -> TwoTime:
             "analysis": base.rpartition("/")[2],
             "phi_source": "nothing in the file: rings" if phi is None else "given",
             "dt_source": f"spacing of the lags in {version.twotime}",
-            "age_source": f"ages in {version.twotime}, those of the earlier frame",
+            "age_source": f"ages in {version.twotime}, those of the start of the earlier frame",
         },
     )
 
 
 def _version(file: h5py.File) -> _Version | None:
     """Which of the two versions the file calls itself, None for neither."""
-    if attribute(file[""], "MagicString").startswith(f"{_NAME}_v2"):
+    if attribute(group(file, ""), "MagicString").startswith(f"{_NAME}_v2"):
         return _SECOND
     title = f"{_ENTRY}/title"
-    if title in file and attribute(file[_ENTRY], "version") and string(file, title) == _NAME:
+    if title in file and attribute(group(file, _ENTRY), "version") and string(file, title) == _NAME:
         return _FIRST
     return None
 

@@ -1,0 +1,1 @@
+"""Files of the layouts that core reads, as their writers write them, for tests."""
