@@ -19,7 +19,7 @@ def based(
     if stated not in (None, 0.0, 1.0):
         raise DataError(f"{where} must be 0 or 1, not {stated:g}")
     if given is not None and stated is not None and given != stated:
-        warnings.warn(f"baseline = {given:g} as given, not {stated:g} as in the file", stacklevel=3)
+        warnings.warn(f"baseline = {given:g} as given, not {stated:g} as in the file", stacklevel=4)
         stated = given
     if stated != 0.0:
         return c2, {}

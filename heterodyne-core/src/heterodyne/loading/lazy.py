@@ -25,13 +25,19 @@ _LARGEST_PART = 1024
 class Place:
     """Where one matrix is: a dataset (F, F), or index ``index`` along ``axis`` of a three-dimensional one.
 
-    ``upwards`` says that its rows begin with the last frame: the origin of time is at the lower left.
+    ``more`` holds axis and index of further axes. ``upwards`` says that its rows begin with the last frame: the
+    origin of time is at the lower left.
     """
 
     key: str
     index: int | None = None
     axis: int = 0
+    more: tuple[tuple[int, int], ...] = ()
     upwards: bool = False
+
+    def fixed(self) -> dict[int, int]:
+        """The axes that are not of the matrix, and where it lies on them."""
+        return dict(self.more) | ({} if self.index is None else {self.axis: self.index})
 
 
 @dataclass(frozen=True)
@@ -125,7 +131,7 @@ class FileMatrices:
 def side(file: h5py.File, place: Place) -> int:
     """The frames of the matrix at this place; raises `DataError` if it is not square."""
     shape = dataset(file, place.key).shape or ()
-    kept = [n for axis, n in enumerate(shape) if place.index is None or axis != place.axis]
+    kept = [n for axis, n in enumerate(shape) if axis not in place.fixed()]
     sides = kept if len(kept) == 2 else [n for n in kept if n != 1]
     if len(sides) != 2 or sides[0] != sides[1]:
         raise DataError(f"{file.filename}: {place.key} must be square, not of shape {shape}")
@@ -146,7 +152,7 @@ def _check_matrix(stored: h5py.Dataset, place: Place, where: str) -> None:
 def _fixed(stored: h5py.Dataset, place: Place) -> dict[int, int]:
     """The axes of the dataset that are not of the matrix, and where it lies on them."""
     single = {axis: 0 for axis, n in enumerate(stored.shape) if n == 1 and stored.ndim > 2}
-    return single if place.index is None else {**single, place.axis: place.index}
+    return single | place.fixed()
 
 
 def _sides(stored: h5py.Dataset, fixed: dict[int, int], where: str) -> list[int]:
