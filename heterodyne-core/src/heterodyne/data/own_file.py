@@ -109,8 +109,9 @@ def _write(content: Content, name: str, least: type, stream: OutputStream) -> No
             _dataset(entry, unknown, "")
         _write_instrument(entry, content)
         _write_own(entry, content)
-        _write_matrices(entry, content, least)
-        _write_plots(entry)
+        twotime = _group(entry, "twotime", "NXdata")
+        _write_matrices(twotime, content, least)
+        _write_plots(entry, twotime)
 
 
 def _group(parent: h5py.Group, name: str, nexus_class: str) -> h5py.Group:
@@ -176,8 +177,8 @@ def _write_own(entry: h5py.Group, content: Content) -> None:
     _dataset(group, "provenance", _json(origin))
 
 
-def _write_matrices(entry: h5py.Group, content: Content, least: type) -> None:
-    group, stack = _group(entry, "twotime", "NXdata"), None
+def _write_matrices(group: h5py.Group, content: Content, least: type) -> None:
+    stack = None
     for bin in range(len(content.q)):
         matrix = square(content.c2[bin])
         if len(matrix) != len(content.t):
@@ -208,19 +209,18 @@ def _stack(group: h5py.Group, bins: int, n: int, dtype: type) -> h5py.Dataset:
 
 
 def _write_upper(target: h5py.Dataset, bin: int, matrix: np.ndarray) -> None:
-    n, chunk = len(matrix), target.chunks[-1]
+    n, chunk = len(matrix), min(_CHUNK, len(matrix))
     for start in range(0, n, chunk):
         band = np.array(matrix[start : start + chunk, start:], dtype=target.dtype)
         band[:, : len(band)] = np.triu(band[:, : len(band)])
         target[bin, start : start + chunk, start:] = band
 
 
-def _write_plots(entry: h5py.Group) -> None:
+def _write_plots(entry: h5py.Group, group: h5py.Group) -> None:
     """Let viewers plot the matrices over the frame times, where NXxpcs has two-time data and where others look."""
-    _group(entry, "data", "NXdata")
-    entry["data/two_time_corr_func"] = entry["twotime/two_time_corr_func"]
-    for name in ("twotime", "data"):
-        plot = entry[name]
+    data = _group(entry, "data", "NXdata")
+    data["two_time_corr_func"] = group["two_time_corr_func"]
+    for plot in (group, data):
         plot["bin"], plot["t"] = entry["heterodyne/bin"], entry["heterodyne/t"]
         _attribute(plot, "signal", "two_time_corr_func")
         plot.attrs["axes"] = np.array([b"bin", b"t", b"t"], dtype=h5py.string_dtype("utf-8", 3))
