@@ -20,7 +20,7 @@ from heterodyne.parameters import Parameter, ParameterTable
 from heterodyne.plugins import hookimpl
 from heterodyne.plugins.records import LoaderRecord, WriterRecord
 from heterodyne.testing import LoaderConformance, ModelConformance, WriterConformance
-from heterodyne.testing.layouts import aps_legacy, matlab
+from heterodyne.testing.layouts import aps_legacy, matlab, nxxpcs
 from heterodyne.testing.layouts import arrays as numpy_files
 from heterodyne.testing.layouts.esrf_id02 import write_esrf_id02
 from heterodyne.testing.layouts.midtools import write_midtools
@@ -153,6 +153,24 @@ class TestMidtools(LoaderConformance):
 
     def write(self, folder: Path, data: TwoTime, c2: np.ndarray) -> Path:
         return write_midtools(folder / "r0041.h5", data, c2)
+
+
+class TestNxxpcs(LoaderConformance):
+    loader = "nxxpcs"
+    ages = False
+
+    def write(self, folder: Path, data: TwoTime, c2: np.ndarray) -> Path:
+        (folder / "run.nxs").unlink(missing_ok=True)
+        return nxxpcs.write(folder / "run.nxs", data, c2)
+
+
+class TestNxxpcsWithTimes(LoaderConformance):
+    loader = "nxxpcs"
+
+    def write(self, folder: Path, data: TwoTime, c2: np.ndarray) -> Path:
+        (folder / "run.nxs").unlink(missing_ok=True)
+        more = {"mode": "data_exchange_keys", "origin": "lower_left", "axis": True}
+        return nxxpcs.write(folder / "run.nxs", data, c2, **more)
 
 
 class TestJson(WriterConformance):

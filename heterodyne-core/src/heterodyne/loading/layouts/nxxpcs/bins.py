@@ -191,7 +191,8 @@ def _geometry(file: h5py.File, instrument: str) -> tuple[Geometry | None, str]:
     )
     distance = _measured(file, f"{detector}/distance", "length")
     energy = _measured(file, f"{instrument}/incident_beam/incident_energy", "energy")
-    if not np.isfinite([row, column]).all() or not min(height, width, distance, energy) > 0.0:
+    positive = np.array([height, width, distance, energy])
+    if not (np.isfinite([row, column]).all() and np.all(np.isfinite(positive) & (positive > 0.0))):
         return None, "beam centre, distance, pixel size and energy are not all in the file, with their units"
     if not np.isclose(height, width, rtol=1e-3):
         return None, "its pixels are not square"
