@@ -246,6 +246,21 @@ def test_a_lost_chunk_of_one_matrix_of_a_stack_is_told(tmp_path, index):
         np.testing.assert_array_equal(matrices[index], symmetric(6))
 
 
+def test_a_lost_chunk_is_told_among_thousands(tmp_path):
+    path, count = tmp_path / "stack.h5", 700
+    with h5py.File(path, "w") as file:
+        made = file.create_dataset("c2", (count, 6, 6), "f8", chunks=(1, 2, 2))
+        made[: count - 1] = symmetric(6)
+    matrices = FileMatrices(path, tuple(Place("c2", bin) for bin in range(count)))
+    for bin in (0, count - 2):
+        np.testing.assert_array_equal(matrices[bin], symmetric(6))
+    with pytest.raises(DataError, match="incomplete"):
+        matrices[count - 1]
+    with h5py.File(path, "r+") as file:
+        file["c2"][count - 1] = 2.0 * symmetric(6)
+    np.testing.assert_array_equal(matrices[count - 1], 2.0 * symmetric(6))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("version", [as_earlier, Path])
 def test_every_damaged_byte_of_an_own_file_is_told_or_changes_nothing(latest, version):
