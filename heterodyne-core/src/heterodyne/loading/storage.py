@@ -84,7 +84,9 @@ def _blocks(stored: h5py.Dataset, axes: tuple[int, int], fixed: dict[int, int]) 
         status = path.stat()
         places = _kept_chunks(path, status.st_size, status.st_mtime_ns, str(stored.name))
     sides = stored.chunks or ()
-    mine = np.all([places[:, axis] == index // sides[axis] for axis, index in fixed.items()], axis=0)
+    mine = np.ones(len(places), dtype=bool)
+    for axis, index in fixed.items():
+        mine &= places[:, axis] == index // sides[axis]
     return {(int(row), int(column)) for row, column in places[mine][:, list(axes)]}
 
 
