@@ -20,8 +20,11 @@ from heterodyne.parameters import Parameter, ParameterTable
 from heterodyne.plugins import hookimpl
 from heterodyne.plugins.records import LoaderRecord, WriterRecord
 from heterodyne.testing import LoaderConformance, ModelConformance, WriterConformance
-from heterodyne.testing.layouts import aps_legacy, matlab
+from heterodyne.testing.layouts import aps_legacy, matlab, nxxpcs
 from heterodyne.testing.layouts import arrays as numpy_files
+from heterodyne.testing.layouts.esrf_id02 import write_esrf_id02
+from heterodyne.testing.layouts.midtools import write_midtools
+from heterodyne.testing.layouts.pychx import write_pychx
 from heterodyne.variants import equilibrium, no_flow, static, static_reference, two_component
 from heterodyne.writing import fit_json
 
@@ -120,6 +123,54 @@ class TestApsU(LoaderConformance):
                 del matrices[name]
                 matrices[name] = matrix
         return path
+
+
+class TestPychx(LoaderConformance):
+    loader = "pychx"
+    ages = False
+
+    def write(self, folder: Path, data: TwoTime, c2: np.ndarray) -> Path:
+        return write_pychx(folder / "uid=0123abcd_Res.h5", data, c2)
+
+
+class TestEsrfId02(LoaderConformance):
+    loader = "esrf-id02"
+    azimuths = False
+    halves = ("upper", "full")
+
+    def write(self, folder: Path, data: TwoTime, c2: np.ndarray) -> Path:
+        return write_esrf_id02(folder / "id02.h5", data, c2)
+
+
+class TestEsrfId02First(TestEsrfId02):
+    def write(self, folder: Path, data: TwoTime, c2: np.ndarray) -> Path:
+        return write_esrf_id02(folder / "id02.h5", data, c2, version=1)
+
+
+class TestMidtools(LoaderConformance):
+    loader = "midtools"
+    azimuths = False
+
+    def write(self, folder: Path, data: TwoTime, c2: np.ndarray) -> Path:
+        return write_midtools(folder / "r0041.h5", data, c2)
+
+
+class TestNxxpcs(LoaderConformance):
+    loader = "nxxpcs"
+    ages = False
+
+    def write(self, folder: Path, data: TwoTime, c2: np.ndarray) -> Path:
+        (folder / "run.nxs").unlink(missing_ok=True)
+        return nxxpcs.write(folder / "run.nxs", data, c2)
+
+
+class TestNxxpcsWithTimes(LoaderConformance):
+    loader = "nxxpcs"
+
+    def write(self, folder: Path, data: TwoTime, c2: np.ndarray) -> Path:
+        (folder / "run.nxs").unlink(missing_ok=True)
+        more = {"mode": "data_exchange_keys", "origin": "lower_left", "axis": True}
+        return nxxpcs.write(folder / "run.nxs", data, c2, **more)
 
 
 class TestJson(WriterConformance):

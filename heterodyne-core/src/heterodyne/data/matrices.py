@@ -10,7 +10,7 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from heterodyne.data.triangle import Half, Read, Symmetrise, stored_half, symmetric
+from heterodyne.data.triangle import Half, Read, Stated, Symmetrise, stored_half, symmetric
 from heterodyne.data.validation import kept_dtype
 from heterodyne.errors import DataError
 
@@ -22,7 +22,8 @@ class Windows:
     ``opened`` gives, while the file is open, a function from rows and columns to the values stored there,
     in whatever half that is. ``whole`` says that opening reads the whole matrix, because the file cannot
     be read in parts; ``at_hand`` that the values are in memory anyway. ``where`` names file and dataset.
-    ``shift`` is what c2 is more than the values stored, ``symmetrise`` what counts where two halves differ.
+    ``shift`` is what c2 is more than the values stored, ``symmetrise`` what counts where two halves differ,
+    ``stated`` in which of them the file says that values are.
     """
 
     opened: Callable[[], AbstractContextManager[Read]]
@@ -33,6 +34,7 @@ class Windows:
     at_hand: bool = False
     shift: float = 0.0
     symmetrise: Symmetrise | None = None
+    stated: Stated | None = None
 
     @property
     def itemsize(self) -> int:
@@ -42,7 +44,7 @@ class Windows:
     def half(self, read: Read) -> Half:
         """The half that is stored; raises `DataError` naming the place where two halves disagree."""
         try:
-            return "full" if self.at_hand else stored_half(read, self.frames, self.symmetrise)
+            return "full" if self.at_hand else stored_half(read, self.frames, self.symmetrise, self.stated)
         except DataError as error:
             raise DataError(f"{self.where}: {error}") from None
 

@@ -23,20 +23,25 @@ Symmetrise = Literal["mean", "upper", "lower"]
 Half = Literal["upper", "lower", "full", "mean"]
 """Where c2 is: in one half, in both alike, or in the mean of both."""
 
+Stated = Literal["upper", "lower", "full"]
+"""Where a file says that c2 is."""
+
 Read = Callable[[slice, slice], np.ndarray]
 """Rows and columns to the values stored there."""
 
 
-def symmetric(matrix: np.ndarray, symmetrise: Symmetrise | None = None) -> np.ndarray:
+def symmetric(
+    matrix: np.ndarray, symmetrise: Symmetrise | None = None, stated: Stated | None = None
+) -> np.ndarray:
     """The symmetric (frames, frames) matrix of which ``matrix`` is the upper half, the lower half or all.
 
     A half is mirrored; a full matrix, symmetric to rounding, is returned as it is. The dtype and the
     diagonal are kept. A half counts as missing only if every value off the diagonal in it is 0 or NaN.
     ``symmetrise`` says what counts where both halves hold values. Raises `DataError` if the matrix is not square or
-    real, or if both halves hold values, disagree, and nothing says which counts.
+    real, if it is not ``stated``, or if both halves hold values, disagree, and nothing says which counts.
     """
     values = square(matrix)
-    half = stored_half(lambda rows, columns: values[rows, columns], len(values), symmetrise)
+    half = stored_half(lambda rows, columns: values[rows, columns], len(values), symmetrise, stated)
     if half == "full":
         return values
     if half == "mean":
@@ -44,14 +49,18 @@ def symmetric(matrix: np.ndarray, symmetrise: Symmetrise | None = None) -> np.nd
     return _mirrored(values if half == "upper" else values.T)
 
 
-def stored_half(read: Read, frames: int, symmetrise: Symmetrise | None = None) -> Half:
+def stored_half(
+    read: Read, frames: int, symmetrise: Symmetrise | None = None, stated: Stated | None = None
+) -> Half:
     """What is stored of a symmetric (frames, frames) matrix that ``read`` gives in parts.
 
-    A matrix with values on the diagonal alone is full. Raises `DataError` if both halves hold values and
-    disagree, unless ``symmetrise`` says what counts, and if that is a half without values.
+    A matrix with values on the diagonal alone is full. Raises `DataError` if that is not ``stated`` or both halves
+    hold values and disagree, unless ``symmetrise`` says what counts, and if that is a half without values.
     """
     below = _empty_below(read, frames)
     above = _empty_below(lambda rows, columns: read(columns, rows).T, frames)
+    if stated is not None and symmetrise is None:
+        _check_stated(stated, above, below)
     if below != above:
         half: Half = "upper" if below else "lower"
         if symmetrise not in (None, "mean", half):
@@ -61,6 +70,20 @@ def stored_half(read: Read, frames: int, symmetrise: Symmetrise | None = None) -
         return symmetrise
     _check_symmetry(read, frames)
     return "full"
+
+
+def _check_stated(stated: Stated, above: bool, below: bool) -> None:
+    """Raise `DataError` for values in a half that should have none, and for none in one of two that should."""
+    wrong = {"upper": not below, "lower": not above, "full": above != below}[stated]
+    if wrong:
+        found = (
+            "both halves" if not above and not below else f"the {'lower' if above else 'upper'} half alone"
+        )
+        named = "both halves" if stated == "full" else f"the {stated} half alone"
+        raise DataError(
+            f"values are said to be in {named}, but are in {found}: say what to take, --symmetrise mean, upper or "
+            "lower (in Python symmetrise=)"
+        )
 
 
 def _blocks(n: int) -> Iterator[tuple[slice, slice]]:

@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from heterodyne.data.matrices import Matrices, ShiftedMatrices
+from heterodyne.data.matrices import Matrices
 from heterodyne.data.selection import Selection
 from heterodyne.data.two_time import TwoTime
 from heterodyne.data.validation import numbers
 from heterodyne.errors import DataError
+from heterodyne.loading.baseline import based
 from heterodyne.loading.names import Layout, named
 from heterodyne.loading.npz import Header
 from heterodyne.loading.times import reconciled
@@ -52,10 +53,11 @@ def two_time(arrays: Arrays, c2: Matrices, layout: Layout, given: Selection) -> 
         flags, words = (", ".join(form.format(name) for name in missing) for form in ("--{}", "{}="))
         raise DataError(f"{path} does not say {', '.join(missing)}: give {flags} (in Python {words})")
     q, phi = (_per_bin(path, name, stored.get(name), given, layout.bins) for name in ("q", "phi"))
-    based, shifted = _based(path, c2, layout.frames, stored, given)
+    level = float(stored["baseline"][0]) if "baseline" in stored else None
+    raised, shifted = based(c2, layout.frames, level, given.baseline, f"{path}: baseline")
     times, counted = _counted(arrays, stored, given)
     return TwoTime(
-        based,
+        raised,
         q,
         phi,
         *_times(times, given, layout.frames),
@@ -177,21 +179,6 @@ def _time_sources(stored: Mapping[str, np.ndarray]) -> dict[str, str]:
     dt = "dt in the file" if "dt" in stored else "t in the file" if "t" in stored else "given"
     age = "age in the file" if "age" in stored else "t in the file" if "t" in stored else None
     return {"dt_source": dt, **({"age_source": age} if age else {})}
-
-
-def _based(
-    path: Path, c2: Matrices, frames: int, stored: Mapping[str, np.ndarray], given: Selection
-) -> tuple[Matrices, dict[str, str]]:
-    """c2 with a baseline of 1, and where that comes from if the file states another."""
-    level = float(stored["baseline"][0]) if "baseline" in stored else 1.0
-    if level not in (0.0, 1.0):
-        raise DataError(f"{path}: baseline must be 0 or 1, not {level:g}")
-    if given.baseline is not None and "baseline" in stored and given.baseline != level:
-        warnings.warn(f"baseline = {given.baseline:g} as given, not {level:g} as in the file", stacklevel=4)
-        level = given.baseline
-    if level == 1.0:
-        return c2, {}
-    return ShiftedMatrices(c2, frames, 1.0), {"baseline": "0 in the file: c2 is shifted by +1"}
 
 
 def _per_bin(path: Path, name: str, stored: np.ndarray | None, given: Selection, n_bins: int) -> np.ndarray:

@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 
 from heterodyne.data.matrices import ALL, Windows, of_array, sliced
-from heterodyne.data.triangle import Read, Symmetrise, symmetric
+from heterodyne.data.triangle import Read, Stated, Symmetrise, symmetric
 from heterodyne.data.validation import kept_dtype
 from heterodyne.errors import DataError, reading
 from heterodyne.loading.hdf5 import dataset, opened, opened_file
@@ -23,31 +23,45 @@ _LARGEST_PART = 1024
 
 @dataclass(frozen=True)
 class Place:
-    """Where one matrix is: a dataset (F, F), or index ``index`` along ``axis`` of a three-dimensional one."""
+    """Where one matrix is: a dataset (F, F), or index ``index`` along ``axis`` of a three-dimensional one.
+
+    ``more`` holds axis and index of further axes. ``upwards`` says that its rows begin with the last frame: the
+    origin of time is at the lower left.
+    """
 
     key: str
     index: int | None = None
     axis: int = 0
+    more: tuple[tuple[int, int], ...] = ()
+    upwards: bool = False
+
+    def fixed(self) -> dict[int, int]:
+        """The axes that are not of the matrix, and where it lies on them."""
+        return dict(self.more) | ({} if self.index is None else {self.axis: self.index})
 
 
 @dataclass(frozen=True)
 class FileMatrices:
-    """Symmetric matrices of one file, cut to ``frames``; indexing opens the file and reads one of them."""
+    """Symmetric matrices of one file, cut to ``frames``; indexing opens the file and reads one of them.
+
+    ``stated`` is in which half the file says that values are; it is an error if they are not.
+    """
 
     path: Path
     places: Sequence[Place]
     frames: slice = field(default_factory=lambda: ALL)
     allow_links: bool = False
     symmetrise: Symmetrise | None = None
+    stated: Stated | None = None
 
     def __len__(self) -> int:
         return len(self.places)
 
     def __getitem__(self, bin: int, /) -> np.ndarray:
         with self._stored(bin) as (stored, where):
-            raw = _read(stored, _window(stored, self.places[bin], self.frames, self.frames, where), where)
+            raw = _window(stored, self.places[bin], self.frames, self.frames, where)
         try:
-            return symmetric(raw, self.symmetrise)
+            return symmetric(raw, self.symmetrise, self.stated)
         except DataError as error:
             raise DataError(f"{where}: {error}") from None
 
@@ -90,13 +104,14 @@ class FileMatrices:
                 where,
                 whole,
                 symmetrise=self.symmetrise,
+                stated=self.stated,
             )
 
     @contextmanager
     def _stored(self, bin: int) -> Iterator[tuple[h5py.Dataset, str]]:
         """The dataset that holds the matrix, and its name in messages."""
         place = self.places[bin]
-        where = f"{self.path}: {place.key}"
+        where = f"{self.path}: {place.key}" + (" (origin at the lower left)" if place.upwards else "")
         with opened_file(self.path, self.allow_links, guarded=False) as file:
             stored = dataset(file, place.key)
             with reading(where):
@@ -107,7 +122,7 @@ class FileMatrices:
     def _reader(self, bin: int, frames: range, whole: bool) -> Iterator[Read]:
         def window(rows: slice, columns: slice) -> np.ndarray:
             rows, columns = (slice(part.start, part.stop) for part in (frames[rows], frames[columns]))
-            return _read(stored, _window(stored, self.places[bin], rows, columns, where), where)
+            return _window(stored, self.places[bin], rows, columns, where)
 
         with self._stored(bin) as (stored, where):
             yield of_array(window(ALL, ALL)) if whole else window
@@ -116,7 +131,7 @@ class FileMatrices:
 def side(file: h5py.File, place: Place) -> int:
     """The frames of the matrix at this place; raises `DataError` if it is not square."""
     shape = dataset(file, place.key).shape or ()
-    kept = [n for axis, n in enumerate(shape) if place.index is None or axis != place.axis]
+    kept = [n for axis, n in enumerate(shape) if axis not in place.fixed()]
     sides = kept if len(kept) == 2 else [n for n in kept if n != 1]
     if len(sides) != 2 or sides[0] != sides[1]:
         raise DataError(f"{file.filename}: {place.key} must be square, not of shape {shape}")
@@ -131,13 +146,13 @@ def _check_matrix(stored: h5py.Dataset, place: Place, where: str) -> None:
         raise DataError(f"{where}: {error}") from None
     fixed = _fixed(stored, place)
     rows, columns = _sides(stored, fixed, where)
-    check_half_written(stored, (rows, columns), fixed, where)
+    check_half_written(stored, (rows, columns), fixed, where, place.upwards)
 
 
 def _fixed(stored: h5py.Dataset, place: Place) -> dict[int, int]:
     """The axes of the dataset that are not of the matrix, and where it lies on them."""
     single = {axis: 0 for axis, n in enumerate(stored.shape) if n == 1 and stored.ndim > 2}
-    return single if place.index is None else {**single, place.axis: place.index}
+    return single | place.fixed()
 
 
 def _sides(stored: h5py.Dataset, fixed: dict[int, int], where: str) -> list[int]:
@@ -148,13 +163,18 @@ def _sides(stored: h5py.Dataset, fixed: dict[int, int], where: str) -> list[int]
     return sides
 
 
-def _window(
-    stored: h5py.Dataset, place: Place, rows: slice, columns: slice, where: str
-) -> tuple[int | slice, ...]:
-    """The part of the dataset that holds these frames of this matrix; single axes are taken out."""
+def _window(stored: h5py.Dataset, place: Place, rows: slice, columns: slice, where: str) -> np.ndarray:
+    """The values at these frames of this matrix; single axes are taken out."""
     fixed = _fixed(stored, place)
-    window = dict(zip(_sides(stored, fixed, where), (rows, columns), strict=True))
-    return tuple(fixed[axis] if axis in fixed else window[axis] for axis in range(stored.ndim))
+    sides = _sides(stored, fixed, where)
+    if place.upwards:
+        frames = stored.shape[sides[0]]
+        first, stop, _ = rows.indices(frames)
+        rows = slice(frames - stop, frames - first)
+    window = dict(zip(sides, (rows, columns), strict=True))
+    part = tuple(fixed[axis] if axis in fixed else window[axis] for axis in range(stored.ndim))
+    values = _read(stored, part, where)
+    return values[::-1] if place.upwards else values
 
 
 def _in_parts(stored: h5py.Dataset) -> bool:

@@ -29,6 +29,10 @@ def heterodyne_loaders() -> Iterator[LoaderRecord]:
         "aps-legacy", "8-ID-I results before 2025 (xpcs-eigen, boost_corr)", f"{home}.aps_legacy"
     )
     yield LoaderRecord("matlab", "MATLAB files, save -v7.3, of c2, q, phi and dt", f"{home}.matlab")
+    yield LoaderRecord("nxxpcs", "NXxpcs files (NeXus) of any program", f"{home}.nxxpcs.loader")
+    yield LoaderRecord("pychx", "NSLS-II results (pyCHX)", f"{home}.pychx")
+    yield LoaderRecord("esrf-id02", "ESRF ID02 results (xpcsutilities), age-lag", f"{home}.esrf_id02")
+    yield LoaderRecord("midtools", "European XFEL MID results (midtools), train by train", f"{home}.midtools")
     yield LoaderRecord("numpy", ".npz or .npy arrays with q, phi and dt", f"{home}.arrays")
 
 

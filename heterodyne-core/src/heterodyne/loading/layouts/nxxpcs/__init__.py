@@ -1,0 +1,1 @@
+"""NXxpcs files (NeXus)."""
