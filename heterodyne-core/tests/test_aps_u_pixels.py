@@ -242,6 +242,26 @@ def test_bins_over_rows_and_columns_are_taken_from_their_pixels(aps_u):
     assert "bins are over (x, y)" in data.provenance["q_source"]
 
 
+def over_pixels(used, bins):
+    row, column = (index.astype(float) for index in np.indices(SHAPE))
+    return partition(column, row, used, bins, names=("x", "y"), units=("pixel", "pixel"))
+
+
+def test_a_bin_over_rows_and_columns_round_the_beam_is_a_ring(aps_u):
+    data = het.load(aps_u(map=over_pixels(ANNULUS, (1, 1))))
+    assert np.isnan(data.phi).all()
+    np.testing.assert_allclose(data.q, Q[ANNULUS].mean(), rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "key", ["dynamic_roi_map", "beam_center_x", "detector_distance", "pixel_size", "energy"]
+)
+def test_bins_over_rows_and_columns_without_geometry_are_refused(aps_u, key):
+    path = without(aps_u(map=over_pixels(ANNULUS & (PHI > 0), (2, 2))), key)
+    with pytest.raises(DataError, match=rf"bins are over \(x, y\).*there is no xpcs/qmap/{key}"):
+        het.load(path)
+
+
 @pytest.mark.parametrize(
     ("roi", "said"),
     [

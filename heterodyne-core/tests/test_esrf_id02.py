@@ -91,11 +91,10 @@ def test_padding_of_the_axes_is_left_out(written, data):
 
 
 def test_axes_in_float32_are_counted_right(tmp_path):
-    many = example(3000, RING, 0.0)
-    axis = (2.3e-3 * np.arange(3000)).astype(np.float32)
-    path = write_esrf_id02(tmp_path / "long.h5", many.bins([0]), replaced={"age": axis, "lag": axis})
-    found = het.load(path)
-    assert (found.n_frames, len(found.bad_pairs)) == (3000, 0)
+    axis = (2.3e-3 * np.arange(1000)).astype(np.float32)
+    one = example(1000, RING, 0.0).bins([0])
+    found = het.load(write_esrf_id02(tmp_path / "long.h5", one, replaced={"age": axis, "lag": axis}))
+    assert (found.n_frames, len(found.bad_pairs)) == (1000, 0)
     assert found.dt == pytest.approx(2.3e-3)
 
 
@@ -128,6 +127,7 @@ def test_ages_of_unknown_meaning_are_refused(written):
     [
         ("lag", 0.1 * np.geomspace(1, 39, 40), "lag is not counted in frames"),
         ("age", 0.5 * np.arange(40), "ages are 0.5 s apart and lags 0.1 s: values are means"),
+        ("age", 0.101 * np.arange(40), "ages are 0.101 s apart"),
         ("lag", 0.2 * np.arange(40), "ages are 0.1 s apart and lags 0.2 s: values are means"),
         ("lag", 0.05 + 0.1 * np.arange(40), "lag 0.05 s is no number of frames"),
         ("lag", 0.1 * np.arange(-1, 39), "lag -0.1 s is no number of frames"),
@@ -140,6 +140,16 @@ def test_axes_that_are_not_of_frames_are_refused(written, name, axis, said):
     with pytest.raises(DataError, match=said) as caught:
         het.load(written(replaced={name: axis}))
     assert "\n" not in str(caught.value)
+
+
+def test_too_many_pairs_that_are_not_stored_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("heterodyne.loading.age_lag.MOST_PAIRS", 1000)
+    path = write_esrf_id02(tmp_path / "short.h5", example(FRAMES, RING, 0.0), lags=slice(0, 12))
+    said = f"{sum(range(1, 29))} pairs of 40 frames are not stored, too many"
+    assert len(het.load(path, q=0.01).bad_pairs) == 406
+    monkeypatch.setattr("heterodyne.loading.age_lag.MOST_PAIRS", 800)
+    with pytest.raises(DataError, match=said):
+        het.load(path)
 
 
 def test_times_in_a_declared_unit_and_in_none(written):

@@ -42,9 +42,7 @@ def test_attributes_are_numbers_or_their_text(written, as_text):
 def test_regions_are_numbered_and_not_in_the_order_of_their_names(written):
     regions = [[0.001 * (k + 1)] for k in range(12)]
     data = example(age=0.0)
-    many = TwoTime(
-        np.repeat(data.c2[:1], 12, axis=0), np.full(12, 0.01), np.full(12, np.nan), data.t, data.dt
-    )
+    many = TwoTime([data.c2[0]] * 12, np.full(12, 0.01), np.full(12, np.nan), data.t, data.dt)
     assert shown(written(many, regions=regions))[0] == [row[0] for row in regions]
 
 

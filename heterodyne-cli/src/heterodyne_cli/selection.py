@@ -109,7 +109,11 @@ SymmetriseHow = Annotated[
 ]
 Key = Annotated[
     str | None,
-    typer.Option(metavar="NAME", help="The array that is c2, in files of arrays.", rich_help_panel=_PANEL),
+    typer.Option(
+        metavar="NAME",
+        help="Which array is c2, which analysis or trains, in files of several.",
+        rich_help_panel=_PANEL,
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 

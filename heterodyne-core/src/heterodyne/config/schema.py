@@ -148,7 +148,9 @@ class _Fitted(BaseModel):
     symmetrise: Symmetrise | None = Field(
         default=None, description="what counts where the halves of a matrix differ: mean, upper or lower"
     )
-    key: Name | None = Field(default=None, description="name of the array that is c2, in files of arrays")
+    key: Name | None = Field(
+        default=None, description="which array is c2, which analysis or trains, in files of several"
+    )
     model: str = Field(default="two-component", description="model variant; see `heterodyne models`")
     compare: Annotated[tuple[Name, ...], Names] = Field(
         default=(), description="model variants to fit and to compare, in place of one model"

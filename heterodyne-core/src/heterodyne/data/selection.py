@@ -29,7 +29,8 @@ class Selection:
     ``baseline`` is c2 without correlation, 0 or 1, as stored. ``exclude`` are (first, last) frames to leave out,
     and ``mask`` (frames,) or (bins, frames) is True for frames to use, over the whole file.
     ``allow_links``: other files that an HDF5 file names may be read. ``symmetrise``: what counts where the two
-    halves of a matrix differ. ``key``: the array that is c2 in a file of arrays.
+    halves of a matrix differ. ``key``: what to read of a file that holds several: the array that is
+    c2, an analysis, trains.
 
     `heterodyne.loading.load.load` applies all of it to what a loader returns. A loader takes from it what its
     file does not say and has to be known: ``dt``, ``key``, and ``q`` and ``phi`` of bare arrays, values that are then

@@ -20,8 +20,11 @@ from heterodyne.errors import DataError, reading
 from heterodyne.loading.hdf5 import dataset, opened
 from heterodyne.loading.storage import check_written
 
-_MOST_PAIRS = 4_000_000  # bad pairs, 24 bytes each
+MOST_PAIRS = 4_000_000
+"""Pairs that are left out one by one, 24 bytes each."""
+
 _OFF = 0.05  # of the time between frames
+_DRIFT = 0.25  # frames between ages and lags at the ends of their axes
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,22 +42,22 @@ class Grid:
 
         Raises `DataError` where these are too many pairs to be listed.
         """
-        rows, lags = self.rows[self.rows >= 0], np.unique(self.columns[self.columns > 0])
-        stored = np.sum(np.searchsorted(rows, self.frames - lags))
-        missing = self.frames * (self.frames - 1) // 2 - int(stored)
-        if missing == 0:
-            return np.zeros((0, 3), dtype=np.int64), np.ones(self.frames, dtype=bool)
-        if missing * bins > _MOST_PAIRS:
-            raise DataError(
-                f"{missing} pairs of {self.frames} frames are not stored, too many to be left out one by one"
-            )
-        pair = np.zeros((self.frames, self.frames), dtype=bool)
-        for lag in lags:
-            pair[rows[rows < self.frames - lag], rows[rows < self.frames - lag] + lag] = True
-        used = np.logical_or(pair.any(axis=0), pair.any(axis=1))
-        lost = np.argwhere(np.triu(~pair & used & used[:, None], 1))
-        each = [np.insert(lost, 0, bin, axis=1) for bin in range(bins)]
-        return np.concatenate(each), used
+        n, lags = self.frames, set(self.columns.tolist())
+        is_row, used = np.zeros(n, dtype=bool), np.zeros(n, dtype=bool)
+        is_row[self.rows[self.rows >= 0]] = True
+        absent = np.cumsum(~is_row).tolist()
+        count = sum(absent[n - lag - 1] if lag in lags else n - lag for lag in range(1, n))
+        if count * bins > MOST_PAIRS:
+            raise DataError(f"{count} pairs of {n} frames are not stored, too many to be left out one by one")
+        for lag in lags & set(range(1, n)):
+            used[: n - lag] |= is_row[: n - lag]
+            used[lag:] |= is_row[: n - lag]
+        lost = np.zeros((0, 2), dtype=np.int64)
+        if count:
+            rows = [np.flatnonzero(~is_row[: n - k]) if k in lags else np.arange(n - k) for k in range(1, n)]
+            lost = np.concatenate([np.column_stack([row, row + lag]) for lag, row in enumerate(rows, 1)])
+        lost = lost[used[lost].all(axis=1)]
+        return np.concatenate([np.insert(lost, 0, bin, axis=1) for bin in range(bins)]), used
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,7 +124,7 @@ def grid_of(stored: h5py.Dataset, ages: np.ndarray, lags: np.ndarray, where: str
     """
     rows, age_step = _on_grid(ages, f"{where}: age")
     columns, dt = _on_grid(lags, f"{where}: lag")
-    if abs(age_step - dt) > _OFF * min(dt, age_step):
+    if abs(age_step - dt) * max(rows.max(), columns.max()) > _DRIFT * dt:
         raise DataError(
             f"{where}: ages are {age_step:g} s apart and lags {dt:g} s: values are means over several pairs of frames, "
             "which are not read; save c2 of every pair of frames"

@@ -69,7 +69,8 @@ def load(
     loader is asked. ``allow_links``: whether an HDF5 file may send the reader to other files by links, external
     storage and paths; sources of virtual datasets that lie beside it are read anyway. Other files that are read
     stand in the provenance under ``linked``. ``symmetrise``: "mean", "upper" or "lower", what counts where the
-    halves of a matrix differ, as those of denoised data do. ``key``: the array that is c2, in files of arrays. Raises
+    halves of a matrix differ, as those of denoised data do. ``key``: the part of
+    a file that holds several: the array that is c2, an analysis, trains. Raises
     `DataError` for a file that is missing, unreadable or holds no two-time data, and for a selection that selects
     nothing, and `PluginError` for a loader that fails or contradicts itself.
     """

@@ -72,7 +72,7 @@ def _axes(file: h5py.File, n_q: int) -> tuple[tuple[int, ...], tuple[tuple[int, 
 
     Raises `DataError` for a shape that is not one of the writer's.
     """
-    shape: tuple[int, ...] = dataset(file, _MATRICES).shape or ()
+    shape = tuple(int(n) for n in dataset(file, _MATRICES).shape or ())
     where = f"{file.filename}: {_MATRICES} of shape {shape}"
     if len(shape) not in (4, 5) or shape[-3] != n_q or not np.prod(shape):
         raise DataError(f"{where} is not (train, q, t1, t2), nor (stride, train, q, t1, t2), with {n_q} q")
