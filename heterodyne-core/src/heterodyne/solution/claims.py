@@ -64,7 +64,10 @@ def excess(problem: Problem, residuals: Sequence[Residuals], reduced_chi2: float
     """What to say of residuals that are more than the noise between neighbouring pairs; empty where they are not."""
     if not reduced_chi2 > _EXCESS:
         return ""
-    words = f"reduced chi2 is {reduced_chi2:.3g}: the residuals exceed the noise between neighbouring pairs of frames"
+    near = "lags" if problem.one_time else "pairs of frames"
+    words = f"reduced chi2 is {reduced_chi2:.3g}: the residuals exceed the noise between neighbouring {near}"
+    if problem.one_time:
+        return f"{words}, as noise that they share or a model that does not hold makes them"
     frames = _unlike_others(problem, residuals)
     if not frames:
         return f"{words}, as noise that frames share or a model that does not hold makes them"
