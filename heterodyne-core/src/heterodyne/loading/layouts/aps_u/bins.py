@@ -10,19 +10,20 @@ import numpy as np
 
 from heterodyne.data.geometry import between_directions
 from heterodyne.errors import DataError
-from heterodyne.loading.layouts.aps_u.fields import QMAP, in_unit, roi_map
+from heterodyne.loading.fields import geometry, label_map
+from heterodyne.loading.layouts.aps_u.fields import QMAP, ROI_MAP
 from heterodyne.loading.layouts.aps_u.qmap import ListedBins, listed_bins
-from heterodyne.loading.pixels import Geometry, PixelBins, bins_of_pixels
+from heterodyne.loading.pixels import PixelBins, bins_of_pixels
 
 _PIXELS = "pixels of dynamic_roi_map"
 _LISTS = "lists of the q map"
 
 _GEOMETRY = {
-    "beam_center_y": ("pixels", "pixels"),
-    "beam_center_x": ("pixels", "pixels"),
-    "detector_distance": ("length", "m"),
-    "pixel_size": ("length", "m"),
-    "energy": ("energy", "keV"),
+    f"{QMAP}/beam_center_y": ("pixels", "pixels"),
+    f"{QMAP}/beam_center_x": ("pixels", "pixels"),
+    f"{QMAP}/detector_distance": ("length", "m"),
+    f"{QMAP}/pixel_size": ("length", "m"),
+    f"{QMAP}/energy": ("energy", "keV"),
 }
 
 _ROOM = 0.6  # of a cell in φ: the mean of pixels within one lies within half a cell of its centre
@@ -46,8 +47,8 @@ class Bins(NamedTuple):
 def bins_of_labels(file: h5py.File, labels: np.ndarray) -> Bins:
     """The bins of these labels; raises `DataError` naming the cause where lists and pixels exclude one another."""
     listed = listed_bins(file, labels)
-    geometry, lacking = _geometry(file)
-    seen = None if geometry is None else bins_of_pixels(roi_map(file), labels, geometry)
+    place, lacking = geometry(file, _GEOMETRY, ROI_MAP)
+    seen = None if place is None else bins_of_pixels(label_map(file, ROI_MAP), labels, place)
     if listed.missing:
         return _by_pixels(file, listed, seen, lacking)
     if seen is None or not seen.known.any():
@@ -55,22 +56,6 @@ def bins_of_labels(file: h5py.File, labels: np.ndarray) -> Bins:
     q, dq, q_source = _q(file, listed, seen)
     phi, dphi, phi_source = _phi(file, listed, seen)
     return Bins(q, phi, dq, dphi, {"q_source": q_source, "phi_source": phi_source})
-
-
-def _geometry(file: h5py.File) -> tuple[Geometry | None, str]:
-    """The geometry of the map, or None and what it lacks."""
-    if f"{QMAP}/dynamic_roi_map" not in file:
-        return None, f"there is no {QMAP}/dynamic_roi_map"
-    found = []
-    for name, (quantity, unit) in _GEOMETRY.items():
-        key = f"{QMAP}/{name}"
-        value = in_unit(file, key, quantity, unit)
-        if value is None:
-            return None, f"there is no {key}"
-        if not np.isfinite(value) or (value <= 0.0 and quantity != "pixels"):
-            return None, f"{key} is {value:g}"
-        found.append(value)
-    return Geometry(*found), ""
 
 
 def _by_pixels(file: h5py.File, listed: ListedBins, seen: PixelBins | None, lacking: str) -> Bins:

@@ -10,10 +10,11 @@ import numpy as np
 from heterodyne.data.selection import Selection
 from heterodyne.data.two_time import TwoTime
 from heterodyne.errors import DataError
+from heterodyne.loading.fields import single
 from heterodyne.loading.hdf5 import counted, group, numbers, opened, without_two_time
 from heterodyne.loading.layouts.aps_u.bins import bins_of_labels
 from heterodyne.loading.layouts.aps_u.clock import read_clock
-from heterodyne.loading.layouts.aps_u.fields import LABELS, single
+from heterodyne.loading.layouts.aps_u.fields import LABELS
 from heterodyne.loading.lazy import FileMatrices, Place, side
 
 _MATRICES = "xpcs/twotime/correlation_map"

@@ -16,8 +16,9 @@ import numpy as np
 
 from heterodyne.data.geometry import between_directions
 from heterodyne.errors import DataError
+from heterodyne.loading.fields import label_map, single
 from heterodyne.loading.hdf5 import dataset, declared_unit, numbers
-from heterodyne.loading.layouts.aps_u.fields import LABELS, QMAP, axis_texts, roi_map, single
+from heterodyne.loading.layouts.aps_u.fields import LABELS, QMAP, ROI_MAP, axis_texts
 from heterodyne.loading.units import factor
 
 _MAPPING = f"{QMAP}/dynamic_index_mapping"
@@ -114,7 +115,7 @@ def _mapping(file: h5py.File, shape: tuple[int, int]) -> np.ndarray:
     if _MAPPING in file:
         return numbers(file, _MAPPING, np.int64)
     n_cells = shape[0] * shape[1]
-    filled = np.unique(roi_map(file))
+    filled = np.unique(label_map(file, ROI_MAP))
     if not np.array_equal(filled[filled > 0], np.arange(1, n_cells + 1)):
         raise DataError(
             f"{file.filename} has no {_MAPPING}, and not all {n_cells} bins are filled: "
