@@ -147,6 +147,9 @@ class _Fitted(BaseModel):
     symmetrise: Symmetrise | None = Field(
         default=None, description="what counts where the halves of a matrix differ: mean, upper or lower"
     )
+    one_time: bool = Field(
+        default=False, description="the one-time data g2 of files that hold two-time data as well"
+    )
     key: Name | None = Field(default=None, description="name of the array that is c2, in files of arrays")
     model: str = Field(default="two-component", description="model variant; see `heterodyne models`")
     compare: Annotated[tuple[Name, ...], Names] = Field(

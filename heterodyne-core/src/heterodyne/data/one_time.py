@@ -179,7 +179,8 @@ def _left_out(data: OneTime, used: np.ndarray, enough: np.ndarray) -> Iterator[s
 
 
 def _lags(data: OneTime, which: np.ndarray) -> str:
-    return f"lags {first_listed([f'{tau:.4g}' for tau in data.tau[which]])} s"
+    named = [f"{tau:.4g}" for tau in data.tau[which]]
+    return f"{'lag' if len(named) == 1 else 'lags'} {first_listed(named)} s"
 
 
 def _reason(data: OneTime) -> str:
@@ -189,5 +190,7 @@ def _reason(data: OneTime) -> str:
 def _nothing(data: OneTime) -> str:
     measured = np.isfinite(data.g2) & (data.g2 != 0.0)
     if data.error is not None and measured.any():
-        return f"no bin has {FEWEST} g2 with an error above 0; without errors (error=None) all lags count alike"
+        return (
+            f"no bin has {FEWEST} g2 with an error above 0; without errors (error=None) all lags count alike"
+        )
     return f"no bin has {FEWEST} values of g2: they are NaN or 0"

@@ -137,7 +137,7 @@ def _values(file: h5py.File, key: str, lags: int) -> np.ndarray:
 
 
 def _in_seconds(file: h5py.File, key: str, lags: np.ndarray, dt: float) -> np.ndarray:
-    """The lags in s; raises `DataError` for counts of frames that are not whole, and lags that do not rise from 0 on."""
+    """The lags in s; raises `DataError` for fractions of frames and for lags that do not rise."""
     where, unit = f"{file.filename}: {key}", declared_unit(dataset(file, key)) or ""
     if not np.isfinite(lags).all() or (lags < 0).any() or (np.diff(lags) <= 0).any():
         raise DataError(f"{where} must be increasing lags from 0 on")
@@ -155,7 +155,9 @@ def _shortest(lags: np.ndarray) -> float:
 
 
 def _aps_u_spacing(file: h5py.File, given: Selection, lag: str) -> Spacing:
-    stride, average = (count_of(file, f"xpcs/multitau/config/{name}") for name in ("stride_frame", "avg_frame"))
+    stride, average = (
+        count_of(file, f"xpcs/multitau/config/{name}") for name in ("stride_frame", "avg_frame")
+    )
     return _of_clock(file, given, (f"{_DETECTOR}/frame_time", f"{_DETECTOR}/count_time"), stride, average)
 
 
@@ -179,7 +181,9 @@ def _legacy_spacing(file: h5py.File, given: Selection, lag: str) -> Spacing:
 
 def _nxxpcs_spacing(file: h5py.File, given: Selection, lag: str) -> Spacing:
     home = "entry/instrument"
-    named = [name for name in group(file, home) if f"{home}/{name}/frame_time" in file] if home in file else []
+    named = (
+        [name for name in group(file, home) if f"{home}/{name}/frame_time" in file] if home in file else []
+    )
     if len(named) > 1:
         raise DataError(
             f"{file.filename}: {' and '.join(named)} in {home} have a frame_time: which is it? give dt in s"

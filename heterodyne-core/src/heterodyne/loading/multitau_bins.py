@@ -76,7 +76,9 @@ def pychx_bins(file: h5py.File, columns: int) -> Bins:
     rows = [_row(node, key) for key in keys]
     q, phi = np.array([(row[0], row[1] if len(row) > 1 else np.nan) for row in rows]).T
     if attribute(dataset(file, "md"), "scattering").startswith("gi") if "md" in file else False:
-        raise DataError(f"{file.filename}: the second values of qval_dict are qz of grazing incidence, no azimuths")
+        raise DataError(
+            f"{file.filename}: the second values of qval_dict are qz of grazing incidence, no azimuths"
+        )
     unknown = np.full(columns, np.nan)
     return Bins(q, phi, unknown, unknown, {"q_source": "qval_dict", "phi_source": "qval_dict"})
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from heterodyne.catalogue import create_model, is_installed
-from heterodyne.data.one_time import FirstRow
+from heterodyne.data.one_time import FirstRow, OneTime
 from heterodyne.data.two_time import TwoTime
 from heterodyne.errors import ConfigError, ParameterError
 from heterodyne.model import Model
@@ -90,13 +90,15 @@ def create_problem(data: Data | Sequence[Data], model: Model, choices: Choices =
 
     A start, bounds or a prior for a parameter that does not vary by default (f2) frees it; a parameter that
     another is tied to stays within the bounds of both; estimates of a warm start count where there is no other
-    start, moved into the bounds; for one-time data a model is held at what makes it stationary. Raises `ParameterError` for names that the model does not have and values that
-    leave its bounds, `DataError` for bins that the model cannot serve, `ConfigError` for scaling designs that
-    the bins cannot tell, more skipped lags than the data have, and a warm start that is still to be read.
+    start, moved into the bounds. For one-time data a model is held at what makes it stationary. Raises
+    `ParameterError` for names that the model does not have and values that leave its bounds, `DataError` for bins
+    that the model cannot serve, `ConfigError` for a model that is never stationary, scaling designs that the bins
+    cannot tell, more skipped lags than the data have, and a warm start that is still to be read.
     """
-    sets = as_matrices(data_sets(data))
-    if any(isinstance(each, FirstRow) for each in sets):
+    given = data_sets(data)
+    if any(isinstance(each, OneTime | FirstRow) for each in given):
         choices = stationary(model, choices)
+    sets = as_matrices(given)
     check_data(sets, model)
     check_lags(choices.skip_lags, sets)
     earlier = _earlier_starts(model, choices.warm_start)

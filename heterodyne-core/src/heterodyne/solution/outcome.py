@@ -72,7 +72,9 @@ def create_fit(solution: Solution, optimizer: str, seconds: float) -> Fit:
         message="; ".join(filter(None, (*doubts, note))),
         provenance=Provenance(scaling=_designs(solution.objective)),
         problem=problem,
-        curves=() if problem.one_time else curve_bands(around, width, quantile(errors.statistics.get("dof", np.inf))),
+        curves=()
+        if problem.one_time
+        else curve_bands(around, width, quantile(errors.statistics.get("dof", np.inf))),
     )
 
 
