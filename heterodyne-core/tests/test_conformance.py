@@ -20,6 +20,8 @@ from heterodyne.parameters import Parameter, ParameterTable
 from heterodyne.plugins import hookimpl
 from heterodyne.plugins.records import LoaderRecord, WriterRecord
 from heterodyne.testing import LoaderConformance, ModelConformance, WriterConformance
+from heterodyne.testing.layouts import aps_legacy, matlab
+from heterodyne.testing.layouts import arrays as numpy_files
 from heterodyne.variants import equilibrium, no_flow, static, static_reference, two_component
 from heterodyne.writing import fit_json
 
@@ -72,6 +74,28 @@ class TestArchive(LoaderConformance):
     def write(self, folder: Path, data: TwoTime, c2: np.ndarray) -> Path:
         np.savez(folder / "run.npz", c2=c2, q=data.q, phi=data.phi, dt=data.dt, age=data.age)
         return folder / "run.npz"
+
+
+class TestPredecessor(LoaderConformance):
+    loader = "numpy"
+
+    def write(self, folder: Path, data: TwoTime, c2: np.ndarray) -> Path:
+        t = {"t1": data.t, "t2": data.t}
+        return numpy_files.write(folder / "run.npz", data, c2, names=numpy_files.PREDECESSOR, **t)
+
+
+class TestMatlab(LoaderConformance):
+    loader = "matlab"
+
+    def write(self, folder: Path, data: TwoTime, c2: np.ndarray) -> Path:
+        return matlab.write(folder / "run.mat", data, c2)
+
+
+class TestApsLegacy(LoaderConformance):
+    loader = "aps-legacy"
+
+    def write(self, folder: Path, data: TwoTime, c2: np.ndarray) -> Path:
+        return aps_legacy.write(folder / "run.hdf", data, c2)
 
 
 class TestApsU(LoaderConformance):

@@ -46,10 +46,11 @@ class Period(NamedTuple):
 
 
 class Stated(NamedTuple):
-    """A whole number of a file: its name there, and its value, None if the file has none."""
+    """A whole number of a file: its name there, and its value, None if the file has none; why it tells nothing."""
 
     name: str
     value: int | None
+    wrong: str = ""
 
 
 def last_name(key: str) -> str:
@@ -96,16 +97,32 @@ def check_enough(file: h5py.File, frames: int, per_frame: int, raw: int, said: s
 
 
 def clock_of(
-    given: Selection, period: Period, stride: Stated, average: Stated, begin: Stated, counted_from: int
+    file: h5py.File,
+    given: Selection,
+    period: Period,
+    stride: Stated,
+    average: Stated,
+    begin: Stated,
+    counted_from: int,
 ) -> Clock:
-    """The times of frames whose first begins at raw frame ``begin``, counted from 0 or 1."""
+    """The times of frames whose first begins at raw frame ``begin``, counted from 0 or 1.
+
+    Raises `DataError` if the age is needed, as ``begin`` is wrong, and not given.
+    """
     s, a = stride.value or 1, average.value or 1
-    words = "".join(f" × {name} {value or '1 (not in the file)'}" for name, value in (stride, average))
+    words = "".join(f" × {name} {value or '1 (not in the file)'}" for name, value, _ in (stride, average))
     source = f"{period.name}{words}" + (f" ({period.doubt})" if period.doubt else "")
     dt, dt_source = settled("dt", given.dt, period.value * s * a, source)
     first = counted_from if begin.value is None else begin.value
     age = (first - counted_from + 1 - s * (a + 1) / 2) * dt / (s * a)
     age_source = _age_source(begin, counted_from, s, a)
+    if begin.wrong:
+        if given.age is None:
+            raise DataError(
+                f"{file.filename}: {begin.name} = {begin.value} {begin.wrong}: the file does not tell how many "
+                "frames came before, so the age is unknown; give it, in s, by --age or age="
+            )
+        age, age_source = given.age, f"given, as {begin.name} {begin.value} {begin.wrong}"
     return Clock(dt, age, {"dt_source": dt_source, **({"age_source": age_source} if age_source else {})})
 
 

@@ -145,6 +145,10 @@ def _content(name: str, path: Path, given: Selection) -> TwoTime:
         raise PluginError(f"{path}: {_who(name)} failed: {type(error).__name__}: {error}") from error
     if not isinstance(data, TwoTime):
         raise PluginError(f"{path}: {_who(name)} returned {type(data).__name__}, not a TwoTime")
+    if given.key is not None and "c2_source" not in data.provenance:
+        raise DataError(
+            f"{path}: key = {given.key!r}: files of loader {name!r} have no arrays to choose from"
+        )
     return data
 
 

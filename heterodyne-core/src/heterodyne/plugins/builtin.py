@@ -25,6 +25,10 @@ def heterodyne_loaders() -> Iterator[LoaderRecord]:
     home = "heterodyne.loading.layouts"
     yield LoaderRecord("heterodyne", "the project's own HDF5 file", f"{home}.own")
     yield LoaderRecord("aps-u", "APS-U results (2025 on, boost_corr)", f"{home}.aps_u.loader")
+    yield LoaderRecord(
+        "aps-legacy", "8-ID-I results before 2025 (xpcs-eigen, boost_corr)", f"{home}.aps_legacy"
+    )
+    yield LoaderRecord("matlab", "MATLAB files, save -v7.3, of c2, q, phi and dt", f"{home}.matlab")
     yield LoaderRecord("numpy", ".npz or .npy arrays with q, phi and dt", f"{home}.arrays")
 
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import h5py
 
 from heterodyne.data.selection import Selection
-from heterodyne.errors import DataError
 from heterodyne.loading.fields import whole
 from heterodyne.loading.frame_clock import Clock, Stated, check_enough, clock_of, count_of, period_of
 
@@ -22,16 +19,9 @@ def read_clock(file: h5py.File, given: Selection, frames: int) -> Clock:
     if given.dt is None:
         _check_range(file, begin, (stride.value or 1) * (average.value or 1), frames)
     period = period_of(file, f"{_DETECTOR}/frame_time", f"{_DETECTOR}/count_time", given.dt)
-    if begin is None or begin >= 0:
-        return clock_of(given, period, stride, average, Stated("begin_frame", begin), counted_from=0)
-    if given.age is None:
-        raise DataError(
-            f"{file.filename}: begin_frame = {begin} counts from the end of a recording whose length is not in "
-            "the file: the age is unknown; give it, in s, by --age or age="
-        )
-    clock = clock_of(given, period, stride, average, Stated("begin_frame", 0), counted_from=0)
-    source = f"given, as begin_frame {begin} counts from the end"
-    return replace(clock, age=given.age, sources={**clock.sources, "age_source": source})
+    wrong = "" if begin is None or begin >= 0 else "counts from the end"
+    first = Stated("begin_frame", begin, wrong)
+    return clock_of(file, given, period, stride, average, first, counted_from=0)
 
 
 def _check_range(file: h5py.File, begin: int | None, per_frame: int, frames: int) -> None:

@@ -1,0 +1,1 @@
+"""Files of every layout, small and with everything adjustable, for tests."""
