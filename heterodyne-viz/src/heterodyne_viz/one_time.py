@@ -70,7 +70,7 @@ def figure(fit: Fit, bins: Sequence[int] | None = None) -> Figure:
     across = min(len(drawn), _ACROSS)
     rows = -(-len(drawn) // across)
     page = Figure(figsize=(_WIDTH * across, _HEIGHT * rows), dpi=_DPI, layout="constrained")
-    parts = np.atleast_1d(page.subfigures(rows, across)).ravel()
+    parts = page.subfigures(rows, across, squeeze=False).ravel()
     for part, curve in zip(parts, drawn, strict=False):
         _draw(part, curve)
     return page
@@ -125,7 +125,7 @@ def _model(fit: Fit, data: FirstRow, index: int, scaling: BinScaling, lags: np.n
 
 
 def _draw(part: SubFigure, curve: Curve) -> None:
-    above, below = part.subplots(2, sharex=True, height_ratios=(3, 1))
+    above, below = part.subplots(2, sharex=True, height_ratios=(5, 2))
     for which, face in ((curve.fitted, "tab:blue"), (~curve.fitted, "none")):
         style = {"fmt": "o", "markersize": 4, "color": "tab:blue", "markerfacecolor": face, "elinewidth": 1}
         above.errorbar(curve.tau[which], curve.g2[which], curve.error[which], **style)
@@ -142,7 +142,7 @@ def _draw(part: SubFigure, curve: Curve) -> None:
     above.set_xscale("log")
     above.set_title(curve.title, fontsize=_FONT)
     _label(above, r"$g_2$")
-    _label(below, "(data − model) / σ")
+    _label(below, "residual / σ")
     below.set_xlabel(r"lag $\tau$ (s)", fontsize=_FONT)
 
 

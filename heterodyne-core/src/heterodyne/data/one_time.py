@@ -54,18 +54,15 @@ class OneTime:
         check_lags(self.tau)
         for name in ("dq", "dphi"):
             set_(self, name, spread(name, numbers(name, getattr(self, name)), self.q.shape))
-        for name in ("g2", "error"):
-            set_(self, name, self._of_lags(name))
+        set_(self, "g2", self._of_lags("g2", self.g2))
+        set_(self, "error", None if self.error is None else self._of_lags("error", self.error))
         set_(self, "dt", spacing(float(self.tau[0]) if self.dt is FROM_LAGS else self.dt))
         set_(self, "provenance", FrozenMapping(self.provenance))
         if len(self.phi) != self.n_bins:
             raise DataError(f"{self.n_bins} q and {len(self.phi)} phi: one of each per bin")
         check_bins(self.q, self.phi, self.dq, self.dphi)
 
-    def _of_lags(self, name: str) -> np.ndarray | None:
-        given = getattr(self, name)
-        if given is None and name == "error":
-            return None
+    def _of_lags(self, name: str, given: np.ndarray) -> np.ndarray:
         values, shape = numbers(name, given), (self.n_bins, len(self.tau))
         if values.shape != shape:
             raise DataError(f"{name} must have shape {shape}, (bins, lags), not {values.shape}")
@@ -170,11 +167,11 @@ def _left_out(data: OneTime, used: np.ndarray, enough: np.ndarray) -> Iterator[s
     """What is left out of every bin, in words; a lag that all bins lack once."""
     everywhere = ~used[enough].any(axis=0)
     if everywhere.any():
-        yield f"{_lags(data, everywhere)} of all bins"
+        yield f"{_lags(data, np.flatnonzero(everywhere))} of all bins"
     for bin, label in enumerate(data.labels):
         if not enough[bin]:
             yield f"bin {label}"
-        elif (lost := ~used[bin] & ~everywhere).any():
+        elif len(lost := np.flatnonzero(~used[bin] & ~everywhere)):
             yield f"{_lags(data, lost)} of bin {label}"
 
 

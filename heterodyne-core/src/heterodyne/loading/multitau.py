@@ -47,7 +47,7 @@ class Layout(NamedTuple):
     g2: str
     error: str
     lag: str
-    bins: Callable[[h5py.File, int], Bins]
+    bins: Callable[[h5py.File, int, Selection], Bins]
     spacing: Callable[[h5py.File, Selection, str], Spacing]
 
 
@@ -66,7 +66,7 @@ def read(path: Path, given: Selection, loader: str | None = None) -> tuple[OneTi
             raise DataError(f"{path}: {keys['g2']} is {g2.shape}, but {keys['error']} {error.shape}")
         spacing = layout.spacing(file, given, keys["lag"])
         tau = _in_seconds(file, keys["lag"], lags, spacing.dt)
-        bins = layout.bins(file, len(g2))
+        bins = layout.bins(file, len(g2), given)
     sources = {**bins.sources, "dt_source": spacing.source, "g2": keys["g2"]}
     sources["error_source"] = "not in the file" if error is None else keys["error"]
     positive = tau > 0
@@ -164,7 +164,8 @@ def _aps_u_spacing(file: h5py.File, given: Selection, lag: str) -> Spacing:
 def _of_clock(
     file: h5py.File, given: Selection, keys: tuple[str, str], stride: Stated, average: Stated
 ) -> Spacing:
-    clock = clock_of(given, period_of(file, *keys, given.dt), stride, average, Stated("first frame", 0), 0)
+    period = period_of(file, *keys, given.dt)
+    clock = clock_of(file, given, period, stride, average, Stated("first frame", 0), 0)
     return Spacing(clock.dt, clock.sources["dt_source"])
 
 
@@ -182,7 +183,9 @@ def _legacy_spacing(file: h5py.File, given: Selection, lag: str) -> Spacing:
 def _nxxpcs_spacing(file: h5py.File, given: Selection, lag: str) -> Spacing:
     home = "entry/instrument"
     named = (
-        [name for name in group(file, home) if f"{home}/{name}/frame_time" in file] if home in file else []
+        [name for name in map(str, group(file, home)) if f"{home}/{name}/frame_time" in file]
+        if home in file
+        else []
     )
     if len(named) > 1:
         raise DataError(

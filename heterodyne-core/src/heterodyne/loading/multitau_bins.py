@@ -8,15 +8,18 @@ from collections.abc import Mapping
 import h5py
 import numpy as np
 
+from heterodyne.data.geometry import between_directions
+from heterodyne.data.selection import Selection
 from heterodyne.errors import DataError, reading
 from heterodyne.loading.fields import geometry, label_map
-from heterodyne.loading.hdf5 import attribute, dataset, declared_unit, number, numbers
+from heterodyne.loading.hdf5 import attribute, dataset, declared_unit, group, number, numbers
 from heterodyne.loading.layouts.aps_u.bins import Bins, bins_of_labels
 from heterodyne.loading.layouts.aps_u.fields import QMAP, ROI_MAP
 from heterodyne.loading.pixels import PixelBins, bins_of_pixels
 from heterodyne.loading.units import factor
 
 _AGREES = 0.02  # relative; q of list and pixels are means over the same pixels
+_TURNED = 1.0  # degrees between an azimuth as given and as listed
 
 _ACQUISITION, _DETECTOR = "measurement/instrument/acquisition", "measurement/instrument/detector"
 _LEGACY_GEOMETRY = {
@@ -30,7 +33,7 @@ _LEGACY_GEOMETRY = {
 _MASKS = "entry/instrument/masks"
 
 
-def aps_u_bins(file: h5py.File, columns: int) -> Bins:
+def aps_u_bins(file: h5py.File, columns: int, given: Selection) -> Bins:
     """The bins of APS-U: column k is label k + 1 of the q map, each bin that is not empty in turn."""
     mapping = f"{QMAP}/dynamic_index_mapping"
     key = mapping if mapping in file else ROI_MAP
@@ -39,7 +42,7 @@ def aps_u_bins(file: h5py.File, columns: int) -> Bins:
     return bins_of_labels(file, np.arange(1, columns + 1))
 
 
-def aps_legacy_bins(file: h5py.File, columns: int) -> Bins:
+def aps_legacy_bins(file: h5py.File, columns: int, given: Selection) -> Bins:
     """The bins of APS before 2025: column k is the k-th cell of the lists that is not NaN.
 
     A map of one azimuth is of rings, unless the pixels say otherwise.
@@ -54,7 +57,7 @@ def aps_legacy_bins(file: h5py.File, columns: int) -> Bins:
     return _with_pixels(file, q[filled], phi[filled], sources, _LEGACY_GEOMETRY, "xpcs/dqmap", alone)
 
 
-def nxxpcs_bins(file: h5py.File, columns: int) -> Bins:
+def nxxpcs_bins(file: h5py.File, columns: int, given: Selection) -> Bins:
     """The bins of NXxpcs: column k is entry k of the lists of the dynamic map; without azimuths they are rings."""
     q = _list_of(file, f"{_MASKS}/dynamic_q_list", "q", "Å⁻¹")
     _check_count(file, columns, len(q), f"{_MASKS}/dynamic_q_list")
@@ -67,20 +70,44 @@ def nxxpcs_bins(file: h5py.File, columns: int) -> Bins:
     )
 
 
-def pychx_bins(file: h5py.File, columns: int) -> Bins:
-    """The bins of pyCHX: column k is attribute k of ``qval_dict``, [q] of a ring or [q, azimuth]."""
+def pychx_bins(file: h5py.File, columns: int, given: Selection) -> Bins:
+    """The bins of pyCHX: column k is attribute k of ``qval_dict``, [q] of a ring or [q, azimuth].
+
+    Where there are fewer columns, they are the bins whose q and φ are given, one after the other.
+    """
     node = dataset(file, "qval_dict")
     with reading(f"{file.filename}: qval_dict"):
         keys = sorted((name for name in node.attrs if name.isdecimal()), key=int)
-    _check_count(file, columns, len(keys), "qval_dict")
     rows = [_row(node, key) for key in keys]
-    q, phi = np.array([(row[0], row[1] if len(row) > 1 else np.nan) for row in rows]).T
-    if attribute(dataset(file, "md"), "scattering").startswith("gi") if "md" in file else False:
+    q, phi = np.array([(row[0], row[1] if len(row) > 1 else np.nan) for row in rows]).reshape(-1, 2).T
+    if columns != len(keys):
+        chosen = _stated(file, q, phi, columns, given)
+        q, phi = q[chosen], phi[chosen]
+    if "md" in file and attribute(dataset(file, "md"), "scattering").startswith("gi"):
         raise DataError(
             f"{file.filename}: the second values of qval_dict are qz of grazing incidence, no azimuths"
         )
     unknown = np.full(columns, np.nan)
     return Bins(q, phi, unknown, unknown, {"q_source": "qval_dict", "phi_source": "qval_dict"})
+
+
+def _stated(file: h5py.File, q: np.ndarray, phi: np.ndarray, columns: int, given: Selection) -> list[int]:
+    """Which of the bins with these q and φ the columns are, as given; raises `DataError` unless that is clear."""
+    problem = (
+        f"{file.filename}: g2 has {columns} bins, but qval_dict names {len(q)}, and which they are is not in the file: "
+        "give q and phi of every one in its order (--q, --phi)"
+    )
+    wanted = [given.q, given.phi or (np.nan,) * columns]
+    if any(len(values) != columns or any(isinstance(one, tuple) for one in values) for values in wanted):
+        raise DataError(problem)
+    found = []
+    for at, towards in np.array(wanted, dtype=float).T:
+        same = (np.isnan(phi) & np.isnan(towards)) | (between_directions(phi, towards) <= _TURNED)
+        near = np.flatnonzero(same & (np.abs(q - at) <= _AGREES * at))
+        if len(near) != 1 or near[0] in found:
+            raise DataError(f"{problem}; {len(near)} bins are q = {at:g}, phi = {towards:g}")
+        found.append(int(near[0]))
+    return found
 
 
 def _row(node: h5py.Dataset, key: str) -> list[float]:
@@ -103,7 +130,7 @@ def _row(node: h5py.Dataset, key: str) -> list[float]:
 def _check_count(file: h5py.File, columns: int, listed: int, where: str) -> None:
     if columns != listed:
         raise DataError(
-            f"{file.filename}: g2 has {columns} bins, but {where} names {listed}: which are they cannot be known"
+            f"{file.filename}: g2 has {columns} bins, but {where} names {listed}: which they are cannot be known"
         )
 
 
@@ -118,7 +145,7 @@ def _list_of(file: h5py.File, key: str, quantity: str, usual: str) -> np.ndarray
 def _nxxpcs_geometry(file: h5py.File) -> dict[str, tuple[str, str]]:
     """Where the numbers of the geometry are, in the detector that has a beam centre."""
     home = "entry/instrument"
-    named = [name for name in file[home] if f"{home}/{name}/beam_center_x" in file]
+    named = [name for name in map(str, group(file, home)) if f"{home}/{name}/beam_center_x" in file]
     detector = f"{home}/{named[0] if named else 'detector'}"
     return {
         f"{detector}/beam_center_y": ("pixels", "pixels"),
