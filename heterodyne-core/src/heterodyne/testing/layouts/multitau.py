@@ -11,6 +11,9 @@ import numpy as np
 
 from heterodyne.data.one_time import OneTime
 
+_MASKS = "entry/instrument/masks"
+_UNITS = {f"{_MASKS}/dynamic_q_list": "1/angstrom", f"{_MASKS}/dynamic_phi_list": "degree"}
+
 _TEXT = h5py.string_dtype()
 
 
@@ -26,6 +29,9 @@ def write(path: Path, data: OneTime, layout: str, fields: Mapping[str, Any] | No
                 del file[key]
             if value is not None:
                 file[key] = value
+        for key, unit in _UNITS.items():
+            if key in file:
+                file[key].attrs["units"] = unit
         if layout == "pychx":
             rows = zip(data.q, data.phi, strict=True)
             for k, (q, phi) in enumerate(rows):
@@ -87,8 +93,8 @@ def _nxxpcs(data: OneTime) -> dict[str, Any]:
         "entry/data/g2": data.g2.T,
         "entry/data/g2_derr": None if data.error is None else data.error.T,
         "entry/data/delay_difference": _frames(data),
-        "entry/instrument/masks/dynamic_q_list": data.q,
-        "entry/instrument/masks/dynamic_phi_list": None if ring else data.phi,
+        f"{_MASKS}/dynamic_q_list": data.q,
+        f"{_MASKS}/dynamic_phi_list": None if ring else data.phi,
         "entry/instrument/detector/frame_time": data.dt,
         "entry/instrument/detector/count_time": 0.9 * data.dt,
     }
