@@ -15,7 +15,7 @@ from heterodyne.data.two_time import TwoTime
 from heterodyne.errors import DataError, HeterodyneError
 from heterodyne.kernels._jax import jax, jnp
 from heterodyne.loading.layouts import arrays
-from heterodyne.model import KnownValues, Model, pair_of_components, separable
+from heterodyne.model import KnownValues, Model, Stationary, pair_of_components, separable
 from heterodyne.parameters import Parameter, ParameterTable
 from heterodyne.plugins import hookimpl
 from heterodyne.plugins.records import LoaderRecord, WriterRecord
@@ -211,6 +211,16 @@ def frames_first() -> Model:
     return Model("decay", right.parameters, profiles, lambda left, right: jnp.exp(-jnp.abs(right - left)))
 
 
+def fading() -> Model:
+    """S with an amplitude that changes with age, stated to be stationary all the same."""
+    right = decay(stationary=Stationary())
+
+    def components(p, t, q, phi):
+        return 1.0 / (1.0 + p["rate"] * t)[None], (p["rate"] * t)[None]
+
+    return replace(right, profiles=components, components=components)
+
+
 WRONG_MODELS = {
     "test_the_table_can_be_started_from": decay(row=Parameter("rate", "1/s", 1.0, 2.0, 3.0)),
     "test_s_is_a_correlation_all_over_the_bounds": decay(height=0.99),
@@ -220,6 +230,7 @@ WRONG_MODELS = {
     "test_sums_without_the_matrix_are_those_over_the_matrix": slower_components(),
     "test_pairs_of_frames_have_the_s_of_the_matrix": frames_first(),
     "test_the_azimuth_counts_only_where_it_is_said_to": decay(uses_azimuth=True),
+    "test_s_depends_on_the_lag_alone_where_that_is_stated": fading(),
     "test_values_known_from_elsewhere": decay(),
 }
 

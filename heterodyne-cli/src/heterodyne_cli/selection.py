@@ -11,6 +11,7 @@ import typer
 
 if TYPE_CHECKING:
     from heterodyne.config.schema import FitConfig
+    from heterodyne.data.one_time import OneTime
     from heterodyne.data.two_time import TwoTime
 
 _PANEL = "Selection"
@@ -115,6 +116,14 @@ Key = Annotated[
         rich_help_panel=_PANEL,
     ),
 ]
+OneTimeOnly = Annotated[
+    bool | None,
+    typer.Option(
+        "--one-time",
+        help="The one-time data g2 of a file that holds two-time data as well.",
+        rich_help_panel=_PANEL,
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 
 
@@ -138,6 +147,7 @@ _OPTIONS: Mapping[str, Any] = {
     "allow_links": AllowLinks,
     "symmetrise": SymmetriseHow,
     "key": Key,
+    "one_time": OneTimeOnly,
 }
 
 
@@ -167,14 +177,14 @@ def selecting(command: Callable[..., None]) -> Callable[..., None]:
     return extended
 
 
-def load_selected(path: str, values: Mapping[str, Any]) -> TwoTime:
+def load_selected(path: str, values: Mapping[str, Any]) -> TwoTime | OneTime:
     """The data of one file under the selection options of the command line."""
     from heterodyne.config.schema import create_config
 
     return load_with(path, create_config(values, "command line"))
 
 
-def load_with(path: str, config: FitConfig) -> TwoTime:
+def load_with(path: str, config: FitConfig) -> TwoTime | OneTime:
     """The data of one file under the selection of a configuration."""
     from heterodyne.loading.load import load
 
@@ -194,4 +204,5 @@ def load_with(path: str, config: FitConfig) -> TwoTime:
         allow_links=config.allow_links,
         symmetrise=config.symmetrise,
         key=config.key,
+        one_time=config.one_time,
     )

@@ -28,6 +28,8 @@ from heterodyne_cmc.watch import Progress
 
 def fit(problem: Problem, options: Mapping[str, Any], progress: Progress) -> Fit:
     """The posterior of a problem."""
+    if problem.one_time:
+        raise ConfigError("cmc samples two-time data; fit one-time data (g2 over the lag) by nlsq")
     began, problem = perf_counter(), with_own_scaling(problem)
     _check(options)
     bins = read_bins(problem.data, problem.choices.skip_lags)

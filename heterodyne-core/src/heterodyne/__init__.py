@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from heterodyne.catalogue import create_model, loaders, models, optimizers, writers
+    from heterodyne.data.one_time import OneTime
     from heterodyne.data.two_time import TwoTime
     from heterodyne.errors import HeterodyneError
     from heterodyne.fitting.comparison import compare
@@ -34,6 +35,7 @@ _HOME = {
     "Fit": "result.fit",
     "HeterodyneError": "errors",
     "Model": "model",
+    "OneTime": "data.one_time",
     "TwoTime": "data.two_time",
     "compare": "fitting.comparison",
     "create_model": "catalogue",
@@ -53,6 +55,7 @@ __all__ = [
     "Fit",
     "HeterodyneError",
     "Model",
+    "OneTime",
     "TwoTime",
     "compare",
     "create_model",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from heterodyne.errors import PluginError
 from heterodyne.plugins.manager import manager, resolve
 
 if TYPE_CHECKING:
@@ -39,6 +41,18 @@ def create_model(name: str) -> Model:
     from heterodyne.model import Model  # which imports JAX: listings do not
 
     return resolve("model", name, Model)
+
+
+def stationary_models() -> list[str]:
+    """The names of the installed models that can be stationary, which one-time data need, sorted.
+
+    A model that cannot be loaded is none.
+    """
+    found = []
+    for name in models():
+        with suppress(PluginError):
+            found += [name] if create_model(name).stationary is not None else []
+    return found
 
 
 def is_installed(model: Model) -> bool:

@@ -24,6 +24,7 @@ from jaxtyping import Float
 
 from heterodyne.device.backend import check_device
 from heterodyne.errors import DataError, ParameterError, unknown
+from heterodyne.frozen import FrozenMapping
 from heterodyne.kernels._jax import AnyArray, FloatArray, Scalar, jax, jnp
 from heterodyne.kernels.curves import RATE, SPEED, Constant, Curve, Growth, PowerLaw
 from heterodyne.kernels.integrals import attenuation
@@ -42,6 +43,7 @@ __all__ = [
     "Model",
     "Parameters",
     "PowerLaw",
+    "Stationary",
     "Twin",
     "correlation_matrix",
     "exchange",
@@ -125,6 +127,18 @@ class Twin:
     equivalent: Callable[[Mapping[str, float], float, Collection[str]], dict[str, float]]
 
 
+@dataclass(frozen=True)
+class Stationary:
+    """What makes S depend on the lag alone, as one-time data need it.
+
+    Parameters ``held`` must have these values. Those in ``merged`` would then merge with others, and are held at
+    these values unless a user says something else of them.
+    """
+
+    held: Mapping[str, float] = field(default_factory=FrozenMapping)
+    merged: Mapping[str, float] = field(default_factory=FrozenMapping)
+
+
 @dataclass(frozen=True, eq=False)
 class Model:
     """A model variant: name, parameter table, S in one definition, and what its parameters stand for.
@@ -138,7 +152,8 @@ class Model:
     The rest are statements from which starts, sampling coordinates, degeneracies in words, other solutions and bands
     are derived: the ``curves`` that parameters make, which of them is a ``flow`` and which two belong to a
     ``mixture``, and its ``twins``. A model that states nothing is fitted all the same, from starts within priors
-    and bounds. ``example`` are values of a typical experiment, for simulations, completed by start values.
+    and bounds. ``stationary`` says what makes S depend on the lag alone, None that nothing does: such a model does not
+    serve one-time data. ``example`` are values of a typical experiment, for simulations, completed by start values.
 
     Raises `ParameterError` for a statement about a parameter or a curve that the model does not have.
     """
@@ -154,10 +169,13 @@ class Model:
     mixture: Mixture | None = None
     twins: tuple[Twin, ...] = ()
     example: Mapping[str, float] = field(default_factory=dict)
+    stationary: Stationary | None = None
 
     def __post_init__(self) -> None:
         azimuth = () if self.flow is None else (self.flow.azimuth,)
-        for name in (*(part for curve in self.curves for part in curve.parts), *azimuth, *self.example):
+        parts = [part for curve in self.curves for part in curve.parts]
+        lags = () if self.stationary is None else (*self.stationary.held, *self.stationary.merged)
+        for name in (*parts, *azimuth, *self.example, *lags):
             if name not in self.parameters:
                 raise ParameterError(
                     f"model {self.name!r} states something of {name!r}, which it does not have"
@@ -208,7 +226,7 @@ def separable(
 ) -> Model:
     """A model given by its components alone: profiles and pair follow from them.
 
-    ``statements`` are curves, flow, mixture, twins and example of `Model`.
+    ``statements`` are curves, flow, mixture, twins, example and stationary of `Model`.
     """
     return Model(name, parameters, components, pair_of_components, components, uses_azimuth, **statements)
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from heterodyne.errors import DataError
 from heterodyne_cli.output import extent, refuse_existing, show
 from heterodyne_cli.selection import load_selected, selecting
 
@@ -25,5 +26,9 @@ def convert(
     Arrays (.npy, .npz) that carry no q, phi or dt take those given here as theirs.
     """
     refuse_existing(output, force)
+    from heterodyne.data.two_time import TwoTime
+
     two_time = load_selected(data, selected)
+    if not isinstance(two_time, TwoTime):
+        raise DataError(f"{data} gives one-time data (g2 over the lag), which a two-time file does not hold")
     show(f"wrote {two_time.save(output)}: {extent(two_time.n_bins, two_time.n_frames)}")

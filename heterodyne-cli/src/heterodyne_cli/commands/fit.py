@@ -107,7 +107,7 @@ def fit(
     choices: Mapping[str, Any],
     options: Mapping[str, Any],
 ) -> None:
-    """Fit a model to two-time correlation matrices; no start values are needed.
+    """Fit a model to two-time correlation matrices, or to one-time g2; no start values are needed.
 
     Without -o the report is printed and nothing is written.
 

@@ -16,6 +16,7 @@ from heterodyne_cli.selection import Json, load_selected, selecting
 if TYPE_CHECKING:
     import numpy as np
 
+    from heterodyne.data.one_time import OneTime
     from heterodyne.data.two_time import TwoTime
 
 _SHOWN = 12
@@ -30,7 +31,12 @@ def inspect(
     selected: Mapping[str, Any],
 ) -> None:
     """Say what a file holds: layout, bins, frames and times; matrices are read only on request."""
+    from heterodyne.data.one_time import OneTime
+
     two_time = load_selected(data, selected)
+    if isinstance(two_time, OneTime):
+        _show_one_time(two_time, json)
+        return
     statistics = [_statistics(two_time, bin) for bin in range(two_time.n_bins)] if matrices else []
     if json:
         print_json(_document(two_time, statistics))
@@ -43,25 +49,84 @@ def inspect(
         )
 
 
+def _show_one_time(data: OneTime, json: bool) -> None:
+    """Bins and lags of one-time data, and how many values of every bin count."""
+    if json:
+        print_json(_one_time_document(data))
+        return
+    origin, lost = data.provenance, int((~data.used).sum())
+    errors = "unknown" if data.error is None else f"from {origin.get('error_source', 'source unknown')}"
+    rows = [
+        *_head(data),
+        (
+            "lags",
+            f"{data.n_lags}, {data.tau[0]:g} to {data.tau[-1]:g} s, of g2 in {origin.get('g2', 'unknown')}",
+        ),
+        ("dt", f"{data.dt:g} s ({origin.get('dt_source', 'source unknown')})"),
+        ("errors", errors),
+        ("unused", f"{lost} of {data.g2.size} values (NaN or 0, or without an error above 0)"),
+        *([("left out", origin["left_out"])] if "left_out" in origin else []),
+        *_sources(data),
+    ]
+    show(_lines(rows))
+    show(table(("q (1/Å)", "bins", "phi (degree)"), _rings(data)))
+
+
+def _one_time_document(data: OneTime) -> dict[str, Any]:
+    from heterodyne.result.document import plain
+
+    return plain(
+        {
+            "provenance": data.provenance,
+            "one_time": True,
+            "n_lags": data.n_lags,
+            "dt": data.dt,
+            "tau": data.tau,
+            "bins": [
+                {**_bin_document(data, bin), "n_used": int(used.sum())} for bin, used in enumerate(data.used)
+            ],
+        }
+    )
+
+
+def _head(data: TwoTime | OneTime) -> list[tuple[str, Any]]:
+    origin = data.provenance
+    return [
+        ("file", f"{origin['file']}, {origin['size'] / 2**20:.1f} MiB"),
+        ("layout", origin["loader"]),
+        ("bins", data.n_bins),
+    ]
+
+
+def _sources(data: TwoTime | OneTime) -> list[tuple[str, Any]]:
+    """Where q and phi come from, and the widths."""
+    origin = data.provenance
+    return [
+        *((name, f"from {origin[f'{name}_source']}") for name in ("q", "phi") if f"{name}_source" in origin),
+        ("widths", f"dq {_extent(data.dq, ' 1/Å')}, dphi {_extent(data.dphi, ' degree')}"),
+    ]
+
+
+def _lines(rows: list[tuple[str, Any]]) -> str:
+    return "\n".join(f"{name:<10} {escaped(str(value))}" for name, value in rows) + "\n"
+
+
 def _summary(data: TwoTime) -> str:
     origin = data.provenance
     first, last = origin.get("frames", (1, data.n_frames))
     rows = [
-        ("file", f"{origin['file']}, {origin['size'] / 2**20:.1f} MiB"),
-        ("layout", origin["loader"]),
-        ("bins", data.n_bins),
+        *_head(data),
         ("frames", f"{data.n_frames}, {first}:{last} of the file"),
         ("dt", f"{data.dt:g} s ({origin.get('dt_source', 'source unknown')})"),
         ("age", f"{data.age:g} s before the first frame ({origin.get('age_source', 'source unknown')})"),
         ("times", f"{data.t[0]:g} to {data.t[-1]:g} s"),
-        *((name, f"from {origin[f'{name}_source']}") for name in ("q", "phi") if f"{name}_source" in origin),
-        ("widths", f"dq {_extent(data.dq, ' 1/Å')}, dphi {_extent(data.dphi, ' degree')}"),
+        *_sources(data),
         ("in memory", f"{data.n_bins * data.n_frames**2 * 8 / 2**20:.1f} MiB in float64"),
     ]
-    return "\n".join(f"{name:<10} {escaped(str(value))}" for name, value in rows) + "\n"
+    return _lines(rows)
 
 
-def _rings(data: TwoTime) -> list[tuple[str, int, str]]:
+def _rings(data: TwoTime | OneTime) -> list[tuple[str, int, str]]:
     """Every ring: its q, its number of bins and their azimuths."""
     from heterodyne.data.geometry import ring_of
 
@@ -117,7 +182,6 @@ def _statistics(data: TwoTime, bin: int) -> dict[str, Any]:
 def _document(data: TwoTime, statistics: list[dict[str, Any]]) -> dict[str, Any]:
     from heterodyne.result.document import plain
 
-    names = ("q", "phi", "dq", "dphi")
     return plain(
         {
             "provenance": data.provenance,
@@ -125,10 +189,14 @@ def _document(data: TwoTime, statistics: list[dict[str, Any]]) -> dict[str, Any]
             "dt": data.dt,
             "age": data.age,
             "t": [data.t[0], data.t[-1]],
-            "bins": [{name: getattr(data, name)[bin] for name in names} for bin in range(data.n_bins)],
+            "bins": [_bin_document(data, bin) for bin in range(data.n_bins)],
             **({"matrices": statistics} if statistics else {}),
         }
     )
+
+
+def _bin_document(data: TwoTime | OneTime, bin: int) -> dict[str, float]:
+    return {name: float(getattr(data, name)[bin]) for name in ("q", "phi", "dq", "dphi")}
 
 
 def _text(value: Any) -> str:

@@ -148,6 +148,9 @@ class _Fitted(BaseModel):
     symmetrise: Symmetrise | None = Field(
         default=None, description="what counts where the halves of a matrix differ: mean, upper or lower"
     )
+    one_time: bool = Field(
+        default=False, description="the one-time data g2 of files that hold two-time data as well"
+    )
     key: Name | None = Field(
         default=None, description="which array is c2, which analysis or trains, in files of several"
     )

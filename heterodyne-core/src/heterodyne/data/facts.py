@@ -67,6 +67,18 @@ def check_times(t: np.ndarray) -> None:
         raise DataError(f"frame times must lie below {LATEST:g} s, not reach {t[-1]:g}")
 
 
+def check_lags(tau: np.ndarray) -> None:
+    """Raise `DataError` unless ``tau`` (lags,), in s, holds at least 3 positive, increasing lags."""
+    if tau.ndim != 1 or not np.all(np.isfinite(tau)) or np.any(np.diff(tau) <= 0) or (tau[:1] <= 0).any():
+        raise DataError("lags must be positive, finite and increasing (in s); leave the lag 0 out")
+    if len(tau) < 3:
+        raise DataError(f"{len(tau)} lags are too few: at least 3 are needed")
+    if not SPACINGS[0] <= tau[0] <= tau[-1] <= LATEST:
+        raise DataError(
+            f"lags must lie in {SPACINGS[0]:g}:{LATEST:g} s, not {tau[0]:g}:{tau[-1]:g}: are they in s?"
+        )
+
+
 def check_clock(t: np.ndarray, dt: float, age: float) -> None:
     """Raise `DataError` for frame times, a spacing and an age (in s) that cannot be, or contradict one another."""
     spacing(dt)

@@ -59,8 +59,8 @@ class TwoTime:
         first = float(self.t.flat[0]) if self.t.size else 0.0
         set_(self, "age", first - self.dt if self.age is FROM_TIMES else number("age", self.age))
         for name in ("dq", "dphi"):
-            set_(self, name, _spread(name, numbers(name, getattr(self, name)), self.q.shape))
-        set_(self, "mask", _spread("mask", frame_mask(self.mask), (len(self.q), len(self.t))))
+            set_(self, name, spread(name, numbers(name, getattr(self, name)), self.q.shape))
+        set_(self, "mask", spread("mask", frame_mask(self.mask), (len(self.q), len(self.t))))
         set_(self, "bad_pairs", pair_list(self.bad_pairs, len(self.q), len(self.t)))
         if self.weight is not None and not isinstance(self.weight, StoredMatrices):
             set_(self, "weight", weights(self.weight, len(self.q), len(self.t)))
@@ -106,14 +106,11 @@ class TwoTime:
 
     def label(self, bin: int) -> str:
         """The bin in words: ``q=0.01 phi=45``."""
-        phi = "ring" if np.isnan(self.phi[bin]) else f"phi={self.phi[bin]:.4g}"
-        return f"q={self.q[bin]:.4g} {phi}"
+        return bin_label(self.q[bin], self.phi[bin])
 
     def bins(self, indices: Sequence[int]) -> TwoTime:
         """The data of these bins only; nothing is read. Raises `DataError` for a bin that does not exist."""
-        chosen = list(indices)
-        if outside := [index for index in chosen if index not in range(self.n_bins)]:
-            raise DataError(f"there is no bin {outside[0]}; bins are 0 to {self.n_bins - 1}")
+        chosen = existing(indices, self.n_bins)
         return replace(
             self,
             c2=choose(self.c2, chosen, self.n_frames),
@@ -155,6 +152,19 @@ class TwoTime:
         return write_two_time(content, as_path(path))
 
 
+def bin_label(q: float, phi: float) -> str:
+    """A bin in words: ``q=0.01 phi=45``."""
+    return f"q={q:.4g} {'ring' if np.isnan(phi) else f'phi={phi:.4g}'}"
+
+
+def existing(indices: Sequence[int], n_bins: int) -> list[int]:
+    """The indices of bins in a list; raises `DataError` for a bin that does not exist."""
+    chosen = list(indices)
+    if outside := [index for index in chosen if index not in range(n_bins)]:
+        raise DataError(f"there is no bin {outside[0]}; bins are 0 to {n_bins - 1}")
+    return chosen
+
+
 def renumbered(bad_pairs: np.ndarray, bins: Sequence[int] | np.ndarray) -> np.ndarray:
     """The rows of these bins, numbered in the given order."""
     rows = [_of_bin(k, bad_pairs[bad_pairs[:, 0] == index]) for k, index in enumerate(bins)]
@@ -171,7 +181,8 @@ def _of_bin(number: int, rows: np.ndarray) -> np.ndarray:
     return np.column_stack([np.full(len(rows), number), rows[:, 1:]])
 
 
-def _spread(name: str, values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+def spread(name: str, values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """The values with this shape, repeated where they are fewer; raises `DataError` where they do not fit."""
     try:
         return np.broadcast_to(values, shape).copy()
     except ValueError:

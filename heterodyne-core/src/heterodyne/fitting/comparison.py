@@ -29,13 +29,13 @@ from typing import Any, Unpack
 
 from heterodyne.atomic import as_path, file_name, replacing
 from heterodyne.catalogue import create_model
-from heterodyne.data.two_time import TwoTime
 from heterodyne.errors import ConfigError, PluginError
 from heterodyne.fitting.fit import create_choices, fit_chosen, labelled
 from heterodyne.model import Model
 from heterodyne.plugins.outputs import OUTPUTS, Output, name_of_run, outputs_of, save_outputs
 from heterodyne.problem.choices import ChoiceKeywords, Choices, spells_choices
 from heterodyne.problem.kinds import AUTO
+from heterodyne.problem.one_time import Data
 from heterodyne.result.document import plain
 from heterodyne.result.fit import Fit
 from heterodyne.words import table
@@ -174,7 +174,7 @@ class Comparison:
 
 @spells_choices
 def compare(
-    data: TwoTime | Sequence[TwoTime],
+    data: Data | Sequence[Data],
     models: Sequence[str | Model] = ("static", "no-flow", "static-reference", "two-component"),
     optimizer: str = "nlsq",
     *,

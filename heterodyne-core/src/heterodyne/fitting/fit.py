@@ -13,6 +13,7 @@ from time import perf_counter
 from typing import Any, Protocol, Unpack, runtime_checkable
 
 from heterodyne.catalogue import create_model
+from heterodyne.data.one_time import FirstRow
 from heterodyne.data.two_time import TwoTime
 from heterodyne.device.backend import check_device
 from heterodyne.device.compilation import keep_compiled_code
@@ -20,6 +21,7 @@ from heterodyne.errors import ConfigError, EmptyBins, PluginError, unknown
 from heterodyne.model import Model
 from heterodyne.plugins.manager import optimizer_record
 from heterodyne.problem.choices import SPELLINGS, ChoiceKeywords, Choices, spells_choices
+from heterodyne.problem.one_time import Data
 from heterodyne.problem.problem import Problem, create_problem
 from heterodyne.problem.warm_start import WarmStart
 from heterodyne.result.document import read_fit
@@ -43,7 +45,7 @@ class Optimizer(Protocol):
 
 @spells_choices
 def fit(
-    data: TwoTime | Sequence[TwoTime],
+    data: Data | Sequence[Data],
     model: str | Model = "two-component",
     optimizer: str = "nlsq",
     *,
@@ -51,7 +53,7 @@ def fit(
     progress: Callable[[str], None] | None = None,
     **choices: Unpack[ChoiceKeywords],
 ) -> Fit:
-    """The fit of ``model`` to all bins of ``data`` jointly.
+    """The fit of ``model`` to all bins of ``data`` jointly, two-time data or one-time data.
 
     ``options`` are the optimizer's. No start value is needed; a fit in which every varying parameter has one
     begins there alone, and one that ``start`` gives goes before that of ``warm_start``. Raises
@@ -77,7 +79,7 @@ def create_choices(keywords: Mapping[str, Any]) -> Choices:
 
 
 def fit_chosen(
-    data: TwoTime | Sequence[TwoTime],
+    data: Data | Sequence[Data],
     model: str | Model,
     optimizer: str,
     choices: Choices,
@@ -157,6 +159,9 @@ def labelled(progress: Callable[[str], None] | None, label: str) -> Callable[[st
 
 def _origin(data: TwoTime) -> dict[str, Any]:
     """Where the numbers come from, and the times that they were fitted with."""
+    if isinstance(data, FirstRow):
+        of_lags = {"one_time": True, "n_lags": data.n_frames - 1, "errors": data.has_errors}
+        return {**data.provenance, "dt": data.dt, "n_bins": data.n_bins, **of_lags}
     times = {"dt": data.dt, "age": data.age, "n_frames": data.n_frames, "n_bins": data.n_bins}
     return {**data.provenance, **times}
 

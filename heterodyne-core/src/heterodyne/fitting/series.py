@@ -14,7 +14,6 @@ import numpy as np
 
 from heterodyne.atomic import as_path, replacing
 from heterodyne.data.geometry import axis_of, ring_of
-from heterodyne.data.two_time import TwoTime
 from heterodyne.errors import ConfigError, DataError
 from heterodyne.fitting.constancy import SIGNIFICANT, Constancy, constancy
 from heterodyne.fitting.fit import create_choices, fit_chosen, labelled
@@ -22,6 +21,7 @@ from heterodyne.model import Model
 from heterodyne.plugins.outputs import OUTPUTS, Output, name_of_run, outputs_of, save_outputs
 from heterodyne.problem.checks import data_sets
 from heterodyne.problem.choices import ChoiceKeywords, spells_choices
+from heterodyne.problem.one_time import Data
 from heterodyne.result.document import plain
 from heterodyne.result.fit import Estimate, Fit
 from heterodyne.result.provenance import Provenance
@@ -111,7 +111,7 @@ class Series:
 
 @spells_choices
 def fit_by(
-    data: TwoTime | Sequence[TwoTime],
+    data: Data | Sequence[Data],
     by: str,
     model: str | Model = "two-component",
     optimizer: str = "nlsq",
@@ -128,7 +128,7 @@ def fit_by(
     """
     sets, chosen = data_sets(data), create_choices(choices)
 
-    def fitted(part: list[TwoTime], name: str, **more: Any) -> Fit:
+    def fitted(part: list[Data], name: str, **more: Any) -> Fit:
         said = labelled(progress, name)
         return fit_chosen(part, model, optimizer, replace(chosen, **more), options, said)
 
@@ -146,7 +146,7 @@ def fit_by(
     return Series(by, tuple(groups), {name: _tested(name, groups) for name in names})
 
 
-def grouped(sets: Sequence[TwoTime], by: str) -> list[tuple[float, str, list[list[int]]]]:
+def grouped(sets: Sequence[Data], by: str) -> list[tuple[float, str, list[list[int]]]]:
     """Every group's value, name, and its bins in each data set, in order of value."""
     if by not in BY:
         raise ConfigError(f"fits are made by {' or '.join(BY)}, not by {by!r}")

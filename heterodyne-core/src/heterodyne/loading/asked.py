@@ -73,6 +73,21 @@ def _words_of(mask: np.ndarray) -> str:
     return f"leaves out {named} (sha256 {digest})"
 
 
+def check_of_lags(given: Selection) -> None:
+    """Raise `DataError` for what is asked of frames or matrices, which one-time data do not have."""
+    names = {"frames": "frames", "age": "age", "exclude": "exclude_frames", "mask": "mask"}
+    for name, told in {**names, "symmetrise": "symmetrise", "key": "key"}.items():
+        value = getattr(given, name)
+        if value is not None and not (isinstance(value, tuple) and not value):
+            raise DataError(f"{told} says nothing of one-time data (g2 over the lag): leave it out")
+
+
+def check_switch(name: str, value: object) -> None:
+    """Raise `DataError` for anything but True and False."""
+    if not isinstance(value, bool):
+        raise DataError(f"{name} must be True or False, not {value!r}")
+
+
 def frame_ranges(given: Excluded) -> tuple[tuple[int, int], ...]:
     """First and last frame of every range in numbers, pairs, text such as ``12,40:55`` or ``@FILE``, or lists of these.
 

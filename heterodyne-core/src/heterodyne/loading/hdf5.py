@@ -219,7 +219,10 @@ def without_two_time(file: h5py.File) -> str:
     """The line for an HDF5 file that no loader takes: what it holds instead of two-time data."""
     for key in _MULTITAU:
         if key in file:
-            return f"{file.filename} holds multi-tau g2 only ({key}), no two-time correlation"
+            return (
+                f"{file.filename} holds multi-tau g2 only ({key}), no two-time correlation: ask for it with "
+                "--one-time (in Python one_time=True)"
+            )
     holds = ", ".join(sorted(file)) or "nothing"
     return (
         f"{file.filename} holds no two-time correlation that an installed loader knows; at its top: {holds}"

@@ -1,4 +1,4 @@
-"""`load`: from a file of any installed layout to `TwoTime`."""
+"""`load`: from a file of any installed layout to `TwoTime` or `OneTime`."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ import numpy as np
 from heterodyne.atomic import as_path
 from heterodyne.data.facts import spacing_within
 from heterodyne.data.matrices import ShiftedMatrices, frame_counts, symmetrised
+from heterodyne.data.one_time import OneTime
 from heterodyne.data.selection import Selection, choose_bins, choose_frames, frames_to_use
 from heterodyne.data.triangle import Symmetrise
 from heterodyne.data.two_time import TwoTime
 from heterodyne.errors import DataError, HeterodyneError, PluginError
-from heterodyne.loading.asked import Excluded, Wanted, asked, stated
+from heterodyne.loading import multitau
+from heterodyne.loading.asked import Excluded, Wanted, asked, check_of_lags, check_switch, stated
 from heterodyne.loading.checked_file import followed
 from heterodyne.loading.hdf5 import check_readable, opened, without_two_time
 from heterodyne.loading.provenance import file_provenance, linked_provenance
@@ -55,8 +57,12 @@ def load(
     allow_links: bool = False,
     symmetrise: Symmetrise | None = None,
     key: str | None = None,
-) -> TwoTime:
+    one_time: bool = False,
+) -> TwoTime | OneTime:
     """The two-time data of a file, with the selected bins and frames; no matrix is read yet.
+
+    A file that holds only one-time data, g2 over the lag, gives these; ``one_time`` asks for them where a file holds
+    both.
 
     ``q`` (Å⁻¹): a value takes the nearest ring, whose q agree within 5 %, a tuple (low, high) a range, a list
     any of these. ``phi`` (degrees): likewise; NaN or "ring" takes bins without an azimuth, low > high goes through
@@ -75,6 +81,7 @@ def load(
     nothing, and `PluginError` for a loader that fails or contradicts itself.
     """
     path = as_path(path)
+    check_switch("one_time", one_time)
     given = asked(
         q=q,
         phi=phi,
@@ -91,13 +98,35 @@ def load(
         key=key,
     )
     check_readable(path)
-    name = loader or _recognised(path)
+    name = None if one_time else loader or _recognised(path)
     with followed() as others:
-        data = _content(name, path, given)
-        origin = {**file_provenance(path), "loader": name, "selection": stated(given)}
-        selected = _selected(data, given, origin, f"{path}: {_who(name)}")
+        if name is None:
+            selected = _one_time(path, given, loader)
+        else:
+            data = _content(name, path, given)
+            selected = _selected(data, given, _origin(path, name, given), f"{path}: {_who(name)}")
     linked = linked_provenance(others)
     return replace(selected, provenance={**selected.provenance, **linked}) if linked else selected
+
+
+def _origin(path: Path, name: str, given: Selection) -> dict[str, Any]:
+    return {**file_provenance(path), "loader": name, "selection": stated(given)}
+
+
+def _one_time(path: Path, given: Selection, loader: str | None) -> OneTime:
+    """The one-time data of a file, with the chosen bins and the widths that are given."""
+    check_of_lags(given)
+    data, name = multitau.read(path, given, loader)
+    part = data.bins(choose_bins(data.q, data.phi, given).tolist())
+    sources, shift = _widths(part, given), 0.0
+    if given.baseline == 0.0:
+        sources["baseline"], shift = "0 as given: g2 is shifted by +1", 1.0
+    provenance = {**part.provenance, **sources, **_origin(path, name, given)}
+    return replace(part, g2=part.g2 + shift, **_given_widths(given), provenance=provenance)
+
+
+def _given_widths(given: Selection) -> dict[str, Any]:
+    return {name: width for name in ("dq", "dphi") if (width := getattr(given, name)) is not None}
 
 
 def _who(loader: str) -> str:
@@ -134,8 +163,7 @@ def _selected(data: TwoTime, given: Selection, origin: dict[str, Any], who: str)
     (t, dt, age), sources = _times(data, given, frames)
     origin = {**origin, "frames": [frames.start + 1, frames.stop]}
     provenance = {**data.provenance, **sources, **_widths(part, given), **origin}
-    widths = {name: width for name in ("dq", "dphi") if (width := getattr(given, name)) is not None}
-    part = part.cut(frames)
+    part, widths = part.cut(frames), _given_widths(given)
     chosen = replace(part, t=t, dt=dt, age=age, mask=part.mask & used, **widths, provenance=provenance)
     return _based(chosen, given.baseline)
 
@@ -145,7 +173,7 @@ def _symmetrised(data: TwoTime, symmetrise: Symmetrise | None) -> TwoTime:
     return data if symmetrise is None else replace(data, c2=symmetrised(data.c2, symmetrise))
 
 
-def _widths(data: TwoTime, given: Selection) -> dict[str, str]:
+def _widths(data: TwoTime | OneTime, given: Selection) -> dict[str, str]:
     """Which widths are given, with a warning where the file says others."""
     sources = {}
     for name, unit in (("dq", "1/Å"), ("dphi", "degrees")):
@@ -186,12 +214,14 @@ def _times(
     return (t, within, first), {"dt_source": dt_source, "age_source": age_source}
 
 
-def _recognised(path: Path) -> str:
-    """The loader with the best score; raises `DataError` if none or more than one has it."""
+def _recognised(path: Path) -> str | None:
+    """The loader with the best score, None for one-time data alone; raises `DataError` if more than one has it."""
     scores = {name: _score(record, path) for name, record in manager().listing("loader").items()}
     best = max(scores.values(), default=0.0)
     if best <= 0:
         with opened(path) as file:
+            if multitau.holds(file):
+                return None
             raise DataError(f"{without_two_time(file)} (loaders: {', '.join(scores)})")
     winners = [name for name, score in scores.items() if score == best]
     if len(winners) > 1:

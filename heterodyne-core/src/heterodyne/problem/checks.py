@@ -8,17 +8,19 @@ from typing import Any
 
 import numpy as np
 
+from heterodyne.data.one_time import FirstRow
 from heterodyne.data.two_time import TwoTime
 from heterodyne.errors import ConfigError, DataError
 from heterodyne.model import Model
 from heterodyne.problem.choices import Choices
+from heterodyne.problem.one_time import Data
 from heterodyne.problem.scaling import scaling_design, without_auto
 
 
-def data_sets(data: object) -> tuple[TwoTime, ...]:
+def data_sets(data: object) -> tuple[Data, ...]:
     """The data sets in what a caller gives as data; raises `DataError` for anything else."""
-    sets = (data,) if isinstance(data, TwoTime) else data
-    if not isinstance(sets, list | tuple) or not all(isinstance(each, TwoTime) for each in sets):
+    sets = (data,) if isinstance(data, Data) else data
+    if not isinstance(sets, list | tuple) or not all(isinstance(each, Data) for each in sets):
         raise DataError(
             f"data must be what heterodyne.load returns, or a list of those, not {type(data).__name__}"
         )
@@ -82,13 +84,19 @@ def check_count(sets: tuple[TwoTime, ...], choices: Choices, varying: int) -> No
         of = sum(data.mask.size for data in sets)
         left_out = f"; mask and exclude_frames leave out {masked} of {of} frames of bins" if masked else ""
         raise DataError(
-            f"{pairs} pairs of frames cannot determine {fitted} numbers (parameters, contrast and offset): "
-            f"select more frames or fix parameters{left_out}"
+            f"{pairs} {_what(sets)} cannot determine {fitted} numbers (parameters, contrast and offset): "
+            f"select more of them or fix parameters{left_out}"
         )
+
+
+def _what(sets: tuple[TwoTime, ...]) -> str:
+    return "values of g2" if any(isinstance(data, FirstRow) for data in sets) else "pairs of frames"
 
 
 def _pair_count(data: TwoTime, skip_lags: int) -> int:
     """At least so many pairs of frames are left by masks, skipped lags and the list of bad pairs."""
+    if isinstance(data, FirstRow):
+        return int(np.count_nonzero(data.row_weights[:, skip_lags:]))
     used = data.mask.sum(axis=1)
     near = sum(int((data.mask[:, :-lag] & data.mask[:, lag:]).sum()) for lag in range(1, skip_lags + 1))
     bin, first, second = data.bad_pairs.T

@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 
 from heterodyne.catalogue import create_model, is_installed
+from heterodyne.data.one_time import FirstRow, OneTime
 from heterodyne.data.two_time import TwoTime
 from heterodyne.errors import ConfigError, ParameterError
 from heterodyne.model import Model
 from heterodyne.parameters import ParameterTable
 from heterodyne.problem.checks import check_count, check_data, check_lags, data_sets
 from heterodyne.problem.choices import NO_CHOICES, Choices
+from heterodyne.problem.one_time import Data, as_matrices, stationary
 from heterodyne.problem.table import chosen_parameters
 from heterodyne.problem.warm_start import WarmStart
 
@@ -48,6 +50,11 @@ class Problem:
         return self.choices.tie
 
     @property
+    def one_time(self) -> bool:
+        """Whether the data are g2 over the lag: values that share no frames, and tell nothing of age."""
+        return any(isinstance(data, FirstRow) for data in self.data)
+
+    @property
     def varying(self) -> tuple[str, ...]:
         """The parameters that the optimizer moves, in table order."""
         return tuple(n for n, row in self.parameters.items() if row.vary and n not in self.ties)
@@ -78,16 +85,20 @@ class Problem:
         return matrix
 
 
-def create_problem(data: TwoTime | Sequence[TwoTime], model: Model, choices: Choices = NO_CHOICES) -> Problem:
+def create_problem(data: Data | Sequence[Data], model: Model, choices: Choices = NO_CHOICES) -> Problem:
     """The problem of fitting ``model`` to ``data`` under these choices.
 
     A start, bounds or a prior for a parameter that does not vary by default (f2) frees it; a parameter that
     another is tied to stays within the bounds of both; estimates of a warm start count where there is no other
-    start, moved into the bounds. Raises `ParameterError` for names that the model does not have and values that
-    leave its bounds, `DataError` for bins that the model cannot serve, `ConfigError` for scaling designs that
-    the bins cannot tell, more skipped lags than the data have, and a warm start that is still to be read.
+    start, moved into the bounds. For one-time data a model is held at what makes it stationary. Raises
+    `ParameterError` for names that the model does not have and values that leave its bounds, `DataError` for bins
+    that the model cannot serve, `ConfigError` for a model that is never stationary, scaling designs that the bins
+    cannot tell, more skipped lags than the data have, and a warm start that is still to be read.
     """
-    sets = data_sets(data)
+    given = data_sets(data)
+    if any(isinstance(each, OneTime | FirstRow) for each in given):
+        choices = stationary(model, choices)
+    sets = as_matrices(given)
     check_data(sets, model)
     check_lags(choices.skip_lags, sets)
     earlier = _earlier_starts(model, choices.warm_start)

@@ -47,6 +47,8 @@ class Statistics(Stated):
     """-2 log L of Gaussian elements with the σ of every bin at its best (`heterodyne.solution.deviance`)."""
     reduced_chi2: float | None = None
     """Σ residual² over the variance of the noise, per degree of freedom."""
+    reduced_chi2_errors: float | None = None
+    """Of one-time data, Σ (residual / error)² per degree of freedom, with the errors that come with g2."""
     noise: tuple[float, ...] | None = None
     """σ of one element of c2, per bin."""
     iterations: int | None = None

@@ -24,7 +24,7 @@ The best of many curves through noise takes some 2 per number, and more where no
 _PER_NUMBER = 3.0
 
 _EXCESS = 2.0  # reduced χ² from which the residuals are said to be more than noise
-_NO_FRAMES = "as noise that frames share or a model that does not hold makes them"
+_NO_FRAMES = "as noise that they share or a model that does not hold makes them"
 
 _UNLIKE = 4.0  # times the median of W r² from which a frame is unlike the others where χ² is too large
 _ALIEN = 25.0  # and where it is not: five times the noise, more than frames of few counts scatter
@@ -80,11 +80,12 @@ def excess(problem: Problem, residuals: Sequence[Residuals], reduced_chi2: float
     """
     remedy = "exclude these (exclude_frames), or list single pairs in bad_pairs, if they are bad"
     is_excess = reduced_chi2 > _EXCESS
-    frames = _unlike_others(problem, residuals, _UNLIKE if is_excess else _ALIEN)
+    frames = [] if problem.one_time else _unlike_others(problem, residuals, _UNLIKE if is_excess else _ALIEN)
     named = f"at frames {first_listed(spans(frames))}: {remedy}" if frames else ""
     if not is_excess:
         return f"residuals are far larger than elsewhere {named}" if frames else ""
-    words = f"reduced chi2 is {reduced_chi2:.3g}: the residuals exceed the noise between neighbouring pairs of frames"
+    near = "lags" if problem.one_time else "pairs of frames"
+    words = f"reduced chi2 is {reduced_chi2:.3g}: the residuals exceed the noise between neighbouring {near}"
     return f"{words}, {f'most {named}' if frames else _NO_FRAMES}"
 
 

@@ -16,6 +16,7 @@ from heterodyne.solution.bands import curve_bands
 from heterodyne.solution.claims import excess
 from heterodyne.solution.covariance import quantile
 from heterodyne.solution.deviance import deviance
+from heterodyne.solution.lags import INDEPENDENT, of_lags, structure_over_lags
 from heterodyne.solution.neighbourhood import Neighbourhood
 from heterodyne.solution.residuals import Residuals, residuals_at, structure_at, structure_statistics
 from heterodyne.solution.solution import AtSolution, Solution, at_solution
@@ -54,6 +55,7 @@ def create_fit(solution: Solution, optimizer: str, seconds: float) -> Fit:
     problem, width = around.problem, solution.objective.width[known.here.free]
     statistics = _statistics(known, seconds)
     unlike = excess(problem, known.residuals, statistics.get("reduced_chi2", np.nan))
+    note = INDEPENDENT if problem.one_time else ""
     doubts = (solution.message, *bounds, misfit, unlike, *errors.doubts, *solution.doubts)
     return Fit(
         model=problem.model.name,
@@ -62,15 +64,17 @@ def create_fit(solution: Solution, optimizer: str, seconds: float) -> Fit:
         scaling=_bins(known),
         covariance=covariance,
         covariance_names=determined,
-        statistics=statistics | errors.statistics | structure | solution.statistics,
+        statistics=statistics | errors.statistics | of_lags(known.here) | structure | solution.statistics,
         identifiability=(
             identifiability(around, unknown, covariance, determined, bounds) | solution.identifiability
         ),
         verdict=solution.verdict,
-        message="; ".join(filter(None, doubts)),
+        message="; ".join(filter(None, (*doubts, note))),
         provenance=Provenance(scaling=_designs(solution.objective)),
         problem=problem,
-        curves=curve_bands(around, width, quantile(errors.statistics.get("dof", np.inf))),
+        curves=()
+        if problem.one_time
+        else curve_bands(around, width, quantile(errors.statistics.get("dof", np.inf))),
     )
 
 
@@ -82,7 +86,8 @@ def _known(solution: Solution) -> Known:
     around = Neighbourhood(
         problem, solution.values, names, slopes[here.free], errors.spectrum, errors.covariance
     )
-    return Known(solution, here, errors, around, unknowns(here, around, solution.robust), residuals_at(here))
+    robust = errors.statistics.errors == "robust"
+    return Known(solution, here, errors, around, unknowns(here, around, robust), residuals_at(here))
 
 
 def _covariance(around: Neighbourhood, determined: np.ndarray) -> np.ndarray:
@@ -95,6 +100,8 @@ def _structure(known: Known) -> tuple[Statistics, str]:
     """What is said about structure of the residuals in the statistics, and in the message."""
     if known.here.equations.cost <= known.here.weighted.floor:
         return Statistics(structure="not asked: the residuals are rounding"), ""
+    if known.around.problem.one_time:
+        return structure_over_lags(known.here)
     structure = structure_at(known.here, known.residuals)
     seen = structure.lag.found or structure.age.found
     doubt = f"{structure.verdict}: the residuals are not noise about this model"

@@ -32,8 +32,11 @@ def judged(solution: Solution) -> AtSolution:
 
 
 def standard_errors(here: AtSolution, robust: bool) -> StandardErrors:
-    """The standard errors at a solution, which take all elements for independent where not ``robust``."""
-    width = here.weighted.width[here.free]
+    """The standard errors at a solution.
+
+    They take all elements for independent where not ``robust``, and those of one-time data, which share no frames.
+    """
+    width, robust = here.weighted.width[here.free], robust and not here.weighted.problem.one_time
     spectrum, independent = with_covariance(here.spectrum, independent_covariance(here.spectrum), width)
     if not robust or not here.free.any():
         return StandardErrors(independent, independent, spectrum, Statistics(errors="independent"))

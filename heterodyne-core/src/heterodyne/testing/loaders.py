@@ -55,7 +55,7 @@ class LoaderConformance:
         loader = resolve("loader", self.loader, Loader)
         own = self._file(tmp_path, self._example())
         assert 0.0 < loader.sniff(own) <= 1.0
-        assert load(own).provenance["loader"] == self.loader
+        assert loaded(own).provenance["loader"] == self.loader
         for path in _foreign(tmp_path):
             assert loader.sniff(path) == 0.0, f"{path.name} is none of its files"
 
@@ -63,7 +63,7 @@ class LoaderConformance:
         """q, φ, times and matrices, whichever half is stored."""
         data = self._example()
         for half in self.halves:
-            self._compare(load(self._file(tmp_path, data, half), loader=self.loader), data)
+            self._compare(loaded(self._file(tmp_path, data, half), loader=self.loader), data)
 
     def test_bins_and_frames_are_chosen(self, tmp_path: Path) -> None:
         """A loader returns everything: what is chosen has its own q, φ, times and frames."""
@@ -71,7 +71,7 @@ class LoaderConformance:
         path = self._file(tmp_path, data)
         choices = self._azimuth_choices() if self.azimuths else self._ring_choices()
         for choice, bins, frames in choices:
-            self._compare(load(path, loader=self.loader, **choice), data.bins(bins).cut(frames))
+            self._compare(loaded(path, loader=self.loader, **choice), data.bins(bins).cut(frames))
 
     def _azimuth_choices(self) -> list[Choice]:
         return [
@@ -94,7 +94,7 @@ class LoaderConformance:
         path = self._file(tmp_path, self._example())
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)
-            data = load(path, loader=self.loader, dt=0.5, age=3.0, frames=(2, 6))
+            data = loaded(path, loader=self.loader, dt=0.5, age=3.0, frames=(2, 6))
         np.testing.assert_allclose(data.t, 3.0 + 0.5 * np.arange(2, 7), rtol=self.rounding)
         assert (data.dt, data.n_frames) == (0.5, 5)
 
@@ -102,15 +102,15 @@ class LoaderConformance:
         """Their φ is NaN."""
         if self.rings:
             data = self._example(phi=RING)
-            self._compare(load(self._file(tmp_path, data), loader=self.loader), data)
+            self._compare(loaded(self._file(tmp_path, data), loader=self.loader), data)
 
     def test_only_matrices_that_are_asked_for_are_read(self, tmp_path: Path) -> None:
         """Loading takes less memory than one matrix, reading one of six less than three."""
         path, size = self._file(tmp_path, self._example(frames=400)), 8 * 400**2
-        load(path, loader=self.loader)  # modules are imported
+        loaded(path, loader=self.loader)  # modules are imported
         tracemalloc.start()
         try:
-            data = load(path, loader=self.loader, q=0.02)
+            data = loaded(path, loader=self.loader, q=0.02)
             loading = tracemalloc.get_traced_memory()[1]
             assert data.c2[data.n_bins - 1].shape == (400, 400)
             reading = tracemalloc.get_traced_memory()[1]
@@ -125,7 +125,7 @@ class LoaderConformance:
         content = path.read_bytes()
         for part in (0.1, 0.5, 0.9):
             path.write_bytes(content[: int(part * len(content))])
-            error = _error_of(lambda: list(load(path, loader=self.loader).c2))
+            error = _error_of(lambda: list(loaded(path, loader=self.loader).c2))
             assert isinstance(error, HeterodyneError), f"{part:.0%} of a file is taken for a whole one"
             assert not isinstance(error, PluginError), f"at {part:.0%} of the file: {error}"
             assert "\n" not in str(error), str(error)
@@ -150,6 +150,13 @@ class LoaderConformance:
 
     def _close(self, name: str, found: np.ndarray | float, expected: np.ndarray | float) -> None:
         np.testing.assert_allclose(found, expected, rtol=self.rounding, err_msg=name)
+
+
+def loaded(path: Path, **asked: Any) -> TwoTime:
+    """The two-time data of a file."""
+    data = load(path, **asked)
+    assert isinstance(data, TwoTime), f"{path.name} gives {data!r}"
+    return data
 
 
 def _error_of(call: Callable[[], Any]) -> Exception | None:

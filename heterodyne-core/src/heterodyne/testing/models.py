@@ -141,6 +141,20 @@ class ModelConformance:
             same = same and np.array_equal(ring, s[0])
             assert same, "S changes with the azimuth that it is said not to use"
 
+    def test_s_depends_on_the_lag_alone_where_that_is_stated(self) -> None:
+        """A model that says how it is stationary has, held so, the same S at all ages."""
+        model = self._model()
+        if model.stationary is None:
+            return
+        held = {**self._typical(), **model.stationary.held}
+        for at in (held, {**held, **model.stationary.merged}):
+            rows = [
+                np.asarray(correlation_matrix(model, at, self.t + age, self.q, self.phi)) for age in _AGES[:2]
+            ]
+            for s in (rows[1], rows[0][1:, 1:]):
+                size = len(s)
+                np.testing.assert_allclose(s, rows[0][:size, :size], rtol=0, atol=1e-9)
+
     def test_values_known_from_elsewhere(self) -> None:
         """c2 is what another source says, to 1e-10."""
         for known in self.oracle:

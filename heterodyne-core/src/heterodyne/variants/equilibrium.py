@@ -22,6 +22,7 @@ from heterodyne.model import (
     KnownValues,
     Mixture,
     Parameters,
+    Stationary,
     exchange,
     pair_of_components,
     separable,
@@ -66,6 +67,7 @@ MODEL = separable(
     flow=Flow("v", "phi0"),
     mixture=Mixture("x", transport=("J_sample", "J_ref"), of="intensity"),
     twins=(exchange(_J_REFERENCE, _J_SAMPLE, _SHARE),),
+    stationary=Stationary(),
 )
 
 ORACLE = (

@@ -15,7 +15,7 @@ from heterodyne.kernels._jax import jnp
 from heterodyne.kernels.curves import RATE, PowerLaw
 from heterodyne.kernels.integrals import trapezoid_cumsum
 from heterodyne.kernels.rates import transport_rate
-from heterodyne.model import KnownValues, Parameters, separable
+from heterodyne.model import KnownValues, Parameters, Stationary, separable
 from heterodyne.parameters import REGISTRY
 
 
@@ -32,6 +32,7 @@ MODEL = separable(
     components,
     uses_azimuth=False,
     curves=(PowerLaw("J", RATE, "D0", "alpha", "D_offset"),),
+    stationary=Stationary(held={"alpha": 0.0}, merged={"D_offset": 0.0}),
 )
 
 ORACLE = (

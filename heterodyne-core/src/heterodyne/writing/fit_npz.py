@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from heterodyne.atomic import replacing
+from heterodyne.data.one_time import FirstRow
+from heterodyne.data.two_time import TwoTime
 from heterodyne.result.fit import BinScaling, Fit
 
 _PER_PARAMETER = ("value", "error", "error_independent", "low", "high", "start", "vary", "status")
@@ -30,8 +32,9 @@ def arrays(fit: Fit) -> dict[str, np.ndarray]:
 
     Per parameter ``name``, ``value``, ``error`` and the rest of `Estimate`; per bin ``q``, ``phi``,
     ``contrast``, ``offset`` and the rest of `BinScaling`; ``covariance`` over ``covariance_names``. While
-    the data are in memory also ``t``, the frame times of all files one after the other, ``n_frames`` per
-    file, and ``bin_file``, the file of every bin, from 0. Where the fit has derived curves, ``curve_name``
+    the data are in memory also ``t``, the frame times of all files one after the other, and ``n_frames`` per
+    file (of one-time data the lags ``tau`` and ``n_lags``), and ``bin_file``, the file of every bin, from 0.
+    Where the fit has derived curves, ``curve_name``
     (C,), ``curve_unit`` (C,), ``curve_t`` (T,), and ``curve``, ``curve_error``, ``curve_low`` and
     ``curve_high`` (C, T), NaN where undetermined.
     """
@@ -47,7 +50,18 @@ def arrays(fit: Fit) -> dict[str, np.ndarray]:
         found["curve"], found["curve_t"] = np.array([one.value for one in fit.curves]), fit.curves[0].t
     if fit.problem is not None:
         data = fit.problem.data
-        found["t"] = np.concatenate([part.t for part in data])
-        found["n_frames"] = np.array([part.n_frames for part in data])
+        found |= _axis(data)
         found["bin_file"] = np.repeat(np.arange(len(data)), [part.n_bins for part in data])
     return found
+
+
+def _axis(data: tuple[TwoTime, ...]) -> dict[str, np.ndarray]:
+    """The times, or the lags of one-time data, of all files, and how many each has."""
+    rows = [part for part in data if isinstance(part, FirstRow)]
+    if rows:
+        lags = [part.tau for part in rows]
+        return {"tau": np.concatenate(lags), "n_lags": np.array([len(tau) for tau in lags])}
+    return {
+        "t": np.concatenate([part.t for part in data]),
+        "n_frames": np.array([part.n_frames for part in data]),
+    }

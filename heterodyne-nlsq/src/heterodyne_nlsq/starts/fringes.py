@@ -19,7 +19,8 @@ from heterodyne.bins.bin import Bin
 from heterodyne.data.geometry import between_axes
 
 _WINDOWS = 3
-_RATES = np.geomspace(3e-3, 3.0, 14)
+RATES = np.geomspace(3e-3, 3.0, 14)
+"""Decay rates that are tried, per unit of lag."""
 
 _FREQUENCIES = np.concatenate([[0.0], np.geomspace(2e-4, 0.03, 24), np.linspace(0.04, np.pi, 240)])
 
@@ -50,19 +51,19 @@ class Crude:
 def crude_estimates(bins: tuple[Bin, ...], candidates: int = 6) -> Crude:
     """The estimates from all bins; the reference time is the geometric middle of the windows."""
     times = [_window_times(bin) for bin in bins]
-    misfits = [[_misfit(*_lag_curve(bin, w)) for w in range(_WINDOWS)] for bin in bins]
+    misfits = [[misfit(*_lag_curve(bin, w)) for w in range(_WINDOWS)] for bin in bins]
     # every bin and window counts by how far it is from its own best description
     relative = np.array([[m / max(m.min(), 1e-300) for m in row] for row in misfits])
     best = relative.min(axis=3).reshape(len(bins), _WINDOWS, -1)
     which = relative.min(axis=2).argmin(axis=2)
     q, dt = np.array([bin.q for bin in bins]), np.array([_spacing(bin) for bin in bins])
-    j = _RATES[which] / (q**2 * dt)[:, None]
+    j = RATES[which] / (q**2 * dt)[:, None]
     log_t = np.log(np.array(times))
     slope = np.polyfit(log_t.ravel(), np.log(j).ravel(), 1)[0]
     middle = 0.5 * (log_t.min() + log_t.max())
-    flows = _flows(best, q, np.array([bin.phi for bin in bins]), dt, log_t - middle, candidates)
+    found = flows(best, q, np.array([bin.phi for bin in bins]), dt, log_t - middle, candidates)
     rate, alpha = float(np.exp(np.median(np.log(j)))), float(np.clip(slope, -1.0, 1.0))
-    return Crude(float(np.exp(middle)), rate, alpha, flows)
+    return Crude(float(np.exp(middle)), rate, alpha, found)
 
 
 def _spacing(bin: Bin) -> float:
@@ -90,10 +91,16 @@ def _lag_curve(bin: Bin, window: int) -> tuple[np.ndarray, np.ndarray, np.ndarra
     return lags, means, counts
 
 
-def _misfit(lags: np.ndarray, means: np.ndarray, counts: np.ndarray) -> np.ndarray:
+def misfit(
+    lags: np.ndarray,
+    means: np.ndarray,
+    counts: np.ndarray,
+    rates: np.ndarray = RATES,
+    frequencies: np.ndarray = _FREQUENCIES,
+) -> np.ndarray:
     """Weighted Σ (mean - y)² at the best k, (frequencies, rates)."""
-    fall = np.exp(-_RATES[None, :, None] * lags)
-    wave = np.cos(_FREQUENCIES[:, None, None] * lags)
+    fall = np.exp(-rates[None, :, None] * lags)
+    wave = np.cos(frequencies[:, None, None] * lags)
     columns = np.stack(np.broadcast_arrays(np.ones_like(fall), fall, fall * wave), axis=-1)
     root = np.sqrt(counts)
     weighted, target = columns * root[:, None], means * root
@@ -105,7 +112,7 @@ def _misfit(lags: np.ndarray, means: np.ndarray, counts: np.ndarray) -> np.ndarr
     return np.maximum(target @ target - np.sum(solved * cross, axis=-1), 0.0)
 
 
-def _flows(
+def flows(
     best: np.ndarray, q: np.ndarray, phi: np.ndarray, dt: np.ndarray, log_t: np.ndarray, candidates: int
 ) -> tuple[FlowCandidate, ...]:
     """The best flows, each unlike those before it.

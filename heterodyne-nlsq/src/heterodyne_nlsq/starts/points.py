@@ -16,6 +16,7 @@ from heterodyne.parameters import Parameter
 from heterodyne.problem.objective import Objective
 from heterodyne.solution.other_solutions import twins
 from heterodyne_nlsq.starts.fringes import Crude, FlowCandidate, crude_estimates
+from heterodyne_nlsq.starts.lags import crude_of_lags
 
 Trial = Callable[[float], float]
 """From -1 ≤ u ≤ 1 to one coordinate."""
@@ -38,7 +39,7 @@ def start_points(objective: Objective, count: int, seed: int) -> np.ndarray:
 
 def data_points(objective: Objective, count: int, seed: int) -> np.ndarray:
     """Points around what the data suggest, whatever start values were given, (points, p)."""
-    crude = crude_estimates(objective.bins)
+    crude = (crude_of_lags if objective.problem.one_time else crude_estimates)(objective.bins)
     unit = latin_hypercube(max(count, 1), len(objective.low), seed)
     duration = max(data.duration for data in objective.problem.data)
     flows = crude.flows or (FlowCandidate(np.sqrt(crude.rate), 0.0, 0.0),)

@@ -112,7 +112,7 @@ def minimise(
         elif step.promised <= 0.0 or _negligible(step.step, descent.here.x, tolerances.xtol):
             return ended("stalled", "no step reduces the cost", iteration)
         else:
-            descent = _tried(evaluate, descent, step, box, tolerances.ftol)
+            descent = _tried(evaluate, descent, step, box, tolerances.ftol, floor)
     return ended("max iterations", f"not converged in {tolerances.max_iterations}", tolerances.max_iterations)
 
 
@@ -147,12 +147,14 @@ def _onto_edges(
     return descent._replace(here=here, beyond=beyond, idle=descent.idle + 1)
 
 
-def _tried(evaluate: Evaluate, descent: _Descent, step: EdgeStep, box: Box, ftol: float) -> _Descent:
+def _tried(
+    evaluate: Evaluate, descent: _Descent, step: EdgeStep, box: Box, ftol: float, floor: float
+) -> _Descent:
     """The descent after a step, which is taken where the cost falls, with the region that its promise deserves."""
     here, beyond = descent.here, descent.beyond
     x = box.nearest(here.x + step.step)
     there = Point(x, evaluate(x))
-    ratio = _agreement(here, there, step.promised)
+    ratio = _agreement(here, there, step.promised, floor)
     radius = _next_radius(descent.radius, ratio, float(np.linalg.norm(descent.scale * step.step)))
     idle = descent.idle + 1 if step.promised <= ftol * here.equations.cost else 0
     # edges matter where a smooth minimum would be less than a standard error away
@@ -162,16 +164,16 @@ def _tried(evaluate: Evaluate, descent: _Descent, step: EdgeStep, box: Box, ftol
     return _Descent(here, [*beyond, there][-MOST:] if crossed else beyond, descent.scale, radius, idle)
 
 
-def _agreement(here: Point, there: Point, promised: float) -> float:
+def _agreement(here: Point, there: Point, promised: float, floor: float) -> float:
     """Actual over promised reduction of the cost.
 
-    Where both drown in the rounding of the cost, the reduction is that of the slopes at both ends (Hager &
-    Zhang, SIAM J. Optim. 16 (2005) 170), which keep their digits.
+    Where both drown in the rounding of the cost, at least ``floor``, the reduction is that of the slopes at both
+    ends (Hager & Zhang, SIAM J. Optim. 16 (2005) 170), which keep their digits.
     """
     before, after = here.equations, there.equations
     if not _finite(after):
         return -1.0
-    reduction, blur = before.cost - after.cost, ROUNDING * before.cost
+    reduction, blur = before.cost - after.cost, max(ROUNDING * before.cost, floor)
     if promised <= blur and abs(reduction) <= blur:
         reduction = -0.5 * float((before.gradient + after.gradient) @ (there.x - here.x))
     return reduction / promised
