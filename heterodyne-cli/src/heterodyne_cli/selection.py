@@ -111,6 +111,14 @@ Key = Annotated[
     str | None,
     typer.Option(metavar="NAME", help="The array that is c2, in files of arrays.", rich_help_panel=_PANEL),
 ]
+Cache = Annotated[
+    bool | None,
+    typer.Option(
+        "--cache",
+        help="Keep matrices that are stored in one piece in tiles in the cache folder, for later runs.",
+        rich_help_panel=_PANEL,
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 
 
@@ -134,6 +142,7 @@ _OPTIONS: Mapping[str, Any] = {
     "allow_links": AllowLinks,
     "symmetrise": SymmetriseHow,
     "key": Key,
+    "cache": Cache,
 }
 
 
@@ -190,4 +199,5 @@ def load_with(path: str, config: FitConfig) -> TwoTime:
         allow_links=config.allow_links,
         symmetrise=config.symmetrise,
         key=config.key,
+        cache=config.cache,
     )

@@ -112,7 +112,9 @@ class _Fitted(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    data: Annotated[tuple[Name, ...], Items] = Field(default=(), description="files, fitted jointly")
+    data: Annotated[tuple[Name, ...], Items] = Field(
+        default=(), description="files or patterns such as runs/*.h5, fitted jointly"
+    )
     loader: Name | None = Field(default=None, description="file layout; recognised if not given")
     q: Annotated[tuple[Wanted, ...], Items] = Field(
         default=(), description="wavevectors in Å⁻¹: a value takes the nearest ring, LO:HI a range"
@@ -148,12 +150,16 @@ class _Fitted(BaseModel):
         default=None, description="what counts where the halves of a matrix differ: mean, upper or lower"
     )
     key: Name | None = Field(default=None, description="name of the array that is c2, in files of arrays")
+    cache: bool = Field(
+        default=False,
+        description="whether matrices stored in one piece are kept in tiles in the cache folder, for later runs",
+    )
     model: str = Field(default="two-component", description="model variant; see `heterodyne models`")
     compare: Annotated[tuple[Name, ...], Names] = Field(
         default=(), description="model variants to fit and to compare, in place of one model"
     )
-    by: Literal["q", "phi"] | None = Field(
-        default=None, description="q or phi: one fit per q or azimuth, and tests of constancy"
+    by: Literal["q", "phi", "file"] | None = Field(
+        default=None, description="q, phi or file: one fit per q, azimuth or file, and tests of constancy"
     )
     optimizer: str = Field(default="nlsq", description="optimizer; see `heterodyne optimizers`")
 

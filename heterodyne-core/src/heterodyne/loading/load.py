@@ -17,6 +17,7 @@ from heterodyne.data.triangle import Symmetrise
 from heterodyne.data.two_time import TwoTime
 from heterodyne.errors import DataError, HeterodyneError, PluginError
 from heterodyne.loading.asked import Excluded, Wanted, asked, stated
+from heterodyne.loading.cache import through_cache
 from heterodyne.loading.checked_file import followed
 from heterodyne.loading.hdf5 import check_readable, opened, without_two_time
 from heterodyne.loading.provenance import file_provenance, linked_provenance
@@ -55,6 +56,7 @@ def load(
     allow_links: bool = False,
     symmetrise: Symmetrise | None = None,
     key: str | None = None,
+    cache: bool = False,
 ) -> TwoTime:
     """The two-time data of a file, with the selected bins and frames; no matrix is read yet.
 
@@ -69,9 +71,10 @@ def load(
     loader is asked. ``allow_links``: whether an HDF5 file may send the reader to other files by links, external
     storage and paths; sources of virtual datasets that lie beside it are read anyway. Other files that are read
     stand in the provenance under ``linked``. ``symmetrise``: "mean", "upper" or "lower", what counts where the
-    halves of a matrix differ, as those of denoised data do. ``key``: the array that is c2, in files of arrays. Raises
-    `DataError` for a file that is missing, unreadable or holds no two-time data, and for a selection that selects
-    nothing, and `PluginError` for a loader that fails or contradicts itself.
+    halves of a matrix differ, as those of denoised data do. ``key``: the array that is c2, in files of arrays. ``cache``:
+    matrices that a file stores in one piece each are kept in tiles, in the program's cache folder, and read from there
+    the next time. Raises `DataError` for a file that is missing, unreadable or holds no two-time data, and for a
+    selection that selects nothing, and `PluginError` for a loader that fails or contradicts itself.
     """
     path = as_path(path)
     given = asked(
@@ -96,7 +99,9 @@ def load(
         origin = {**file_provenance(path), "loader": name, "selection": stated(given)}
         selected = _selected(data, given, origin, f"{path}: {_who(name)}")
     linked = linked_provenance(others)
-    return replace(selected, provenance={**selected.provenance, **linked}) if linked else selected
+    if linked:
+        selected = replace(selected, provenance={**selected.provenance, **linked})
+    return through_cache(selected, path, name) if cache else selected
 
 
 def _who(loader: str) -> str:
@@ -128,7 +133,7 @@ def _selected(data: TwoTime, given: Selection, origin: dict[str, Any], who: str)
         raise PluginError(f"{who} gives {data.n_frames} times for matrices of {min(wrong)} frames")
     (t, dt, age), sources = _times(data, given, frames)
     origin = {**origin, "frames": [frames.start + 1, frames.stop]}
-    provenance = {**data.provenance, **sources, **_widths(part, given), **origin}
+    provenance = {**part.provenance, **sources, **_widths(part, given), **origin}
     widths = {name: width for name in ("dq", "dphi") if (width := getattr(given, name)) is not None}
     part = part.cut(frames)
     chosen = replace(part, t=t, dt=dt, age=age, mask=part.mask & used, **widths, provenance=provenance)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
+from typing import Any
 
 import h5py
 import numpy as np
@@ -34,7 +35,7 @@ class Clock:
 
     dt: float
     age: float
-    sources: dict[str, str]
+    sources: dict[str, Any]
 
     def times(self, frames: int) -> np.ndarray:
         """The times of so many stored frames, (frames,), in s."""
@@ -55,7 +56,12 @@ def read_clock(file: h5py.File, given: Selection, frames: int) -> Clock:
     source = f"frame_time{words}" + (f" ({doubt})" if doubt else "")
     dt, dt_source = settled("dt", given.dt, period * s * a, source)
     age, age_source = _age(file, given.age, s, a, dt / (s * a))
-    return Clock(dt, age, {"dt_source": dt_source, **({"age_source": age_source} if age_source else {})})
+    sources = {
+        "dt_source": dt_source,
+        "age_source": age_source,
+        "count_time": in_unit(file, f"{_DETECTOR}/count_time", "time", "s"),
+    }
+    return Clock(dt, age, {name: value for name, value in sources.items() if value not in ("", None)})
 
 
 def _check_range(file: h5py.File, per_frame: int, frames: int) -> None:
