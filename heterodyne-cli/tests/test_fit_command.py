@@ -322,7 +322,7 @@ def test_what_excludes_each_other_is_said_and_the_command_line_goes_first(hetero
         "fit", run_file, "--optimizer", "stand", "--compare", "static,no-flow", "--by", "q"
     )
     assert "leave model out" in rejected("fit", run_file, *STAND, "--compare", "static,no-flow")
-    assert "Input should be 'q' or 'phi'" in rejected("fit", run_file, *STAND, "--by", "age")
+    assert "Input should be 'q', 'phi' or 'file'" in rejected("fit", run_file, *STAND, "--by", "age")
     Path("fit.yaml").write_text("data: run.h5\noptimizer: stand\ncompare: [static, no-flow]\n")
     done = heterodyne("fit", "--config", "fit.yaml", "--model", "static", "--by", "q", "--json")
     assert json.loads(done.out)["by"] == "q"

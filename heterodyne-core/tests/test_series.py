@@ -51,7 +51,7 @@ def test_what_cannot_be_grouped_is_said():
     ring = simulate("static", phi=[math.nan], frames=10)
     with pytest.raises(DataError, match="rings"):
         grouped((ring,), "phi")
-    with pytest.raises(ConfigError, match="q or phi, not by 'age'"):
+    with pytest.raises(ConfigError, match="q, phi or file, not by 'age'"):
         grouped((ring,), "age")
 
 

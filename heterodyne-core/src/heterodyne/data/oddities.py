@@ -23,7 +23,7 @@ def oddities(data: TwoTime) -> list[str]:
     return [*_of_bins(data), *_of_times(data), *_of_mask(data), *_of_storage(data)]
 
 
-def oddities_of_matrices(data: TwoTime, found: Sequence[Quality]) -> list[str]:
+def oddities_of_matrices(found: Sequence[Quality]) -> list[str]:
     """What the matrices tell, a line each, from the `Quality` of every bin."""
     lines = [
         f"{_bins(alike)} hold equal matrices" for alike in _equal([each.digest or None for each in found])

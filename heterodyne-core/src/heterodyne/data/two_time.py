@@ -34,7 +34,8 @@ class TwoTime:
     ``weight`` weighs squared residuals, relative to others of the same bin: per frame (bins, frames), a
     pair having the product of its frames', or per pair (bins, frames, frames), which may be matrices that
     stay in a file; None weighs all alike.
-    ``provenance`` says where the numbers come from; ``pixels`` in it are the pixels of every bin. Halves in memory are mirrored, as those of files are.
+    ``provenance`` says where the numbers come from and, in ``pixels``,
+    how many every bin has. Halves in memory are mirrored, as those of files are.
     Raises `DataError` for values that cannot be and for facts that contradict one another.
     """
 

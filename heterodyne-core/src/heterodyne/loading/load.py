@@ -71,10 +71,10 @@ def load(
     loader is asked. ``allow_links``: whether an HDF5 file may send the reader to other files by links, external
     storage and paths; sources of virtual datasets that lie beside it are read anyway. Other files that are read
     stand in the provenance under ``linked``. ``symmetrise``: "mean", "upper" or "lower", what counts where the
-    halves of a matrix differ, as those of denoised data do. ``key``: the array that is c2, in files of arrays. ``cache``:
-    matrices that a file stores in one piece each are kept in tiles, in the program's cache folder, and read from there
-    the next time. Raises `DataError` for a file that is missing, unreadable or holds no two-time data, and for a
-    selection that selects nothing, and `PluginError` for a loader that fails or contradicts itself.
+    halves of a matrix differ, as those of denoised data do. ``key``: the array that is c2, in files of arrays.
+    ``cache``: matrices that a file stores in one piece each are kept in tiles, in the program's cache folder, and read
+    from there the next time. Raises `DataError` for a file that is missing, unreadable or holds no two-time data, and
+    for a selection that selects nothing, and `PluginError` for a loader that fails or contradicts itself.
     """
     path = as_path(path)
     given = asked(
