@@ -111,12 +111,12 @@ def test_inspect_reads_no_matrix_unless_asked(heterodyne, run_file, monkeypatch)
 
 
 def test_inspect_describes_matrices_on_request(heterodyne, run_file):
-    assert "first - long" in heterodyne("inspect", run_file, "--matrices").out
+    assert "contrast" in heterodyne("inspect", run_file, "--matrices").out.split("bin  q ")[1]
     found = json.loads(heterodyne("inspect", run_file, "--matrices", "--json", "--phi", "-100:-80").out)
     assert [row["phi"] for row in found["bins"]] == [-90.0, -90.0]
-    assert found["matrices"][0]["unused frames"] == 0
+    assert (found["matrices"][0]["dark"], found["matrices"][0]["masked"]) == ([], 0.0)
     assert found["matrices"][0]["dtype"].startswith("float")
-    assert 0.0 < found["matrices"][0]["first - long"] < 0.3
+    assert 0.0 < found["matrices"][0]["contrast"] < 0.3
     assert found["provenance"]["dt_source"] == "simulated"
 
 

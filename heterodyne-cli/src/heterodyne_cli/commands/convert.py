@@ -42,7 +42,7 @@ def convert(
     from heterodyne.loading.names import expanded
 
     files, target = expanded(data), as_path(output)
-    if output.endswith(("/", os.sep)) or target.is_dir():
+    if output.endswith(("/", os.sep)) or (len(files) > 1 and target.is_dir()):
         _convert_all(files, target, force, selected)
     elif len(files) == 1:
         _convert(files[0], target, force, selected)

@@ -5,8 +5,9 @@ at least three quarters of the series, which it is only if nothing is correlated
 beats with nothing and does not show, slow dynamics does. The contrast is the mean at the first lag less the baseline,
 and too small by what decays within one frame. Both are hints; a fit has its own.
 
-Fringes: an oscillation of the mean over age at each lag, with fewer than four frames in a period, told by
-Fisher's test for the largest ordinate of a periodogram (Proc. R. Soc. A 125 (1929) 54) over such periods. One with
+Fringes: an oscillation of the mean over age at each lag, with fewer than four frames in a period. It is told where
+three neighbours in the periodogram of such periods hold more of its power than noise would give them, whose share
+follows a beta distribution (after Fisher, Proc. R. Soc. A 125 (1929) 54). One with
 fewer than two frames shows with another period, or not at all: nothing in the file tells then.
 """
 
@@ -17,6 +18,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 import numpy as np
+from scipy.special import betainc
 
 from heterodyne.data.matrices import symmetrised, windows
 from heterodyne.data.triangle import Read
@@ -28,7 +30,8 @@ _NEIGHBOURS = 11  # frames; half of them may be bad in a row
 _OUTSTANDING = 8.0  # robust standard deviations
 _LEAST = 0.02  # of c2 = 1: less is no bad frame, whatever the scatter of the others
 _FAR = 0.75  # of the series
-_ALIASED = 1e-6  # probability that noise alone has so strong a period
+_PEAK = 3  # ordinates
+_ALIASED = 1e-4  # probability that noise alone has so strong a period
 _VISIBLE = 0.05  # of the contrast
 _BLOCK = 256
 
@@ -129,20 +132,24 @@ def _refusal(raw: np.ndarray, use: np.ndarray, where: str, pairs: np.ndarray) ->
 
 def fringe_period(lags: np.ndarray) -> float:
     """The period in lags of an oscillation of ``lags`` (K,), means over age from lag 1, if shorter than 4; else NaN."""
-    values = lags[: len(lags) // 2]
-    if len(values) < 16 or not np.isfinite(values).all():
+    values = lags[: 2 * len(lags) // 3]
+    if len(values) < 24 or not np.isfinite(values).all():
         return math.nan
-    scale = float(values[0] - lags[-(len(lags) // 4) :].mean())
-    wave = np.fft.rfft(np.diff(values))  # differences take the decay away
-    fast = np.fft.rfftfreq(len(values) - 1) > 0.25
-    frequency, power = np.fft.rfftfreq(len(values) - 1)[fast], np.abs(wave[fast]) ** 2
-    share = power.max() / power.sum() if power.sum() > 0 else 0.0
-    by_chance = len(power) * (1.0 - share) ** (len(power) - 1)
-    strongest = int(power.argmax())
-    step = 2.0 * math.sin(math.pi * float(frequency[strongest]))  # what differences multiply the wave by
-    amplitude = 2.0 * math.sqrt(float(power[strongest])) / (len(values) - 1) / step
-    shown = by_chance < _ALIASED and amplitude > _VISIBLE * abs(scale)
-    return 1.0 / float(frequency[strongest]) if shown else math.nan
+    steps = np.diff(values)  # which take the decay away
+    frequency = np.fft.rfftfreq(len(steps))
+    fast = frequency > 0.25
+    frequency, wave = frequency[fast], np.fft.rfft(steps)[fast]
+    power = np.abs(wave / (2.0 * np.sin(math.pi * frequency))) ** 2
+    peaks = np.convolve(power, np.ones(_PEAK), "same")  # a wave that decays has a broad one
+    strongest, count = int(peaks.argmax()), len(power)
+    share = float(peaks[strongest] / power.sum()) if power.any() else 0.0
+    by_chance = count * float(betainc(count - _PEAK, _PEAK, 1.0 - min(share, 1.0)))
+    amplitude = 2.0 * math.sqrt(float(peaks[strongest])) / len(steps)
+    scale = abs(float(values[0] - lags[-(len(lags) // 4) :].mean()))
+    if by_chance > _ALIASED or amplitude < _VISIBLE * scale:
+        return math.nan
+    around = slice(max(0, strongest - 1), strongest + 2)
+    return float(power[around].sum() / (power[around] @ frequency[around]))
 
 
 def _all_zero(values: np.ndarray, use: np.ndarray) -> np.ndarray:

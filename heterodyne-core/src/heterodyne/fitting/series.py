@@ -54,7 +54,7 @@ class Group:
 
 @dataclass(frozen=True, eq=False)
 class Series:
-    """The fits of all groups in order of their value, of files as they were given, and the tests of constancy by parameter."""
+    """The fits of all groups by value, or of files as given, and the tests of constancy by parameter."""
 
     by: str
     groups: tuple[Group, ...]

@@ -17,7 +17,7 @@ import json
 import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from importlib.metadata import version
@@ -94,7 +94,12 @@ class CachedMatrices:
                     whole.append(np.triu(self.original[bin]))  # entries hold upper halves
             return of_array(whole[0])(rows, columns)
 
-        with kept.opened() as read:
+        with ExitStack() as stack:
+            try:
+                read = stack.enter_context(kept.opened())
+            except DataError as error:
+                _remove(self.entry, error)
+                whole.append(np.triu(self.original[bin]))
             yield window
 
 
