@@ -246,7 +246,7 @@ def test_a_warm_start_needs_no_search(heterodyne, run_file):
         ("--profile D_offset", "parameter 'D_offset' is fixed at 0 and has no profile"),
         ("--profile alhpa", "no parameter named 'alhpa'; did you mean 'alpha'?"),
         ("--warm-start run.h5", "cannot read a fit from run.h5: not JSON"),
-        ("--by age", "by: Input should be 'q' or 'phi'"),
+        ("--by age", "by: Input should be 'q', 'phi' or 'file'"),
         ("--compare static,no-flow", "leave model out"),
     ],
 )

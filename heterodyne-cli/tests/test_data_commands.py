@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -112,12 +114,12 @@ def test_inspect_reads_no_matrix_unless_asked(heterodyne, run_file, monkeypatch)
 
 
 def test_inspect_describes_matrices_on_request(heterodyne, run_file):
-    assert "first - long" in heterodyne("inspect", run_file, "--matrices").out
+    assert "contrast" in heterodyne("inspect", run_file, "--matrices").out.split("bin  q ")[1]
     found = json.loads(heterodyne("inspect", run_file, "--matrices", "--json", "--phi", "-100:-80").out)
     assert [row["phi"] for row in found["bins"]] == [-90.0, -90.0]
-    assert found["matrices"][0]["unused frames"] == 0
+    assert (found["matrices"][0]["dark"], found["matrices"][0]["masked"]) == ([], 0.0)
     assert found["matrices"][0]["dtype"].startswith("float")
-    assert 0.0 < found["matrices"][0]["first - long"] < 0.3
+    assert 0.0 < found["matrices"][0]["contrast"] < 0.3
     assert found["provenance"]["dt_source"] == "simulated"
 
 
@@ -274,3 +276,109 @@ def test_a_file_name_need_not_be_utf8(heterodyne, run_file):
     assert done.status == 0
     config = json.loads(Path(os.fsdecode(b"out\xff/fit.json")).read_text("utf-8"))["provenance"]["config"]
     assert (config["data"], config["output"]) == ([r"copy\xff.h5"], r"out\xff")
+
+
+def test_inspect_says_what_is_odd(heterodyne, run_file):
+    data = het.load(run_file)
+    c2 = np.array(list(data.c2))
+    c2[1], c2[2][7], c2[2][:, 7] = c2[0], 0.0, 0.0
+    replace(
+        data, c2=c2, phi=np.array([-90.0, -90.0, -90.0, 45.0]), q=np.array([0.01, 0.01, 0.02, 0.02])
+    ).save("odd.h5")
+    assert "odd        bins 1:2 have the same q and phi" in heterodyne("inspect", "odd.h5").out
+    text = heterodyne("inspect", "odd.h5", "--matrices").out
+    for line in ("bins 1:2 hold equal matrices", "bin 3: dark frames 8"):
+        assert f"odd        {line}\n" in text
+    found = json.loads(heterodyne("inspect", "odd.h5", "--matrices", "--json").out)
+    assert "bins 1:2 hold equal matrices" in found["odd"]
+    assert found["matrices"][2]["dark"] == [8]
+    assert found["bins"][3] == {"bin": 4, "q": 0.02, "phi": 45.0, "dq": 0.0, "dphi": 0.0}
+
+
+def test_inspect_tells_the_pixels_of_bins(heterodyne):
+    write_aps_u(Path("ring.hdf"), map=sectors((2, 1)))
+    found = json.loads(heterodyne("inspect", "ring.hdf", "--q", "0.001:1", "--json").out)
+    assert all(row["pixels"] > 100 for row in found["bins"])
+    assert "pixels" in heterodyne("inspect", "ring.hdf").out
+    heterodyne("convert", "ring.hdf", "-o", "own.h5")
+    assert json.loads(heterodyne("inspect", "own.h5", "--json").out)["bins"] == found["bins"]
+
+
+def test_a_picture_is_drawn_in_characters_or_colours(heterodyne, run_file, monkeypatch):
+    out = heterodyne("inspect", run_file, "--picture", "2", "--exclude-frames", "5").out
+    caption, *lines = out.splitlines()
+    assert caption.startswith("bin 2 (q=0.01 phi=45): c2 ")
+    assert "diagonal replaced" in caption
+    assert len(lines) == 12
+    assert {len(line) for line in lines} == {24}
+    assert {line[4] for line in lines} == {" "}
+    assert lines[0][-1] in "%@"
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    coloured = heterodyne("inspect", run_file, "--picture", "1").out
+    assert coloured.count("▀") == 24 * 12
+    assert "\x1b[38;2;" in coloured
+    assert coloured.endswith("\x1b[0m\n")
+
+
+def test_a_picture_is_written_as_png(heterodyne, rejected, run_file, monkeypatch):
+    pytest.importorskip("matplotlib")
+    done = heterodyne("inspect", run_file, "--picture", "3", "-o", "bin.png")
+    assert done.out.startswith("wrote bin.png: bin 3 (q=0.02 phi=-90)")
+    assert Path("bin.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+    assert "bin.png exists already" in rejected("inspect", run_file, "--picture", "3", "-o", "bin.png")
+    assert heterodyne("inspect", run_file, "--picture", "3", "-o", "bin.png", "--force").status == 0
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    line = rejected("inspect", run_file, "--picture", "3", "-o", "other.png")
+    assert line == "a PNG needs matplotlib: pip install heterodyne-cli[viz]"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--picture", "5"), "there is no bin 5 to draw; bins are 1 to 4"),
+        (("--picture", "0"), "there is no bin 0 to draw"),
+        (("-o", "a.png"), "add --picture BIN"),
+        (("--picture", "1", "-o", "a.pdf"), "a.pdf must end in .png"),
+        (("--picture", "1", "--json"), "leave --matrices and --json out"),
+    ],
+)
+def test_pictures_that_cannot_be_are_refused(rejected, run_file, arguments, message):
+    assert message in rejected("inspect", run_file, *arguments)
+
+
+def test_several_files_are_converted_into_a_folder(heterodyne, rejected, run_file):
+    write_aps_u(Path("b.hdf"), map=sectors((2, 1)))
+    Path("c.hdf").write_text("no")
+    assert "write -o out/" in rejected("convert", run_file, "b.hdf", "-o", "out")
+    done = heterodyne("convert", run_file, "*.hdf", "-o", "out/", "--frames", "2:9")
+    assert done.status == 1
+    assert done.out.splitlines() == [
+        "wrote out/run.h5: 4 bins of 8 frames",
+        "wrote out/b.h5: 2 bins of 8 frames",
+    ]
+    lines = [line for line in done.err.splitlines() if "warning" not in line]
+    assert lines == ["heterodyne: error: 1 of 3 files were not converted:", "  c.hdf is not an HDF5 file"]
+    assert het.load("out/b.h5").provenance["origin"]["file"] == "b.hdf"
+    again = heterodyne("convert", run_file, "-o", "out/")
+    assert (again.status, "out/run.h5 exists already" in again.err) == (1, True)
+    assert heterodyne("convert", run_file, "-o", "out/", "--force").status == 0
+    assert het.load("out/run.h5").n_frames == 24
+
+
+def test_two_files_of_one_name_are_not_converted_into_one(heterodyne, rejected, run_file):
+    write_aps_u(Path("run.hdf"), map=sectors((2, 1)))
+    message = rejected("convert", run_file, "run.hdf", "-o", "out/")
+    assert "run.h5 and run.hdf would both become out/run.h5" in message
+    assert "no file matches *.nxs" in rejected("convert", "*.nxs", "-o", "out/")
+
+
+def test_matrices_in_one_piece_are_kept_if_asked(heterodyne, monkeypatch):
+    monkeypatch.setenv("HETERODYNE_CACHE", "kept")
+    monkeypatch.setattr("heterodyne.loading.lazy._LARGEST_PART", 10)
+    write_aps_u(Path("run.hdf"), map=sectors((2, 1)))
+    plain = heterodyne("inspect", "run.hdf", "--matrices", "--json")
+    assert not Path("kept/files").exists()
+    cached = json.loads(heterodyne("inspect", "run.hdf", "--matrices", "--json", "--cache").out)
+    assert cached["matrices"] == json.loads(plain.out)["matrices"]
+    assert cached["provenance"]["cache"]["of"] == "run.hdf"
+    assert len(list(Path("kept/files").iterdir())) == 1

@@ -211,6 +211,36 @@ def test_one_fit_per_q_has_a_folder_each_and_tables(heterodyne, run_file):
     assert [row["phi"] for row in json.loads(listed.out)["groups"]] == [-90.0, 45.0]
 
 
+def test_one_fit_per_file_has_a_folder_each_and_tables(heterodyne, rejected, run_file):
+    Path("runs").mkdir()
+    for name, seed in (("run10", "3"), ("run2", "4")):
+        heterodyne("simulate", "-o", f"runs/{name}.h5", "--model", "static", "--frames", "30", "--seed", seed)
+    done = heterodyne("fit", run_file, "runs/*.h5", *STAND, "--by", "file", "-o", "out")
+    assert done.status == 0, done.err
+    assert done.out.startswith("[[Series]] static by stand, one fit per file\n")
+    assert {path.name for path in Path("out").iterdir()} == {
+        LIST,
+        "by_file.csv",
+        "by_file.json",
+        "file_run",
+        "file_run2",
+        "file_run10",
+    }
+    document = json.loads(Path("out/by_file.json").read_text(encoding="utf-8"))
+    files = [(group["file"], group["folder"], group["n_bins"]) for group in document["groups"]]
+    assert files == [
+        ("run.h5", "file_run", 4),
+        ("runs/run2.h5", "file_run2", 3),
+        ("runs/run10.h5", "file_run10", 3),
+    ]
+    assert Path("out/by_file.csv").read_text(encoding="utf-8").splitlines()[2].startswith("runs/run2.h5,3,")
+    one = json.loads(Path("out/file_run2/fit.json").read_text(encoding="utf-8"))
+    assert one["provenance"]["config"]["data"] == ["run.h5", "runs/run2.h5", "runs/run10.h5"]
+    assert one["provenance"]["group"] == {"by": "file", "value": "runs/run2.h5"}
+    assert "no file matches runs/*.hdf" in rejected("fit", "runs/*.hdf", *STAND)
+    assert "counted twice" in rejected("fit", run_file, run_file, *STAND, "--by", "file")
+
+
 def test_groups_that_do_not_converge_are_named_and_have_status_3(heterodyne, run_file):
     done = heterodyne("fit", run_file, *STAND, "--by", "q", "--verdict", "stalled", "--quiet")
     assert done.status == 3
@@ -322,7 +352,7 @@ def test_what_excludes_each_other_is_said_and_the_command_line_goes_first(hetero
         "fit", run_file, "--optimizer", "stand", "--compare", "static,no-flow", "--by", "q"
     )
     assert "leave model out" in rejected("fit", run_file, *STAND, "--compare", "static,no-flow")
-    assert "Input should be 'q' or 'phi'" in rejected("fit", run_file, *STAND, "--by", "age")
+    assert "Input should be 'q', 'phi' or 'file'" in rejected("fit", run_file, *STAND, "--by", "age")
     Path("fit.yaml").write_text("data: run.h5\noptimizer: stand\ncompare: [static, no-flow]\n")
     done = heterodyne("fit", "--config", "fit.yaml", "--model", "static", "--by", "q", "--json")
     assert json.loads(done.out)["by"] == "q"

@@ -65,7 +65,7 @@ REFUSED = (
     ("fit run.h5 --optimizer stand --model statik", "no model named 'statik'; did you mean 'static'?"),
     ("fit run.h5 --optimizer nslq", "no optimizer named 'nslq' (known: other, stand)"),
     ("fit run.h5 --optimizer nlsq", "pip install heterodyne-nlsq"),
-    (f"fit run.h5 {STAND} --by r", "by: Input should be 'q' or 'phi'"),
+    (f"fit run.h5 {STAND} --by r", "by: Input should be 'q', 'phi' or 'file'"),
     (f"fit run.h5 {STAND} --compare static,no-flow", "compare names the models to fit"),
     (f"fit run.h5 {STAND} --fix alhpa", "no parameter named 'alhpa'; did you mean 'alpha'?"),
     (f"fit run.h5 {STAND} --fix alpha=1 --start alpha=0", "'alpha' stands in fix and in start"),

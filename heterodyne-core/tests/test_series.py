@@ -40,6 +40,20 @@ def test_azimuths_are_axes():
     ]
 
 
+def test_every_file_is_a_group_in_the_order_given_with_a_name_of_its_own():
+    files = ("b/run.h5", "a/run.h5", "a/%other.h5")
+    made = tuple(
+        replace(data, provenance={"file": file})
+        for data, file in zip((*sets(), sets()[0]), files, strict=True)
+    )
+    assert grouped(made, "file") == [
+        ("b/run.h5", "file_1_run", [[0, 1, 2, 3], [], []]),
+        ("a/run.h5", "file_2_run", [[], [0, 1], []]),
+        ("a/%other.h5", "file_%25other", [[], [], [0, 1, 2, 3]]),
+    ]
+    assert [value for value, *_ in grouped(sets(), "file")] == ["data set 1", "data set 2"]
+
+
 def test_near_values_keep_names_of_their_own():
     near = simulate("static", phi=[10.0, 10.6, 11.2], frames=10)
     assert [name for _, name, _ in grouped((near,), "phi")] == ["phi_10", "phi_10.6", "phi_11.2"]
@@ -51,7 +65,7 @@ def test_what_cannot_be_grouped_is_said():
     ring = simulate("static", phi=[math.nan], frames=10)
     with pytest.raises(DataError, match="rings"):
         grouped((ring,), "phi")
-    with pytest.raises(ConfigError, match="q or phi, not by 'age'"):
+    with pytest.raises(ConfigError, match="q, phi or file, not by 'age'"):
         grouped((ring,), "age")
 
 

@@ -56,6 +56,14 @@ def test_the_figure_is_named_after_what_it_runs_over(tmp_path):
     assert (tmp_path / "figures" / "by_q.png").stat().st_size > 1000
 
 
+def test_files_stand_side_by_side_under_their_names():
+    by_q = series(1)
+    groups = tuple(Group(f"runs/{k}.h5", f"file_{k}", 3, group.fit) for k, group in enumerate(by_q.groups))
+    (axes,) = figure(Series("file", groups, by_q.tests)).axes
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["0", "1", "2"]
+    assert axes.get_xlabel() == "file"
+
+
 def test_figures_have_a_style_of_their_own_whatever_the_user_has_set(tmp_path):
     plain = write(series(), tmp_path).read_bytes()
     users = {

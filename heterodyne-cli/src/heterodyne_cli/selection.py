@@ -124,6 +124,14 @@ OneTimeOnly = Annotated[
         rich_help_panel=_PANEL,
     ),
 ]
+Cache = Annotated[
+    bool | None,
+    typer.Option(
+        "--cache",
+        help="Keep matrices that are stored in one piece in tiles in the cache folder, for later runs.",
+        rich_help_panel=_PANEL,
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 
 
@@ -148,6 +156,7 @@ _OPTIONS: Mapping[str, Any] = {
     "symmetrise": SymmetriseHow,
     "key": Key,
     "one_time": OneTimeOnly,
+    "cache": Cache,
 }
 
 
@@ -205,4 +214,5 @@ def load_with(path: str, config: FitConfig) -> TwoTime | OneTime:
         symmetrise=config.symmetrise,
         key=config.key,
         one_time=config.one_time,
+        cache=config.cache,
     )

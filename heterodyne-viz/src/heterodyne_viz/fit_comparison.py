@@ -1,10 +1,11 @@
 """The fit-comparison figure: data, model and residual of every bin, and both averaged over age.
 
 One row per bin: c2 | contrast · S + offset | (c2 - model) / σ over t1 and t2, then the averages over age
-of data and model against the lag τ. σ is the bin's noise per element. The diagonal, which no fit uses,
-and masked or dark frames stay blank and enter no average. Matrices of more than 400 frame periods, and those
-whose noise per element hides the contrast, are averaged over blocks of frames for display, and the row's
-title says so; a block's residual is the mean of its elements' residuals.
+of data and model against the lag τ. σ is the bin's noise per element. The diagonal, which no fit uses, is drawn as
+the mean of its neighbours in data and model (`heterodyne.data.diagonal`), for display only; in the residual it stays
+blank, as do masked or dark frames everywhere, and neither enters an average over age. Matrices of more than 400 frame
+periods, and those whose noise per element hides the contrast, are averaged over blocks of frames for display, and the
+row's title says so; a block's residual is the mean of its elements' residuals.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from matplotlib.image import AxesImage
 from matplotlib.ticker import MaxNLocator
 
 from heterodyne.bins.reading import read_bin
+from heterodyne.data.diagonal import diagonal_from_neighbours
 from heterodyne.data.two_time import TwoTime
 from heterodyne.errors import DataError, HeterodyneError
 from heterodyne.evaluators.meshgrid import averaged_matrix
@@ -170,14 +172,20 @@ def _comparison(
     return Comparison(
         title=title + (f", images averaged over {width} × {width} frames" if width > 1 else ""),
         extent=(first, last, first, last),
-        data=measured,
-        model=modelled,
+        data=_with_diagonal(c2, usable, slot // width),
+        model=_with_diagonal(fitted, usable, slot // width),
         residual=(measured - modelled) / (scaling.noise if sigma_known else 1.0),
         sigma_known=sigma_known,
         lag=np.arange(1, slot[-1] + 1) * data.dt,
         data_average=lag_average(c2, usable, slot)[1:],
         model_average=lag_average(fitted, usable, slot)[1:],
     )
+
+
+def _with_diagonal(matrix: np.ndarray, usable: np.ndarray, block: np.ndarray) -> np.ndarray:
+    """The image of the matrix, with neighbours' means on its diagonal."""
+    shown = diagonal_from_neighbours(np.where(usable, matrix, np.nan))
+    return block_average(shown, np.isfinite(shown), block)
 
 
 def _block_width(periods: int, scaling: BinScaling) -> int:

@@ -1,4 +1,4 @@
-"""The series figure: every parameter against q or azimuth, with robust error bars and its mean.
+"""The series figure: every parameter against q, azimuth or file, with robust error bars and its mean.
 
 A group without an error bar is drawn hollow: its value is undetermined or lies on a bound, and takes no part in
 the test of constancy. The band is the weighted mean with its standard error.
@@ -23,11 +23,11 @@ _WIDTH, _HEIGHT, _DPI = 4.2, 3.0, 150  # of a panel, inches
 
 _FONT, _SMALL = 12.0, 10.0  # points
 
-_AXIS = {"q": "q (Å⁻¹)", "phi": "φ (degree)"}
+_AXIS = {"q": "q (Å⁻¹)", "phi": "φ (degree)", "file": "file"}
 
 
 def write(series: Series, folder: Path) -> Path:
-    """Write figures/by_q.png or figures/by_phi.png into ``folder``; returns its path."""
+    """Write figures/by_q.png, by_phi.png or by_file.png into ``folder``; returns its path."""
     return save_png(figure(series), figures_folder(folder) / f"by_{series.by}.png")
 
 
@@ -46,7 +46,9 @@ def figure(series: Series) -> Figure:
 
 
 def _draw(axes: Axes, series: Series, test: Constancy) -> None:
-    x = np.array([group.value for group in series.groups])
+    values = [group.value for group in series.groups]
+    named = series.by == "file"
+    x = np.arange(len(values)) if named else np.array(values)
     rows = [group.estimate(test.name) for group in series.groups]
     value, error = (np.array([getattr(row, name) for row in rows]) for name in ("value", "error"))
     known = error > 0
@@ -59,5 +61,9 @@ def _draw(axes: Axes, series: Series, test: Constancy) -> None:
     p = "" if math.isnan(test.p) else f", p = {test.p:.2g}"
     axes.set_title(f"{test.verdict}{p}", fontsize=_SMALL, loc="right")
     axes.set_xlabel(_AXIS[series.by], fontsize=_FONT)
+    if named:
+        axes.set_xticks(
+            x, [group.name.removeprefix("file_")[:24] for group in series.groups], rotation=45, ha="right"
+        )
     axes.set_ylabel(f"{test.name}{unit}", fontsize=_FONT)
     axes.tick_params(labelsize=_SMALL)

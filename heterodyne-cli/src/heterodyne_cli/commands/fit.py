@@ -1,6 +1,6 @@
 """`heterodyne fit`: from data files to a report, and to an output folder where one is given.
 
-One model is fitted to all bins, or to each q or azimuth alone (``--by``), or several models are compared.
+One model is fitted to all bins, or to each q, azimuth or file alone (``--by``), or several models are compared.
 """
 
 from __future__ import annotations
@@ -29,7 +29,9 @@ if TYPE_CHECKING:
 
 _OUTPUT = "Output"
 
-Files = Annotated[list[str] | None, typer.Argument(metavar="DATA", help="Files, fitted jointly.")]
+Files = Annotated[
+    list[str] | None, typer.Argument(metavar="DATA", help="Files or patterns ('runs/*.h5'), fitted jointly.")
+]
 
 ConfigFile = Annotated[
     Path | None, typer.Option(metavar="FILE", help="Configuration in YAML; options here override it.")
@@ -52,8 +54,8 @@ Compare = Annotated[
 By = Annotated[
     str | None,
     typer.Option(
-        metavar="q|phi",
-        help="One fit per q or azimuth, parameters against it, and whether they are constant.",
+        metavar="q|phi|file",
+        help="One fit per q, azimuth or file, parameters against it, and whether they are constant.",
         rich_help_panel=MODEL_PANEL,
     ),
 ]
@@ -164,6 +166,7 @@ def _settings(file: Path | None, stated: Mapping[str, Any]) -> FitConfig:
     from heterodyne.atomic import check_folder
     from heterodyne.config.files import read_config
     from heterodyne.config.schema import FitConfig, check_names, create_config
+    from heterodyne.loading.patterns import expanded
     from heterodyne.plugins.outputs import Writer, default_outputs, find_writers
 
     base = FitConfig() if file is None else read_config(file)
@@ -174,6 +177,7 @@ def _settings(file: Path | None, stated: Mapping[str, Any]) -> FitConfig:
         raise ConfigError(
             "no data to fit: name files, as in `heterodyne fit run.h5`, or set data in --config"
         )
+    settings = settings.model_copy(update={"data": expanded(settings.data)})
     if settings.output is not None:
         check_folder(Path(settings.output))
         named = default_outputs(settings.optimizer) if settings.write is None else settings.write

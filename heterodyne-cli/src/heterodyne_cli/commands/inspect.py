@@ -1,52 +1,114 @@
-"""`heterodyne inspect`: what a file holds, as the program understands it."""
+"""`heterodyne inspect`: what a file holds, as the program understands it, and what is odd about it."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from heterodyne.errors import escaped
-from heterodyne.words import table
+from heterodyne.errors import ConfigError, EmptyBin, escaped
+from heterodyne.words import first_listed, spans, table
 from heterodyne_cli.output import print_json, show
+from heterodyne_cli.picture import draw, picture_file
 from heterodyne_cli.selection import Json, load_selected, selecting
 
 if TYPE_CHECKING:
     import numpy as np
 
     from heterodyne.data.one_time import OneTime
+    from heterodyne.data.quality import Quality
     from heterodyne.data.two_time import TwoTime
 
 _SHOWN = 12
+
+_OUTPUT = "Picture"
 
 
 @selecting
 def inspect(
     data: Annotated[str, typer.Argument(metavar="DATA", help="File to read.")],
-    matrices: Annotated[bool, typer.Option("--matrices", help="Read every matrix and describe it.")] = False,
+    matrices: Annotated[
+        bool,
+        typer.Option(
+            "--matrices",
+            help="Read every matrix: dark and bright frames, contrast, baseline, fringes, gaps, equal bins.",
+        ),
+    ] = False,
     json: Json = False,
+    picture: Annotated[
+        int | None,
+        typer.Option(
+            metavar="BIN",
+            help="Draw the matrix of this bin, from 1, here or with -o as PNG.",
+            rich_help_panel=_OUTPUT,
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE.png", help="PNG to write.", rich_help_panel=_OUTPUT),
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace an existing PNG.", rich_help_panel=_OUTPUT)
+    ] = False,
     *,
     selected: Mapping[str, Any],
 ) -> None:
-    """Say what a file holds: layout, bins, frames and times; matrices are read only on request."""
+    """Say what a file holds, and what is odd about it: layout, bins, frames, times.
+
+    Matrices are read only with --matrices, and one of them with --picture.
+    """
     from heterodyne.data.one_time import OneTime
 
+    _check(picture, matrices or json, output, force)
     two_time = load_selected(data, selected)
     if isinstance(two_time, OneTime):
+        if picture is not None or matrices:
+            raise ConfigError(
+                f"{data} gives one-time data, without matrices: leave --matrices and --picture out"
+            )
         _show_one_time(two_time, json)
         return
-    statistics = [_statistics(two_time, bin) for bin in range(two_time.n_bins)] if matrices else []
+    if picture is not None:
+        draw(two_time, picture, output)
+        return
+    found = _qualities(two_time) if matrices else []
+    odd = _odd(two_time, found)
     if json:
-        print_json(_document(two_time, statistics))
+        print_json(_document(two_time, found, odd))
         return
     show(_summary(two_time))
-    show(table(("q (1/Å)", "bins", "phi (degree)"), _rings(two_time)))
-    if statistics:
-        show(
-            "\n" + table(tuple(statistics[0]), [[_text(v) for v in of_bin.values()] for of_bin in statistics])
-        )
+    show("\n".join(f"odd        {line}" for line in odd or ["nothing"]) + "\n")
+    show(table(("q (1/Å)", "bins", "phi (degree)"), _rings(two_time)) + "\n")
+    show(_bin_table(two_time, found))
+
+
+def _check(picture: int | None, others: bool, output: Path | None, force: bool) -> None:
+    """Raise `ConfigError` for options that contradict one another."""
+    if picture is None and output is not None:
+        raise ConfigError("-o is the PNG of a picture: add --picture BIN")
+    if picture is not None and others:
+        raise ConfigError("--picture draws one matrix: leave --matrices and --json out")
+    if output is not None:
+        picture_file(output, force)
+
+
+def _qualities(data: TwoTime) -> list[Quality]:
+    """The quality of every matrix; raises `EmptyBin` where there is nothing in any of them."""
+    from heterodyne.data.quality import quality
+
+    found = [quality(data, bin) for bin in range(data.n_bins)]
+    if all(each.empty for each in found):
+        raise EmptyBin(f"{data.provenance['file']} {found[0].refused}")
+    return found
+
+
+def _odd(data: TwoTime, found: Sequence[Quality]) -> list[str]:
+    from heterodyne.data.oddities import oddities, oddities_of_matrices
+
+    return [*oddities(data), *oddities_of_matrices(found)]
 
 
 def _show_one_time(data: OneTime, json: bool) -> None:
@@ -82,9 +144,7 @@ def _one_time_document(data: OneTime) -> dict[str, Any]:
             "n_lags": data.n_lags,
             "dt": data.dt,
             "tau": data.tau,
-            "bins": [
-                {**_bin_document(data, bin), "n_used": int(used.sum())} for bin, used in enumerate(data.used)
-            ],
+            "bins": [{**_place(data, bin), "n_used": int(used.sum())} for bin, used in enumerate(data.used)],
         }
     )
 
@@ -120,10 +180,20 @@ def _summary(data: TwoTime) -> str:
         ("dt", f"{data.dt:g} s ({origin.get('dt_source', 'source unknown')})"),
         ("age", f"{data.age:g} s before the first frame ({origin.get('age_source', 'source unknown')})"),
         ("times", f"{data.t[0]:g} to {data.t[-1]:g} s"),
+        *([("left out", _left_out(data, first))] if not data.mask.all() else []),
+        *([("baseline", origin["baseline"])] if "baseline" in origin else []),
         *_sources(data),
         ("in memory", f"{data.n_bins * data.n_frames**2 * 8 / 2**20:.1f} MiB in float64"),
     ]
     return _lines(rows)
+
+
+def _left_out(data: TwoTime, first: int) -> str:
+    """The frames that are masked, counted as in their file."""
+    in_all = ~data.mask.any(axis=0)
+    frames = first_listed(spans((in_all.nonzero()[0] + first).tolist())) if in_all.any() else "none"
+    others = int((~data.mask & ~in_all).sum())
+    return f"frames {frames}" + (f", and {others} frames of single bins" if others else "")
 
 
 def _rings(data: TwoTime | OneTime) -> list[tuple[str, int, str]]:
@@ -149,39 +219,50 @@ def _extent(values: np.ndarray, unit: str = "") -> str:
     return " to ".join(dict.fromkeys(f"{end(known):.4g}" for end in (min, max))) + unit
 
 
-def _statistics(data: TwoTime, bin: int) -> dict[str, Any]:
-    """One matrix in numbers; first - long is the contrast if the first lag shows no decay and no fringe."""
-    import numpy as np
+def _bin_table(data: TwoTime, found: Sequence[Quality]) -> str:
+    """Every bin with what is known of it and, where they were read, of its matrix."""
+    rows = list(_bins(data))
+    statistics = [_statistics(each) for each in found]
+    header = [*rows[0], *(statistics[0] if statistics else ())]
+    cells = [[_text(name, row[name]) for name in rows[0]] for row in rows]
+    for row, numbers in zip(cells, statistics, strict=False):
+        row += [_text(name, value) for name, value in numbers.items()]
+    return table(header, cells)
 
-    from heterodyne.bins.weights import given_weights, left_out_pairs
-    from heterodyne.data.validation import checked
 
-    raw = data.c2[bin]
-    weight, of_pairs = given_weights(data, bin)
-    left_out = left_out_pairs(data, bin, 0, of_pairs)
-    where = f"{data.provenance.get('file', 'data')} bin {bin + 1} ({data.label(bin)})"
-    mask = data.mask[bin] & (weight > 0)
-    c2, used = checked(raw, mask, where, left_out if len(left_out) else None)
-    c2 = c2.astype(float)
-    c2[tuple(left_out.T)] = np.nan
-    kept = c2[np.ix_(used, used)]
-    first = np.nanmean(np.diag(kept, 1))
-    far = np.nanmean(kept[np.triu_indices(len(kept), (3 * len(kept)) // 4)])
+def _bins(data: TwoTime) -> Iterator[dict[str, Any]]:
+    """Number, place, widths and pixels of every bin; pixels only where the file has them."""
+    pixels = data.provenance.get("pixels")
+    for bin in range(data.n_bins):
+        row = {"bin": bin + 1, **_place(data, bin)}
+        yield {**row, "pixels": pixels[bin]} if pixels is not None and len(pixels) == data.n_bins else row
+
+
+def _statistics(found: Quality) -> dict[str, Any]:
+    """The numbers of one matrix; lists of frames as their lengths."""
     return {
-        "q": float(data.q[bin]),
-        "phi": float(data.phi[bin]),
-        "dtype": str(raw.dtype),
-        "unused frames": int((~used).sum()),
-        "diagonal": float(np.diag(kept).mean()),
-        "first lag": float(first),
-        "long lags": float(far),
-        "first - long": float(first - far),
+        "dtype": found.dtype,
+        "masked": found.masked,
+        "dark": len(found.dark),
+        "bright": len(found.bright),
+        "not finite": found.gaps,
+        "diagonal": found.diagonal,
+        "first lag": found.first_lag,
+        "baseline": found.baseline,
+        "contrast": found.contrast,
     }
 
 
-def _document(data: TwoTime, statistics: list[dict[str, Any]]) -> dict[str, Any]:
+def _document(data: TwoTime, found: Sequence[Quality], odd: Sequence[str]) -> dict[str, Any]:
     from heterodyne.result.document import plain
 
+    matrices = [
+        {
+            **_statistics(each),
+            **{name: getattr(each, name) for name in ("dark", "bright", "fringe", "halves", "refused")},
+        }
+        for each in found
+    ]
     return plain(
         {
             "provenance": data.provenance,
@@ -189,17 +270,20 @@ def _document(data: TwoTime, statistics: list[dict[str, Any]]) -> dict[str, Any]
             "dt": data.dt,
             "age": data.age,
             "t": [data.t[0], data.t[-1]],
-            "bins": [_bin_document(data, bin) for bin in range(data.n_bins)],
-            **({"matrices": statistics} if statistics else {}),
+            "odd": odd,
+            "bins": list(_bins(data)),
+            **({"matrices": matrices} if matrices else {}),
         }
     )
 
 
-def _bin_document(data: TwoTime | OneTime, bin: int) -> dict[str, float]:
+def _place(data: TwoTime | OneTime, bin: int) -> dict[str, float]:
     return {name: float(getattr(data, name)[bin]) for name in ("q", "phi", "dq", "dphi")}
 
 
-def _text(value: Any) -> str:
-    if isinstance(value, float):
-        return "ring" if math.isnan(value) else f"{value:.5g}"
-    return str(value)
+def _text(name: str, value: Any) -> str:
+    if not isinstance(value, float):
+        return str(value)
+    if math.isnan(value):
+        return "ring" if name == "phi" else "unknown" if name in ("dq", "dphi") else "-"
+    return f"{value:.5g}"

@@ -125,10 +125,11 @@ def read_config(path: str | Path) -> FitConfig:
 def check_files(config: FitConfig) -> None:
     """Raise `DataError` for the first data file that cannot be read, or an earlier fit that is none."""
     from heterodyne.loading.hdf5 import check_readable  # which loads h5py
+    from heterodyne.loading.patterns import expanded
     from heterodyne.result.document import read_fit
 
     listed = [item[1:] for item in config.exclude_frames if item.startswith("@")]
-    for name in (*config.data, *listed, *([config.mask] if config.mask else [])):
+    for name in (*expanded(config.data), *listed, *([config.mask] if config.mask else [])):
         check_readable(Path(name))
     if isinstance(earlier := config.choices.warm_start, str):
         read_fit(earlier)

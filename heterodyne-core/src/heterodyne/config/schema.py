@@ -113,7 +113,9 @@ class _Fitted(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    data: Annotated[tuple[Name, ...], Items] = Field(default=(), description="files, fitted jointly")
+    data: Annotated[tuple[Name, ...], Items] = Field(
+        default=(), description="files or patterns such as runs/*.h5, fitted jointly"
+    )
     loader: Name | None = Field(default=None, description="file layout; recognised if not given")
     q: Annotated[tuple[Wanted, ...], Items] = Field(
         default=(), description="wavevectors in Å⁻¹: a value takes the nearest ring, LO:HI a range"
@@ -151,6 +153,10 @@ class _Fitted(BaseModel):
     one_time: bool = Field(
         default=False, description="the one-time data g2 of files that hold two-time data as well"
     )
+    cache: bool = Field(
+        default=False,
+        description="whether matrices stored in one piece are kept in tiles in the cache folder, for later runs",
+    )
     key: Name | None = Field(
         default=None, description="which array is c2, which analysis or trains, in files of several"
     )
@@ -158,8 +164,8 @@ class _Fitted(BaseModel):
     compare: Annotated[tuple[Name, ...], Names] = Field(
         default=(), description="model variants to fit and to compare, in place of one model"
     )
-    by: Literal["q", "phi"] | None = Field(
-        default=None, description="q or phi: one fit per q or azimuth, and tests of constancy"
+    by: Literal["q", "phi", "file"] | None = Field(
+        default=None, description="q, phi or file: one fit per q, azimuth or file, and tests of constancy"
     )
     optimizer: str = Field(default="nlsq", description="optimizer; see `heterodyne optimizers`")
 

@@ -34,7 +34,8 @@ class TwoTime:
     ``weight`` weighs squared residuals, relative to others of the same bin: per frame (bins, frames), a
     pair having the product of its frames', or per pair (bins, frames, frames), which may be matrices that
     stay in a file; None weighs all alike.
-    ``provenance`` says where the numbers come from. Halves in memory are mirrored, as those of files are.
+    ``provenance`` says where the numbers come from and, in ``pixels``,
+    how many every bin has. Halves in memory are mirrored, as those of files are.
     Raises `DataError` for values that cannot be and for facts that contradict one another.
     """
 
@@ -116,6 +117,7 @@ class TwoTime:
             c2=choose(self.c2, chosen, self.n_frames),
             bad_pairs=renumbered(self.bad_pairs, chosen),
             weight=self._weights(chosen, ALL),
+            provenance=_of_bins(self.provenance, chosen),
             **{name: getattr(self, name)[chosen] for name in ("q", "phi", "dq", "dphi", "mask")},
         )
 
@@ -175,6 +177,14 @@ def within(bad_pairs: np.ndarray, frames: slice) -> np.ndarray:
     """The rows whose frames both lie in ``frames``, counted from its first."""
     inside = (bad_pairs[:, 1:] >= frames.start) & (bad_pairs[:, 1:] < frames.stop)
     return (bad_pairs - [0, frames.start, frames.start])[inside.all(axis=1)]
+
+
+def _of_bins(provenance: Mapping[str, Any], bins: Sequence[int]) -> Mapping[str, Any]:
+    """The provenance with the pixels of these bins only."""
+    pixels = provenance.get("pixels")
+    if not isinstance(pixels, Sequence) or not all(bin < len(pixels) for bin in bins):
+        return provenance
+    return {**provenance, "pixels": [pixels[bin] for bin in bins]}
 
 
 def _of_bin(number: int, rows: np.ndarray) -> np.ndarray:

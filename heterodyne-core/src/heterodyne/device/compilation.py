@@ -11,17 +11,25 @@ SHORTEST = 0.01
 """Seconds of compilation from which a result is kept."""
 
 
-def cache_folder() -> Path | None:
-    """Where compiled code is kept: ``heterodyne`` in the user's cache folder, None if switched off or nobody's.
+def cache_root() -> Path | None:
+    """The program's cache folder: ``heterodyne`` in the user's cache folder, None if switched off or nobody's.
 
-    HETERODYNE_CACHE names another folder, or is empty to keep nothing. Every kind of processor has a folder
-    of its own in it: code for one may not run on another that shares the home.
+    HETERODYNE_CACHE names another folder, or is empty to keep nothing.
     """
     chosen = os.environ.get("HETERODYNE_CACHE")
     if chosen is not None:
-        return Path(chosen) / _processor() if chosen else None
+        return Path(chosen) if chosen else None
     root = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    return Path(root) / "heterodyne" / _processor() if os.path.isabs(root) else None
+    return Path(root) / "heterodyne" if os.path.isabs(root) else None
+
+
+def cache_folder() -> Path | None:
+    """Where compiled code is kept in the program's cache folder, None where there is none.
+
+    Every kind of processor has a folder of its own: code for one may not run on another that shares the home.
+    """
+    root = cache_root()
+    return None if root is None else root / _processor()
 
 
 def keep_compiled_code() -> Path | None:
@@ -35,7 +43,7 @@ def keep_compiled_code() -> Path | None:
     if configured := jax.config.values.get("jax_compilation_cache_dir"):
         return Path(configured)
     folder = cache_folder()
-    if folder is None or not _writable(folder):
+    if folder is None or not writable(folder):
         return None
     jax.config.update("jax_compilation_cache_dir", str(folder))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", SHORTEST)
@@ -55,7 +63,8 @@ def _processor() -> str:
     return f"{platform.machine()}-{sha256(''.join(features).encode()).hexdigest()[:12]}"
 
 
-def _writable(folder: Path) -> bool:
+def writable(folder: Path) -> bool:
+    """Whether files can be made in the folder, which is made if need be."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError:

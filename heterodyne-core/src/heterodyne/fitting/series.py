@@ -1,4 +1,4 @@
-"""One fit per q or per azimuth, the parameters against it, and whether they are constant."""
+"""One fit per q, azimuth or file, the parameters against it, and whether they are constant."""
 
 from __future__ import annotations
 
@@ -12,16 +12,17 @@ from typing import Any, Unpack
 
 import numpy as np
 
-from heterodyne.atomic import as_path, replacing
+from heterodyne.atomic import as_path, file_name, replacing
+from heterodyne.catalogue import create_model
 from heterodyne.data.geometry import axis_of, ring_of
 from heterodyne.errors import ConfigError, DataError
 from heterodyne.fitting.constancy import SIGNIFICANT, Constancy, constancy
 from heterodyne.fitting.fit import create_choices, fit_chosen, labelled
 from heterodyne.model import Model
 from heterodyne.plugins.outputs import OUTPUTS, Output, name_of_run, outputs_of, save_outputs
-from heterodyne.problem.checks import data_sets
+from heterodyne.problem.checks import check_data, data_sets
 from heterodyne.problem.choices import ChoiceKeywords, spells_choices
-from heterodyne.problem.one_time import Data
+from heterodyne.problem.one_time import Data, as_matrices
 from heterodyne.result.document import plain
 from heterodyne.result.fit import Estimate, Fit
 from heterodyne.result.provenance import Provenance
@@ -31,7 +32,7 @@ from heterodyne.writing.csv import write_csv
 
 SCHEMA = "heterodyne/series/1"
 
-BY: Mapping[str, str] = {"q": "1/Å", "phi": "degree"}
+BY: Mapping[str, str] = {"q": "1/Å", "phi": "degree", "file": ""}
 """What fits can be grouped by, and its unit."""
 
 _TELLING = 3.84  # Δχ² of one parameter at 95 %: less does not tell two solutions apart
@@ -39,9 +40,9 @@ _TELLING = 3.84  # Δχ² of one parameter at 95 %: less does not tell two solut
 
 @dataclass(frozen=True, eq=False)
 class Group:
-    """The fit of the bins at one q or azimuth ``value``; ``name`` is that of its folder."""
+    """The fit of the bins at one q or azimuth, or in one file, ``value``; ``name`` is that of its folder."""
 
-    value: float
+    value: float | str
     name: str
     n_bins: int
     fit: Fit
@@ -53,7 +54,7 @@ class Group:
 
 @dataclass(frozen=True, eq=False)
 class Series:
-    """The fits of all groups in order of their value, and the tests of constancy by parameter."""
+    """The fits of all groups by value, or of files as given, and the tests of constancy by parameter."""
 
     by: str
     groups: tuple[Group, ...]
@@ -65,13 +66,14 @@ class Series:
         return all(group.fit.success for group in self.groups)
 
     def report(self) -> str:
-        """Parameters against q or azimuth with robust errors, and the tests, as text."""
+        """Parameters against q, azimuth or file with robust errors, and the tests, as text."""
         first = self.groups[0].fit
         values = [_group_cells(group, self.tests) for group in self.groups]
         tests = [_test_cells(test) for test in self.tests.values()]
+        unit = f" ({BY[self.by]})" if BY[self.by] else ""
         return "\n".join(
             (
-                f"[[Series]] {first.model} by {first.optimizer}, one fit per {self.by} ({BY[self.by]})",
+                f"[[Series]] {first.model} by {first.optimizer}, one fit per {self.by}{unit}",
                 table((self.by, "bins", "verdict", *self.tests), values),
                 f"[[Constancy]] over {self.by}; p < {SIGNIFICANT:g} counts as not constant",
                 table(("parameter", "mean", "chi2", "dof", "p", "verdict", "left out"), tests),
@@ -79,7 +81,7 @@ class Series:
         )
 
     def text(self) -> str:
-        """The series as JSON text, the content of `by_q.json` or `by_phi.json`."""
+        """The series as JSON text, the content of `by_q.json`, `by_phi.json` or `by_file.json`."""
         document = {
             "schema": SCHEMA,
             "by": self.by,
@@ -92,7 +94,7 @@ class Series:
         return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
     def save(self, folder: str | Path, write: Iterable[str] | None = None) -> list[Path]:
-        """Write `by_q.json` and `by_q.csv` (or by_phi) into ``folder`` and every fit into a folder in it.
+        """Write `by_q.json` and `by_q.csv` (or by_phi, by_file) into ``folder`` and every fit into a folder in it.
 
         ``write`` names the outputs of every fit, as in `Fit.save`; those that have a form for series
         (figures) write that too. Returns the paths written; raises what `Fit.save` raises.
@@ -120,13 +122,15 @@ def fit_by(
     progress: Callable[[str], None] | None = None,
     **choices: Unpack[ChoiceKeywords],
 ) -> Series:
-    """One fit per q (bins within 5 %) or per azimuth (modulo 180°, half a bin), and tests of constancy.
+    """One fit per q (bins within 5 %), per azimuth (modulo 180°, half a bin) or per file, and tests of constancy.
 
-    ``by`` is ``q`` or ``phi``. Where reference and sample can be exchanged without a difference that the data
+    ``by`` is ``q``, ``phi`` or ``file``. Where reference and sample can be exchanged without a difference that the data
     tell, every group names them as the one before it. Raises `ConfigError` for another ``by``, `DataError` for
     bins without an azimuth, and what `heterodyne.fit` raises.
     """
     sets, chosen = data_sets(data), create_choices(choices)
+    if by == "file":  # each is fitted alone, and the tests take them for independent
+        check_data(as_matrices(sets), model if isinstance(model, Model) else create_model(model))
 
     def fitted(part: list[Data], name: str, **more: Any) -> Fit:
         said = labelled(progress, name)
@@ -146,12 +150,15 @@ def fit_by(
     return Series(by, tuple(groups), {name: _tested(name, groups) for name in names})
 
 
-def grouped(sets: Sequence[Data], by: str) -> list[tuple[float, str, list[list[int]]]]:
-    """Every group's value, name, and its bins in each data set, in order of value."""
+def grouped(sets: Sequence[Data], by: str) -> list[tuple[float | str, str, list[list[int]]]]:
+    """Every group's value, name, and its bins in each data set, in order of value, or of the files."""
     if by not in BY:
-        raise ConfigError(f"fits are made by {' or '.join(BY)}, not by {by!r}")
+        *others, last = BY
+        raise ConfigError(f"fits are made by {', '.join(others)} or {last}, not by {by!r}")
     if not sum(data.n_bins for data in sets):
         raise DataError("there is no data to fit")
+    if by == "file":
+        return _by_file(sets)
     q, phi, dphi = (np.concatenate([getattr(data, name) for data in sets]) for name in ("q", "phi", "dphi"))
     if by == "phi" and np.isnan(phi).any():
         raise DataError("bins without an azimuth (rings) cannot be fitted by phi; fit them by q")
@@ -162,6 +169,16 @@ def grouped(sets: Sequence[Data], by: str) -> list[tuple[float, str, list[list[i
     members = [[np.flatnonzero(part == k).tolist() for part in np.split(number, ends)] for k in order]
     names = _folder_names(by, [values[k] for k in order])
     return [(values[k], name, bins) for k, name, bins in zip(order, names, members, strict=True)]
+
+
+def _by_file(sets: Sequence[Data]) -> list[tuple[float | str, str, list[list[int]]]]:
+    files = [str(data.provenance.get("file", f"data set {k}")) for k, data in enumerate(sets, 1)]
+    stems = [file_name(Path(file).stem)[:60] for file in files]
+    names = [
+        f"file_{k}_{stem}" if stems.count(stem) > 1 else f"file_{stem}" for k, stem in enumerate(stems, 1)
+    ]
+    bins = [[list(range(data.n_bins)) if one is data else [] for one in sets] for data in sets]
+    return list(zip(files, names, bins, strict=True))
 
 
 def named_alike(found: Fit, neighbour: Fit, again: Callable[..., Fit]) -> Fit:
@@ -232,7 +249,8 @@ def _columns(series: Series) -> tuple[list[str], list[list[Any]]]:
 
 
 def _group_cells(group: Group, names: Iterable[str]) -> list[str]:
-    cells = [f"{group.value:.4g}", str(group.n_bins), group.fit.verdict]
+    value = group.value if isinstance(group.value, str) else f"{group.value:.4g}"
+    cells = [value, str(group.n_bins), group.fit.verdict]
     return cells + [_estimate_cell(group.estimate(name)) for name in names]
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import h5py
 import numpy as np
@@ -30,7 +30,7 @@ class Clock:
 
     dt: float
     age: float
-    sources: dict[str, str]
+    sources: dict[str, Any]
 
     def times(self, frames: int) -> np.ndarray:
         """The times of so many stored frames, (frames,), in s."""
@@ -38,11 +38,15 @@ class Clock:
 
 
 class Period(NamedTuple):
-    """The period of raw frames in s (NaN if unusable), its name in the file, what is doubtful ("" if nothing is)."""
+    """The period of raw frames in s (NaN if unusable), its name in the file, what is doubtful ("" if nothing is).
+
+    ``exposure`` in s, None if the file does not say.
+    """
 
     name: str
     value: float
     doubt: str
+    exposure: float | None
 
 
 class Stated(NamedTuple):
@@ -84,7 +88,7 @@ def period_of(file: h5py.File, key: str, exposure_key: str, given_dt: float | No
         raise DataError(f"{file.filename}: {wrong}; give dt, the time between stored frames, in s")
     if given_dt is None and doubt:
         warnings.warn(f"{file.filename}: {doubt}; give dt if that is wrong", stacklevel=2)
-    return Period(name, period if usable and period is not None else np.nan, wrong or doubt)
+    return Period(name, period if usable and period is not None else np.nan, wrong or doubt, exposure)
 
 
 def check_enough(file: h5py.File, frames: int, per_frame: int, raw: int, said: str) -> None:
@@ -123,7 +127,8 @@ def clock_of(
                 "frames came before, so the age is unknown; give it, in s, by --age or age="
             )
         age, age_source = given.age, f"given, as {begin.name} {begin.value} {begin.wrong}"
-    return Clock(dt, age, {"dt_source": dt_source, **({"age_source": age_source} if age_source else {})})
+    sources = {"dt_source": dt_source, "age_source": age_source, "count_time": period.exposure}
+    return Clock(dt, age, {name: value for name, value in sources.items() if value not in ("", None)})
 
 
 def _age_source(begin: Stated, counted_from: int, stride: int, average: int) -> str:

@@ -19,6 +19,7 @@ from heterodyne.data.two_time import TwoTime
 from heterodyne.errors import DataError, HeterodyneError, PluginError
 from heterodyne.loading import multitau
 from heterodyne.loading.asked import Excluded, Wanted, asked, check_of_lags, check_switch, stated
+from heterodyne.loading.cache import through_cache
 from heterodyne.loading.checked_file import followed
 from heterodyne.loading.hdf5 import check_readable, opened, without_two_time
 from heterodyne.loading.provenance import file_provenance, linked_provenance
@@ -58,6 +59,7 @@ def load(
     symmetrise: Symmetrise | None = None,
     key: str | None = None,
     one_time: bool = False,
+    cache: bool = False,
 ) -> TwoTime | OneTime:
     """The two-time data of a file, with the selected bins and frames; no matrix is read yet.
 
@@ -75,10 +77,11 @@ def load(
     loader is asked. ``allow_links``: whether an HDF5 file may send the reader to other files by links, external
     storage and paths; sources of virtual datasets that lie beside it are read anyway. Other files that are read
     stand in the provenance under ``linked``. ``symmetrise``: "mean", "upper" or "lower", what counts where the
-    halves of a matrix differ, as those of denoised data do. ``key``: the part of
-    a file that holds several: the array that is c2, an analysis, trains. Raises
-    `DataError` for a file that is missing, unreadable or holds no two-time data, and for a selection that selects
-    nothing, and `PluginError` for a loader that fails or contradicts itself.
+    halves of a matrix differ, as those of denoised data do. ``key``: the part of a file that holds several: the array
+    that is c2, an analysis, trains. ``cache``: matrices that a file stores in one piece each are kept in tiles, in the
+    program's cache folder, and read from there the next time. Raises `DataError` for a file that is missing, unreadable
+    or holds no two-time data, and for a selection that selects nothing, and `PluginError` for a loader that fails or
+    contradicts itself.
     """
     path = as_path(path)
     check_switch("one_time", one_time)
@@ -106,7 +109,11 @@ def load(
             data = _content(name, path, given)
             selected = _selected(data, given, _origin(path, name, given), f"{path}: {_who(name)}")
     linked = linked_provenance(others)
-    return replace(selected, provenance={**selected.provenance, **linked}) if linked else selected
+    if linked:
+        selected = replace(selected, provenance={**selected.provenance, **linked})
+    if not cache or name is None or isinstance(selected, OneTime):
+        return selected
+    return through_cache(selected, path, name)
 
 
 def _origin(path: Path, name: str, given: Selection) -> dict[str, Any]:
@@ -162,7 +169,7 @@ def _selected(data: TwoTime, given: Selection, origin: dict[str, Any], who: str)
         raise PluginError(f"{who} gives {data.n_frames} times for matrices of {min(wrong)} frames")
     (t, dt, age), sources = _times(data, given, frames)
     origin = {**origin, "frames": [frames.start + 1, frames.stop]}
-    provenance = {**data.provenance, **sources, **_widths(part, given), **origin}
+    provenance = {**part.provenance, **sources, **_widths(part, given), **origin}
     part, widths = part.cut(frames), _given_widths(given)
     chosen = replace(part, t=t, dt=dt, age=age, mask=part.mask & used, **widths, provenance=provenance)
     return _based(chosen, given.baseline)

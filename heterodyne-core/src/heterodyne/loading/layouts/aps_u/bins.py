@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import h5py
 import numpy as np
@@ -41,7 +41,7 @@ class Bins(NamedTuple):
     phi: np.ndarray
     dq: np.ndarray
     dphi: np.ndarray
-    sources: dict[str, str]
+    sources: dict[str, Any]
 
 
 def bins_of_labels(file: h5py.File, labels: np.ndarray) -> Bins:
@@ -49,6 +49,13 @@ def bins_of_labels(file: h5py.File, labels: np.ndarray) -> Bins:
     listed = listed_bins(file, labels)
     place, lacking = geometry(file, _GEOMETRY, ROI_MAP)
     seen = None if place is None else bins_of_pixels(label_map(file, ROI_MAP), labels, place)
+    bins = _settled(file, listed, seen, lacking)
+    if seen is None:
+        return bins
+    return bins._replace(sources={**bins.sources, "pixels": seen.number.tolist()})
+
+
+def _settled(file: h5py.File, listed: ListedBins, seen: PixelBins | None, lacking: str) -> Bins:
     if listed.missing:
         return _by_pixels(file, listed, seen, lacking)
     if seen is None or not seen.known.any():
