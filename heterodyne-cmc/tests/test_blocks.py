@@ -26,14 +26,13 @@ TRUTH = {"D0": 3e3, "alpha": 0.2, "D_offset": 0.0}
 
 
 def data_with(which):
-    """Simulated data of two bins of 50 frames, whole, masked in places, or weighted by pairs."""
+    """Simulated data of two bins of 50 frames, whole or without some frames and pairs."""
     data = het.simulate("static", params=TRUTH, frames=FRAMES, phi=[0.0, 90.0], noise=0.02)
     if which == "whole":
         return data
-    c2 = data.c2.copy()
-    c2[0, 3] = c2[0, :, 3] = np.nan  # a frame
-    c2[0, 10, 40] = c2[0, 40, 10] = np.nan  # a pair
-    return replace(data, c2=c2)
+    mask = np.ones((2, FRAMES), dtype=bool)
+    mask[0, 3] = False
+    return replace(data, mask=mask, bad_pairs=np.array([[0, 10, 40], [1, 11, 12]]))
 
 
 def not_separable():
