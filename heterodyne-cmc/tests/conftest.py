@@ -133,8 +133,9 @@ def _drawn_bits(fit: Fit) -> dict[str, Any]:
     """The posterior of a fit, with the statistics of the sampler."""
     posterior = fit.posterior
     assert isinstance(posterior, Posterior)
-    names = ("values", "contrast", "offset", "noise", "log_likelihood")
-    return _bits({name: getattr(posterior, name) for name in names} | posterior.statistics)
+    names = ("values", "contrast", "offset", "noise")
+    drawn = {name: getattr(posterior, name) for name in names}
+    return _bits(drawn | {"log_likelihood": posterior.log_likelihood.values} | posterior.statistics)
 
 
 def _bits(arrays: dict[str, np.ndarray]) -> dict[str, tuple[str, tuple[int, ...], bytes]]:

@@ -22,6 +22,7 @@ from heterodyne.variants.two_component import J_SAMPLE
 from heterodyne.writing.fit_npz import arrays
 from heterodyne_cmc import netcdf
 from heterodyne_cmc.bands import posterior_bands
+from heterodyne_cmc.blocks import BlockColumns, BlockLikelihood
 from heterodyne_cmc.coordinates import folded
 from heterodyne_cmc.diagnostics import Gates, refinement_failures
 from heterodyne_cmc.outcome import create_fit
@@ -41,6 +42,13 @@ def problem():
     )
 
 
+def blocks_of(chains, draws):
+    """A log likelihood of one block that is 0."""
+    return BlockLikelihood(
+        np.zeros((chains, draws, 1)), np.zeros(1, int), BlockColumns(*np.zeros((6, 1))), 1.0
+    )
+
+
 @pytest.fixture(scope="module")
 def posterior(problem):
     """Draws of D0_ref and alpha_ref, correlated, and of the scaling of two bins."""
@@ -56,7 +64,7 @@ def posterior(problem):
     }
     statistics["diverging"] = np.zeros((CHAINS, DRAWS), dtype=bool)
     scaling = (0.15 + 0.01 * per_bin[0], 1.0 + 0.01 * per_bin[1], 0.02 + 0.001 * per_bin[2])
-    return Posterior(problem.varying, values, *scaling, per_bin[3], statistics)
+    return Posterior(problem.varying, values, *scaling, blocks_of(CHAINS, DRAWS), statistics)
 
 
 def test_bands_are_quantiles_of_the_curves_of_the_draws(problem, posterior):
@@ -117,7 +125,11 @@ def test_arviz_reads_the_posterior_with_all_groups_and_units(fit, tmp_path):
     assert float(tree["constant_data"]["D_offset"]) == 0.0
     assert tree["constant_data"]["phi"].values.tolist() == [0.0, 90.0]
     assert float(tree["observed_data"]["ssr"].sum()) == pytest.approx(fit.statistics["ssr"])
-    assert tree["log_likelihood"]["c2"].shape == (2, 100, 2)
+    blocks = tree["log_likelihood"]["c2"]
+    assert blocks.dims == ("chain", "draw", "block")
+    assert blocks["block_bin"].values.tolist() == [0] * 36 + [1] * 36  # 8 stripes of 4 frames
+    assert 0.0 < blocks.attrs["scale"] <= 1.0
+    assert float(tree["observed_data"]["block_pairs"].sum()) == 2 * 32 * 31 / 2
     stats = tree["sample_stats"]
     assert {"diverging", "lp", "energy", "acceptance_rate", "n_steps"} <= set(stats.data_vars)
     assert drawn.attrs["model"] == "static"
@@ -160,7 +172,7 @@ def sampled_around(data, model, values, spread):
     draws = np.array([values[name] for name in problem.varying]) * (1.0 + spread * noise)
     per_bin = np.full((2, 50, data.n_bins), 0.2)
     statistics = {name: np.ones((2, 50)) for name in ("diverging", "num_steps", "energy")}
-    posterior = Posterior(problem.varying, draws, per_bin, per_bin, per_bin, per_bin, statistics)
+    posterior = Posterior(problem.varying, draws, per_bin, per_bin, per_bin, blocks_of(2, 50), statistics)
     return create_fit(objective, posterior, [], Statistics(), 0)
 
 

@@ -8,14 +8,13 @@ from functools import partial
 import numpy as np
 
 from heterodyne.kernels._jax import jax, jnp
-from heterodyne_cmc.density import Code, Target, log_likelihoods, scaling_at
+from heterodyne_cmc.density import Code, Target, scaling_at
 from heterodyne_cmc.likelihood import draw_noise, draw_scaling
 
 
 @dataclass(frozen=True, eq=False)
 class JointDraws:
-    """Joint draws ψ, (chains, draws, ...): u, w = (contrast, offset) per bin, log σ per bin, and the log
-    likelihood per bin.
+    """Joint draws ψ, (chains, draws, ...): u, w = (contrast, offset) per bin, log σ per bin.
 
     ``acceptance`` is the share of the proposals around combined shards that was accepted, None where none were
     made.
@@ -24,7 +23,6 @@ class JointDraws:
     u: np.ndarray
     w: np.ndarray
     log_noise: np.ndarray
-    log_likelihood: np.ndarray
     acceptance: float | None = None
 
     def joined(self) -> np.ndarray:
@@ -39,13 +37,10 @@ def joint_columns(p: int, bins: int, own: np.ndarray) -> np.ndarray:
     return np.concatenate([np.arange(p), np.stack([first, first + 1], axis=1).ravel(), p + 2 * bins + own])
 
 
-def from_joined(code: Code, target: Target, psi: np.ndarray) -> JointDraws:
-    """Joint draws ψ (draws, p + 3 bins) as one chain, with the log likelihood of the data of ``target``."""
-    p, bins = len(target.space.centre), len(target.shard.portions)
+def from_joined(p: int, bins: int, psi: np.ndarray) -> JointDraws:
+    """Joint draws ψ (draws, p + 3 bins) of so many ``bins`` as one chain."""
     u, w, log_noise = np.split(psi, [p, p + 2 * bins], axis=1)
-    likelihoods = jax.jit(lambda target, u: jax.lax.map(partial(log_likelihoods, code, target), u))(target, u)
-    w = w.reshape(len(u), bins, 2)
-    return JointDraws(u[None], w[None], log_noise[None], np.asarray(likelihoods)[None])
+    return JointDraws(u[None], w.reshape(1, len(u), bins, 2), log_noise[None])
 
 
 def joint_draws(
@@ -60,8 +55,8 @@ def joint_draws(
     keys = jax.random.split(jax.random.PRNGKey(seed), chains * draws)
     root = None if calibrated is None else jnp.asarray(_roots(calibrated))
     drawn = _from_conditionals(code, target, jnp.asarray(u.reshape(-1, p)), keys, root)
-    w, log_noise, log_likelihood = (np.asarray(x).reshape(chains, draws, *x.shape[1:]) for x in drawn)
-    return JointDraws(u, w, log_noise, log_likelihood)
+    w, log_noise = (np.asarray(x).reshape(chains, draws, *x.shape[1:]) for x in drawn)
+    return JointDraws(u, w, log_noise)
 
 
 def _roots(matrices: np.ndarray) -> np.ndarray:
@@ -73,10 +68,10 @@ def _roots(matrices: np.ndarray) -> np.ndarray:
 @partial(jax.jit, static_argnames="code")
 def _from_conditionals(
     code: Code, target: Target, u: jax.Array, keys: jax.Array, root: jax.Array | None
-) -> tuple[jax.Array, ...]:
-    """w, log σ and the log likelihood of every draw u (draws, p)."""
+) -> tuple[jax.Array, jax.Array]:
+    """w and log σ of every draw u (draws, p)."""
 
-    def at_draw(draw: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, ...]:
+    def at_draw(draw: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
         here, key = draw
         of_noise, of_scaling = jax.random.split(key)
         conditional = scaling_at(code, target, here)
@@ -86,6 +81,6 @@ def _from_conditionals(
         else:
             standard = jax.random.normal(of_scaling, conditional.mean.shape)
             w = conditional.mean + jnp.einsum("bij,bj->bi", root, standard)
-        return w, 0.5 * jnp.log(variance), log_likelihoods(code, target, here)
+        return w, 0.5 * jnp.log(variance)
 
     return jax.lax.map(at_draw, (u, keys))

@@ -25,9 +25,9 @@ def merged_draws(run: Run, sampled: Sampled) -> JointDraws:
     p, bins = len(run.problem.varying), len(run.bins)
     columns = [joint_columns(p, bins, target.shard.bins) for target in run.targets]
     psi = combined([draws.joined() for draws in shards], columns)
-    whole = _whole_target(run)
     if not run.options["refine"]:
-        return from_joined(run.code, whole, psi)
+        return from_joined(p, bins, psi)
+    whole = _whole_target(run)
     density = jax.jit(lambda target, u: jax.lax.map(partial(log_density, run.code, target), u))
     settings = sampled.settings
     chains = refined(lambda u: np.asarray(density(whole, u)), psi[:, :p], settings.chains, settings.seed)

@@ -16,6 +16,7 @@ from heterodyne.data.output_stream import OutputStream, written
 from heterodyne.errors import PluginError
 from heterodyne.result.document import plain
 from heterodyne.result.fit import Fit
+from heterodyne_cmc.blocks import BlockLikelihood
 from heterodyne_cmc.posterior import Posterior
 
 if TYPE_CHECKING:
@@ -53,8 +54,9 @@ def groups(fit: Fit, posterior: Posterior) -> dict[str, Dataset]:
     """The groups by name, as xarray datasets.
 
     ``posterior``: the parameters, and contrast, offset and noise per bin; ``sample_stats``;
-    ``log_likelihood``: the marginal log likelihood per bin; ``observed_data``: residual sum of squares at the
-    medians and number of pairs per bin, which stand for the matrices; ``constant_data``: q and φ of the bins
+    ``log_likelihood``: of blocks of pairs, with their bins and frames, as `heterodyne_cmc.blocks` has them;
+    ``observed_data``: residual sum of squares at the medians and number of pairs per bin, number of pairs and mean
+    of c2 per block, which stand for the matrices; ``constant_data``: q and φ of the bins
     and the parameters that did not vary. Attributes hold model, verdict and provenance.
     """
     from xarray import Dataset
@@ -70,7 +72,10 @@ def groups(fit: Fit, posterior: Posterior) -> dict[str, Dataset]:
         for estimate in fit.estimates
         if not estimate.vary
     }
+    blocks = posterior.log_likelihood.columns
     observed = {
+        "c2": ("block", blocks.mean, {"long_name": "mean c2 of the pairs of a block"}),
+        "block_pairs": ("block", blocks.pairs),
         "ssr": ("bin", np.array(fit.statistics["ssr_per_bin"])),
         "n_pairs": ("bin", columns["n_pairs"]),
     }
@@ -80,8 +85,8 @@ def groups(fit: Fit, posterior: Posterior) -> dict[str, Dataset]:
     }
     datasets = {
         "posterior": Dataset(_variables(fit, posterior), coords | bins, _attributes(fit)),
-        "log_likelihood": Dataset({"c2": (_PER_BIN, posterior.log_likelihood)}, coords | bins),
-        "observed_data": Dataset(observed, bins),
+        "log_likelihood": _log_likelihood(posterior.log_likelihood, coords),
+        "observed_data": Dataset(observed, bins | _block_coords(posterior.log_likelihood)),
         "constant_data": Dataset({**place, **constants}, bins),
     }
     if posterior.statistics:
@@ -89,6 +94,23 @@ def groups(fit: Fit, posterior: Posterior) -> dict[str, Dataset]:
         statistics["lp"] = -statistics.pop("potential_energy")
         datasets["sample_stats"] = Dataset({n: (_PER_DRAW, v) for n, v in statistics.items()}, coords)
     return datasets
+
+
+def _block_coords(blocks: BlockLikelihood) -> dict[str, tuple[str, np.ndarray]]:
+    """Number of every block, the bin, and first and last frames, counted from 0, of its rows and columns."""
+    columns = {
+        name: value for name, value in blocks.columns._asdict().items() if name not in ("pairs", "mean")
+    }
+    numbers = {"block": np.arange(len(blocks.bin)), "block_bin": blocks.bin, **columns}
+    return {name: ("block", value) for name, value in numbers.items()}
+
+
+def _log_likelihood(blocks: BlockLikelihood, coords: dict[str, np.ndarray]) -> Dataset:
+    """The log likelihood of blocks at the draws; attribute ``scale`` is what it is multiplied by."""
+    from xarray import Dataset
+
+    values = (("chain", "draw", "block"), blocks.values, {"scale": blocks.scale})
+    return Dataset({"c2": values}, coords | _block_coords(blocks), {"scale": blocks.scale})
 
 
 def _variables(fit: Fit, posterior: Posterior) -> dict[str, _Variable]:

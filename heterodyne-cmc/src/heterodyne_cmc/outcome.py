@@ -19,6 +19,7 @@ from heterodyne.solution.claims import unsupported
 from heterodyne.solution.deviance import deviance
 from heterodyne.solution.other_solutions import aliased_fringes, other_solutions
 from heterodyne_cmc.bands import LEVELS, posterior_bands
+from heterodyne_cmc.blocks import block_likelihood, block_scale
 from heterodyne_cmc.diagnostics import Gates, refinement_failures, shard_failures
 from heterodyne_cmc.drawing import Sampled
 from heterodyne_cmc.joint import JointDraws
@@ -33,7 +34,9 @@ _UNLEARNT = 0.1  # of the prior variance: a parameter of which less is gone is c
 def sampled_fit(run: Run, sampled: Sampled, draws: JointDraws, began: float) -> Fit:
     """The result of a run that began at this `perf_counter`, of the joint draws of all data."""
     statistics = sampled.draws[0].statistics if len(sampled.draws) == 1 else {}
-    posterior = create_posterior(run.problem, run.code, run.targets[0].space, draws, statistics)
+    space, scale = run.targets[0].space, _scale_of_blocks(run)
+    of_blocks = block_likelihood(run.code, space, run.bins, draws, scale)
+    posterior = create_posterior(run.problem, run.code, space, draws, of_blocks, statistics)
     gates, summary = Gates.of(run.options), _summary(run, sampled)
     failed = shard_failures(sampled.diagnoses, gates)
     if draws.acceptance is not None:
@@ -42,6 +45,11 @@ def sampled_fit(run: Run, sampled: Sampled, draws: JointDraws, began: float) -> 
     objective = create_objective(run.problem, run.bins).weighted(run.prepared.noise)
     summary |= Statistics(seconds=perf_counter() - began)
     return create_fit(objective, posterior, failed, summary, sampled.settings.seed)
+
+
+def _scale_of_blocks(run: Run) -> float:
+    """The scale of the log likelihood of blocks, that of the calibration unless one is given."""
+    return run.options["block_scale"] or block_scale(run.prepared.calibration.adjustment)
 
 
 def _summary(run: Run, sampled: Sampled) -> Statistics:

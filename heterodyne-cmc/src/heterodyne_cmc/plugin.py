@@ -66,6 +66,14 @@ OPTIONS = (
     Option(
         "saturated", float, 0.0, "share of trees at their greatest depth that is let pass", low=0.0, high=1.0
     ),
+    Option(
+        "block_scale",
+        float,
+        0.0,
+        "scale of the log likelihood in posterior.nc, the same for models to be compared; 0: by the calibration",
+        low=0.0,
+        high=1.0,
+    ),
     Option("seed", int, 0, "seed of the chains and the shards", low=0, high=2**32 - 1),
 )
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from heterodyne.problem.problem import Problem
+from heterodyne_cmc.blocks import BlockLikelihood
 from heterodyne_cmc.coordinates import Space, folded, physical_values
 from heterodyne_cmc.density import Code
 from heterodyne_cmc.joint import JointDraws
@@ -21,7 +22,7 @@ _ONLY_PRIOR = 0.1  # a posterior whose variance is this much smaller than the pr
 @dataclass(frozen=True, eq=False)
 class Posterior:
     """Draws (chains, draws, ...): ``values`` (p) of the parameters ``names``, ``contrast``, ``offset`` and
-    ``noise`` σ (bins), ``log_likelihood`` (bins), and ``statistics`` of the sampler by name.
+    ``noise`` σ (bins), ``log_likelihood`` by blocks of pairs, and ``statistics`` of the sampler by name.
 
     Draws combined from shards form one chain and have no statistics.
     """
@@ -31,7 +32,7 @@ class Posterior:
     contrast: np.ndarray
     offset: np.ndarray
     noise: np.ndarray
-    log_likelihood: np.ndarray
+    log_likelihood: BlockLikelihood
     statistics: dict[str, np.ndarray]
 
     @property
@@ -48,7 +49,12 @@ class Posterior:
 
 
 def create_posterior(
-    problem: Problem, code: Code, space: Space, draws: JointDraws, statistics: dict[str, np.ndarray]
+    problem: Problem,
+    code: Code,
+    space: Space,
+    draws: JointDraws,
+    log_likelihood: BlockLikelihood,
+    statistics: dict[str, np.ndarray],
 ) -> Posterior:
     """The posterior in physical values of these draws, periodic parameters folded into their range."""
     parameters = [problem.parameters[name] for name in problem.varying]
@@ -58,7 +64,7 @@ def create_posterior(
         draws.w[..., 0],
         draws.w[..., 1],
         np.exp(draws.log_noise),
-        draws.log_likelihood,
+        log_likelihood,
         statistics,
     )
 

@@ -104,4 +104,5 @@ _NOT_SAMPLED = (
     "bfmi",
     "divergences",
     "saturated",
+    "block_scale",
 )

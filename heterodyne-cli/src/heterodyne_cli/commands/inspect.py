@@ -190,8 +190,10 @@ def _summary(data: TwoTime) -> str:
 
 def _left_out(data: TwoTime, first: int) -> str:
     """The frames that are masked, counted as in their file."""
-    in_all = ~data.mask.any(axis=0)
-    frames = first_listed(spans((in_all.nonzero()[0] + first).tolist())) if in_all.any() else "none"
+    import numpy as np
+
+    in_all = np.asarray(~data.mask.any(axis=0))
+    frames = first_listed(spans((np.flatnonzero(in_all) + first).tolist())) if in_all.any() else "none"
     others = int((~data.mask & ~in_all).sum())
     return f"frames {frames}" + (f", and {others} frames of single bins" if others else "")
 
