@@ -68,6 +68,13 @@ def test_what_an_archive_lacks_can_be_given(npz):
     assert data.provenance["q_source"] == "the file"
 
 
+def test_several_matrices_are_not_put_at_one_place(npz):
+    with pytest.raises(
+        DataError, match="holds 3 matrices, and would have all of them at one q and phi: repeat"
+    ):
+        het.load(npz(q=None, phi=None), q=0.01, phi=45.0)
+
+
 def test_one_matrix_alone_is_one_bin(npz):
     assert het.load(npz(c2=STACK[0], q=0.01, phi=np.nan)).n_bins == 1
 
@@ -363,7 +370,7 @@ def test_objects_are_never_unpickled(npy, npz):
 
 def test_a_stack_of_other_than_numbers_is_refused(npy):
     with pytest.raises(DataError, match="real numbers, not complex128"):
-        list(het.load(npy(STACK.astype(complex)), q=0.01, phi=0.0, dt=0.1).c2)
+        list(het.load(npy(STACK.astype(complex)), q=[0.01, 0.02, 0.03], phi=0.0, dt=0.1).c2)
 
 
 @pytest.mark.filterwarnings("error")

@@ -57,7 +57,12 @@ def test_what_a_file_says_is_used(mat, variables, expected):
 
 
 def test_what_a_file_lacks_is_given(mat):
-    data = het.load(mat({"q": None, "phi": None, "dt": None, "age": None}), q=0.01, phi="ring", dt=0.5)
+    data = het.load(
+        mat({"q": None, "phi": None, "dt": None, "age": None}),
+        q=[0.01 * k for k in range(1, 7)],
+        phi="ring",
+        dt=0.5,
+    )
     assert np.isnan(data.phi).all()
     assert data.dt == 0.5
 

@@ -53,6 +53,11 @@ def two_time(arrays: Arrays, c2: Matrices, layout: Layout, given: Selection) -> 
         flags, words = (", ".join(form.format(name) for name in missing) for form in ("--{}", "{}="))
         raise DataError(f"{path} does not say {', '.join(missing)}: give {flags} (in Python {words})")
     q, phi = (_per_bin(path, name, stored.get(name), given, layout.bins) for name in ("q", "phi"))
+    if layout.bins > 1 and not stored.keys() & {"q", "phi"} and len(given.q) == len(given.phi) == 1:
+        raise DataError(
+            f"{path} holds {layout.bins} matrices, and would have all of them at one q and phi: repeat --q or "
+            "--phi, one per matrix (in Python a list)"
+        )
     level = float(stored["baseline"][0]) if "baseline" in stored else None
     raised, shifted = based(c2, layout.frames, level, given.baseline, f"{path}: baseline")
     times, counted = _counted(arrays, stored, given)

@@ -162,7 +162,7 @@ def _content(name: str, path: Path, given: Selection) -> TwoTime:
 
 def _selected(data: TwoTime, given: Selection, origin: dict[str, Any], who: str) -> TwoTime:
     """The chosen bins and frames, with the dt and age that are given; raises `PluginError` for contradictions."""
-    frames, bins = choose_frames(data.n_frames, given), choose_bins(data.q, data.phi, given)
+    frames, bins = choose_frames(data.n_frames, given), choose_bins(data.q, data.phi, _chosen(data, given))
     used = frames_to_use(data.n_bins, data.n_frames, given)[bins, frames]
     part = _symmetrised(data, given.symmetrise).bins(bins.tolist())
     if wrong := frame_counts(part.c2) - {data.n_frames}:
@@ -173,6 +173,12 @@ def _selected(data: TwoTime, given: Selection, origin: dict[str, Any], who: str)
     part, widths = part.cut(frames), _given_widths(given)
     chosen = replace(part, t=t, dt=dt, age=age, mask=part.mask & used, **widths, provenance=provenance)
     return _based(chosen, given.baseline)
+
+
+def _chosen(data: TwoTime, given: Selection) -> Selection:
+    """What is asked for, without values that were taken as statements: those choose nothing."""
+    said = {name: () for name in ("q", "phi") if data.provenance.get(f"{name}_source") == "given"}
+    return replace(given, **said)
 
 
 def _symmetrised(data: TwoTime, symmetrise: Symmetrise | None) -> TwoTime:

@@ -51,6 +51,10 @@ def _shared_bin(first: TwoTime, second: TwoTime) -> str | None:
     if first is not second:
         if not _fingerprints(first) & _fingerprints(second):
             return None
+        if first.provenance.get("trains") != second.provenance.get("trains"):
+            return (
+                None  # repeats; those that are in both have equal values, which are found when they are read
+            )
         if min(first.t[-1], second.t[-1]) < max(first.t[0], second.t[0]):
             return None
     labels = {second.label(index) for index in range(second.n_bins)}

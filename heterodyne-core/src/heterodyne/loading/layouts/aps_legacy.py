@@ -298,7 +298,7 @@ def _off(seen: PixelBins, q: np.ndarray) -> float:
 def _centres(file: h5py.File, place: Geometry) -> list[Geometry]:
     """The geometry with the beam centre as stored, and moved with the stage either way."""
     moved = []
-    for axis in ("z", "x"):
+    for axis in "zx":
         now, zero = (number(file, f"{_STAGE}/stage{part}_{axis}") for part in ("", "_zero"))
         moved.append(0.0 if now is None or zero is None else (now - zero) * 1e-3 / place.pixel)  # mm
     row, column = moved

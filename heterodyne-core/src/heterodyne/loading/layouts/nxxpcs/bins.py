@@ -186,9 +186,8 @@ def _geometry(file: h5py.File, instrument: str) -> tuple[Geometry | None, str]:
     groups = [f"{instrument}/{name}" for name in group(file, instrument)]
     detector = next((name for name in groups if f"{name}/beam_center_x" in file), f"{instrument}/detector")
     height, width = (_measured(file, f"{detector}/{axis}_pixel_size", "length") for axis in "yx")
-    row, column = (
-        _centre(file, f"{detector}/beam_center_{axis}", size) for axis, size in (("y", height), ("x", width))
-    )
+    row = _centre(file, f"{detector}/beam_center_y", height)
+    column = _centre(file, f"{detector}/beam_center_x", width)
     distance = _measured(file, f"{detector}/distance", "length")
     energy = _measured(file, f"{instrument}/incident_beam/incident_energy", "energy")
     positive = np.array([height, width, distance, energy])
