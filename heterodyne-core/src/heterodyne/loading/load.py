@@ -33,7 +33,8 @@ class Loader(Protocol):
 
     ``sniff`` scores a file without reading matrices: 0 not mine, 1 certainly mine. ``load`` returns all that the
     file holds, every bin and every frame, the matrices unread; `load` chooses from it. ``given`` is what the user
-    asks for: a loader looks there only for what its file does not say (`heterodyne.data.selection.Selection`).
+    asks for: a loader looks there only for what its file does not say (`heterodyne.data.selection.Selection`). One that
+    heeds its ``key`` says in the provenance, under ``c2_source``, where it took c2.
     Both raise `HeterodyneError` subclasses, in one line, for what is wrong with the file.
     """
 
@@ -155,7 +156,7 @@ def _content(name: str, path: Path, given: Selection) -> TwoTime:
         raise PluginError(f"{path}: {_who(name)} returned {type(data).__name__}, not a TwoTime")
     if given.key is not None and "c2_source" not in data.provenance:
         raise DataError(
-            f"{path}: key = {given.key!r}: files of loader {name!r} have no arrays to choose from"
+            f"{path}: key = {given.key!r}: in files of loader {name!r} there is nothing to choose"
         )
     return data
 

@@ -74,7 +74,7 @@ def load(path: Path, given: Selection) -> TwoTime:
         mask=np.broadcast_to(used, (len(q), grid.frames)),
         bad_pairs=bad_pairs,
         provenance={
-            "analysis": base.rpartition("/")[2],
+            "c2_source": f"{base}/{version.twotime}/ttcf",
             "phi_source": "nothing in the file: rings" if phi is None else "given",
             "dt_source": f"spacing of the lags in {version.twotime}",
             "age_source": f"ages in {version.twotime}, those of the start of the earlier frame",

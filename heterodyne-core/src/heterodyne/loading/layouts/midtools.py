@@ -59,6 +59,7 @@ def load(path: Path, given: Selection) -> TwoTime:
         after_start(t, dt),
         dt,
         provenance={
+            "c2_source": _MATRICES,
             "trains": f"{len(trains)}, each with {len(q)} q: {first_listed([str(ids[k]) for k in trains])}",
             "phi_source": "nothing in the file: rings",
             "dt_source": f"spacing of {_HOME}/t",
