@@ -22,11 +22,11 @@ from heterodyne.variants.two_component import J_SAMPLE
 from heterodyne.writing.fit_npz import arrays
 from heterodyne_cmc import netcdf
 from heterodyne_cmc.bands import posterior_bands
-from heterodyne_cmc.blocks import BlockColumns, BlockLikelihood
 from heterodyne_cmc.coordinates import folded
 from heterodyne_cmc.diagnostics import Gates, refinement_failures
 from heterodyne_cmc.outcome import create_fit
 from heterodyne_cmc.posterior import Posterior
+from made_up_draws import blocks_of
 from tolerances import REORDERED, TWO_WAYS
 
 CHAINS, DRAWS = 2, 300
@@ -39,13 +39,6 @@ def problem():
     held = {"D_offset_ref": 0.0, "D0_sample": 500.0, "D_offset_sample": 3.0, "f0": 0.4, "f1": 0.0, "f3": 0.0}
     return create_problem(
         data, het.create_model("no-flow"), Choices(fix=held, tie={"alpha_sample": "alpha_ref"})
-    )
-
-
-def blocks_of(chains, draws):
-    """A log likelihood of one block that is 0."""
-    return BlockLikelihood(
-        np.zeros((chains, draws, 1)), np.zeros(1, int), BlockColumns(*np.zeros((6, 1))), 1.0
     )
 
 

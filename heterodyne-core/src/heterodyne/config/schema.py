@@ -251,7 +251,7 @@ def check_names(config: FitConfig) -> None:
 
 def _check_outputs(config: FitConfig) -> None:
     """Raise for an output that does not exist, and for one that only fits by another optimizer have, or none."""
-    if config.write == ():
+    if config.write == () and config.output is not None:
         raise ConfigError("write names no output: leave it out for json, npz and profiles")
     optimizers = manager().listing("optimizer").items()
     for writer in find_writers(config.write or ()):
