@@ -14,7 +14,7 @@ import pytest
 
 import heterodyne as het
 from aps_u_files import sectors, write_aps_u
-from earlier_files import C2, as_earlier
+from heterodyne.data.own_file import MATRICES
 
 
 def test_simulate_needs_only_a_name(heterodyne):
@@ -245,8 +245,8 @@ def test_what_a_terminal_would_obey_in_a_file_is_written_out(heterodyne, run_fil
 
 
 def test_errors_and_warnings_write_out_names_of_a_file(heterodyne, run_file):
-    with h5py.File(as_earlier(run_file), "r+") as file:
-        file.move(f"{C2}/c2_00001", f"{C2}/{EVIL}")
+    with h5py.File(run_file, "r+") as file:
+        file.move(f"{MATRICES}/c2_00001", f"{MATRICES}/{EVIL}")
     done = heterodyne("inspect", run_file)
     assert done.status == 1
     assert done.err.count("\n") == 1

@@ -123,7 +123,7 @@ def test_a_tile_that_is_spoiled_costs_nothing(file, folder):
     plain, data = het.load(file), het.load(file, cache=True)
     (entry,) = entries(folder)
     with h5py.File(entry) as stored:
-        tile = stored["entry/twotime/two_time_corr_func"].id.get_chunk_info_by_coord((0, 8, 16))
+        tile = stored["entry/twotime/two_time_corr_func/c2_00001"].id.get_chunk_info_by_coord((8, 16))
     with entry.open("r+b") as stream:  # its checksum tells
         stream.seek(tile.byte_offset + tile.size // 2)
         stream.write(b"\xff\xff\xff\xff")

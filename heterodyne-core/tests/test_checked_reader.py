@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 
 import heterodyne as het
-from earlier_files import C2, as_earlier
 from heterodyne.data.two_time import TwoTime
 from heterodyne.errors import DataError, escaped, escaped_lines, reading
 from heterodyne.loading.checked_file import CheckedFile
 from heterodyne.loading.hdf5 import array, number, numbered, numbers, opened, string, switches
 from heterodyne.loading.lazy import FileMatrices, Place
 
+C2 = "entry/twotime/two_time_corr_func"
 OWN = "entry/heterodyne"
 Q = "entry/instrument/masks/dynamic_q_list"
 H5 = h5py.string_dtype()
@@ -31,13 +31,7 @@ def symmetric(n, seed=0):
 
 
 @pytest.fixture
-def own(latest):
-    """The same, with a dataset per matrix as earlier versions wrote it."""
-    return as_earlier(latest)
-
-
-@pytest.fixture
-def latest(tmp_path):
+def own(tmp_path):
     """A file of 3 bins of 8 frames, with weights and a bad pair."""
     data = TwoTime(
         [symmetric(8, seed) for seed in range(3)],
@@ -209,7 +203,6 @@ def test_a_matrix_may_miss_tiles_of_one_half_only(tmp_path):
     matrix = symmetric(300)
     path = TwoTime([matrix], [0.01], [0.0], np.arange(1, 301), 1.0).save(tmp_path / "own.h5")
     np.testing.assert_array_equal(het.load(path).c2[0], matrix)
-    path = as_earlier(path)
 
     def without(*kept):
         def change(file):
@@ -246,25 +239,8 @@ def test_a_lost_chunk_of_one_matrix_of_a_stack_is_told(tmp_path, index):
         np.testing.assert_array_equal(matrices[index], symmetric(6))
 
 
-def test_a_lost_chunk_is_told_among_thousands(tmp_path):
-    path, count = tmp_path / "stack.h5", 700
-    with h5py.File(path, "w") as file:
-        made = file.create_dataset("c2", (count, 6, 6), "f8", chunks=(1, 2, 2))
-        made[: count - 1] = symmetric(6)
-    matrices = FileMatrices(path, tuple(Place("c2", bin) for bin in range(count)))
-    for bin in (0, count - 2):
-        np.testing.assert_array_equal(matrices[bin], symmetric(6))
-    with pytest.raises(DataError, match="incomplete"):
-        matrices[count - 1]
-    with h5py.File(path, "r+") as file:
-        file["c2"][count - 1] = 2.0 * symmetric(6)
-    np.testing.assert_array_equal(matrices[count - 1], 2.0 * symmetric(6))
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize("version", [as_earlier, Path])
-def test_every_damaged_byte_of_an_own_file_is_told_or_changes_nothing(latest, version):
-    own = version(latest)
+def test_every_damaged_byte_of_an_own_file_is_told_or_changes_nothing(own):
     good = het.load(own)
     content = own.read_bytes()
     told = 0
@@ -308,19 +284,8 @@ def test_a_damaged_heap_of_texts_is_an_error_not_an_endless_loop(tmp_path, at, c
         array(file, "text")
 
 
-def test_own_files_have_no_heap(latest):
-    assert b"GCOL" not in latest.read_bytes()
-
-
-def test_a_lost_tile_of_an_own_file_is_told(latest):
-    def lose(file, key):
-        made = file.create_dataset(key, (3, 8, 8), "f8", chunks=(1, 8, 8))
-        made[0], made[2] = symmetric(8, 0), symmetric(8, 2)
-
-    data = het.load(changed(latest, put(C2, lose)))
-    np.testing.assert_array_equal(data.c2[2], symmetric(8, 2))
-    with pytest.raises(DataError, match="two_time_corr_func is incomplete: 0 of its 1 parts are in the file"):
-        data.c2[1]
+def test_own_files_have_no_heap(own):
+    assert b"GCOL" not in own.read_bytes()
 
 
 def test_other_files_are_read_where_links_are_allowed_and_stand_in_the_provenance(own, tmp_path):
@@ -518,3 +483,18 @@ def test_a_checked_file_is_closed_with_those_it_opened(own, tmp_path):
         found = file["link"]
         assert found[0] == 1.0
     assert not found.id.valid
+
+
+def test_a_lost_chunk_is_told_among_thousands(tmp_path):
+    path, count = tmp_path / "stack.h5", 700
+    with h5py.File(path, "w") as file:
+        made = file.create_dataset("c2", (count, 6, 6), "f8", chunks=(1, 2, 2))
+        made[: count - 1] = symmetric(6)
+    matrices = FileMatrices(path, tuple(Place("c2", bin) for bin in range(count)))
+    for bin in (0, count - 2):
+        np.testing.assert_array_equal(matrices[bin], symmetric(6))
+    with pytest.raises(DataError, match="incomplete"):
+        matrices[count - 1]
+    with h5py.File(path, "r+") as file:
+        file["c2"][count - 1] = 2.0 * symmetric(6)
+    np.testing.assert_array_equal(matrices[count - 1], 2.0 * symmetric(6))

@@ -423,11 +423,3 @@ def test_our_own_file_is_one_of_them(tmp_path):
     origin = again.provenance["origin"]
     assert (origin["file"], origin["loader"]) == (str(path), "nxxpcs")
     assert origin["sha256"] == forced.provenance["sha256"]
-
-
-@pytest.mark.filterwarnings(QUIET)
-def test_an_earlier_own_file_is_one_too(tmp_path):
-    from earlier_files import as_earlier
-
-    data = het.load(as_earlier(DATA.save(tmp_path / "own.h5")), loader="nxxpcs")
-    np.testing.assert_array_equal(data.c2[5], DATA.c2[5])

@@ -6,14 +6,13 @@ import json
 import signal
 import time
 from dataclasses import replace
-from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
 
 import heterodyne as het
-from earlier_files import C2, as_earlier
+from heterodyne.data.own_file import MATRICES
 from heterodyne.data.two_time import TwoTime
 from heterodyne.errors import DataError
 
@@ -21,7 +20,7 @@ NEXUS_CLASSES = {
     "/": "NXroot",
     "entry": "NXentry",
     "entry/data": "NXdata",
-    "entry/twotime": "NXdata",
+    "entry/twotime": "NXcollection",
     "entry/instrument": "NXinstrument",
     "entry/instrument/detector": "NXdetector",
     "entry/instrument/masks": "NXnote",
@@ -103,8 +102,8 @@ def test_tiles_of_every_size_give_the_matrix_back(tmp_path, n, dtype):
 def test_tiles_below_the_diagonal_are_not_stored(tmp_path):
     data = TwoTime([symmetric(1024, np.float32)], [0.01], [0.0], np.arange(1, 1025), 1.0)
     with h5py.File(data.save(tmp_path / "own.h5")) as file:
-        dataset = file["entry/twotime/two_time_corr_func"]
-        assert dataset.chunks == (1, 256, 256)
+        dataset = file[f"{MATRICES}/c2_00001"]
+        assert dataset.chunks == (256, 256)
         assert dataset.id.get_num_chunks() == 4 + 3 + 2 + 1
 
 
@@ -116,8 +115,8 @@ def test_the_tree_is_nxxpcs(data, tmp_path):
         assert file["entry/definition"][()] == b"NXxpcs"
         matrices = file["entry/twotime/two_time_corr_func"]
         assert dict(matrices.attrs) == {
-            "units": b"1",
-            "storage_mode": b"one_array_q_first",
+            "NX_class": b"NXcollection",
+            "storage_mode": b"data_exchange_keys",
             "populated_elements": b"upper_half",
             "baseline_reference": 1,
             "time_origin_location": b"upper_left",
@@ -245,26 +244,12 @@ def test_a_file_without_its_times_names_them(data, tmp_path):
         het.load(path)
 
 
-@pytest.mark.parametrize("version", [as_earlier, Path])
-def test_matrices_and_bins_must_be_as_many(data, tmp_path, version):
-    path = version(data.save(tmp_path / "own.h5"))
+def test_matrices_and_bins_must_be_as_many(data, tmp_path):
+    path = data.save(tmp_path / "own.h5")
     with h5py.File(path, "r+") as file:
-        if version is as_earlier:
-            del file[f"{C2}/c2_00002"]
-        else:
-            stack = file[C2][:2]
-            del file[C2]
-            file[C2] = stack
+        del file[f"{MATRICES}/c2_00002"]
     with pytest.raises(DataError, match="2 matrices but 3 q and 3 phi"):
         het.load(path)
-
-
-def test_earlier_files_with_a_dataset_per_matrix_load(data, tmp_path):
-    back = het.load(as_earlier(data.save(tmp_path / "own.h5")))
-    np.testing.assert_array_equal(back.q, data.q)
-    for loaded, original in zip(back.c2, data.c2, strict=True):
-        assert loaded.dtype == np.float32
-        np.testing.assert_array_equal(loaded, original)
 
 
 def test_matrices_of_mixed_precision_keep_all_digits(data, tmp_path):
@@ -294,26 +279,29 @@ def test_what_nxxpcs_requires_is_there_and_unknown_numbers_are_nan(data, tmp_pat
             assert field.attrs["units"] == unit
 
 
-@pytest.mark.parametrize("chosen", ["entry/twotime", "entry/data"])
-def test_viewers_find_a_default_plot_over_the_frame_times(data, tmp_path, chosen):
+def test_viewers_find_a_default_plot_over_the_frame_times(data, tmp_path):
     with h5py.File(data.save(tmp_path / "own.h5")) as file:
-        assert file[file.attrs["default"]].attrs["default"] == b"twotime"
-        plot = file[chosen]
-        signal, axes = plot[plot.attrs["signal"]], list(plot.attrs["axes"])
-        assert axes == [b"bin", b"t", b"t"]
-        assert signal.shape == tuple(len(plot[axis]) for axis in axes)
-        np.testing.assert_array_equal(plot["bin"], [1, 2, 3])
+        entry = file[file.attrs["default"]]
+        plot = entry[entry.attrs["default"]]
+        assert list(plot.attrs["axes"]) == [b"t", b"t"]
+        assert list(plot.attrs["auxiliary_signals"]) == [b"c2_00002", b"c2_00003"]
         np.testing.assert_array_equal(plot["t"], data.t)
         assert plot["t"].attrs["units"] == b"s"
-        np.testing.assert_array_equal(np.triu(data.c2[2]), signal[2])
+        np.testing.assert_array_equal(np.triu(data.c2[0]), plot[plot.attrs["signal"]])
+        np.testing.assert_array_equal(np.triu(data.c2[2]), plot["c2_00003"])
 
 
 def test_netcdf_libraries_read_all_of_it(data, tmp_path):
     netcdf = pytest.importorskip("h5netcdf")
     with netcdf.File(data.save(tmp_path / "own.h5"), "r", phony_dims="sort") as file:
-        names = ["entry/heterodyne/mask", "entry/heterodyne/provenance", "entry/scan_number", f"{C2}"]
+        names = [
+            "entry/heterodyne/mask",
+            "entry/heterodyne/provenance",
+            "entry/scan_number",
+            f"{MATRICES}/c2_00002",
+        ]
         read = {name: np.asarray(file[name][...]) for name in names}
-    np.testing.assert_array_equal(read[C2][1], np.triu(data.c2[1]))
+    np.testing.assert_array_equal(read[names[-1]], np.triu(data.c2[1]))
     np.testing.assert_array_equal(read["entry/heterodyne/mask"].astype(bool), data.mask)
 
 
@@ -330,7 +318,7 @@ def test_a_provenance_that_is_not_json_is_one_line(data, tmp_path):
         het.load(path)
 
 
-@pytest.mark.parametrize("moment", ["mask", "dynamic_q_list", "two_time_corr_func"])
+@pytest.mark.parametrize("moment", ["mask", "c2_00001", "c2_00003"])
 def test_an_interrupted_file_is_whole_or_absent(tmp_path, monkeypatch, moment):
     made, data = h5py.Group.create_dataset, het.simulate("static", frames=12)
 

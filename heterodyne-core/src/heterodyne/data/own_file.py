@@ -1,17 +1,18 @@
 """The project's own two-time file: an NXxpcs tree, upper halves in tiles, and the group /entry/heterodyne.
 
-NXxpcs readers find the matrices, one array (bin, frame, frame), with their q and phi lists, and NeXus viewers plot it
-over the frame times; /entry/heterodyne holds what NXxpcs has no place for: frame times, age, bin widths, mask, pairs
-to leave out and weights where there are any, truth of simulated data, provenance. What NXxpcs requires and the data
-do not say is NaN or empty. Every part has a checksum: Fletcher-32 the tiles and other large arrays, HDF5's own of its
-headers the small ones, which are stored there. Texts have a fixed length, because heaps of HDF5 have no checksum.
+NXxpcs readers find the matrices (storage mode data_exchange_keys) with their q and phi lists. Validators know that mode
+by its attribute alone and would ask for one array, so that its group is a collection, which they leave alone; NeXus
+viewers plot the matrices, linked in /entry/data, over the frame times. /entry/heterodyne holds what NXxpcs has no place
+for: frame times, age, bin widths, mask, pairs to leave out and weights where there are any, truth of simulated data,
+provenance. What NXxpcs requires and the data do not say is NaN or empty. Every part has a checksum: Fletcher-32 the
+tiles and other large arrays, HDF5's own of its headers the small ones, which are stored there. Texts have a fixed
+length, because heaps of HDF5 have no checksum.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -48,6 +49,8 @@ _PACKED: Mapping[str, Any] = {
     "fletcher32": True,
 }
 
+_MOST_PLOTTED = 100  # names in an attribute, which lies in a header of at most 64 KiB
+
 _IN_HEADER = 2**15
 """Bytes of an array that may lie in the header of its dataset, which ends at 64 KiB."""
 
@@ -55,8 +58,9 @@ _FORMAT = "v110"
 """HDF5 1.10: the first whose headers and indices of chunks have checksums."""
 
 
-class _Wider(Exception):
-    """A matrix needs more digits than those before it."""
+def matrix_name(number: int) -> str:
+    """The name of the matrix of this bin, counted from 1."""
+    return f"c2_{number:05d}"
 
 
 class Content(NamedTuple):
@@ -83,21 +87,21 @@ def write_two_time(content: Content, path: Path) -> Path:
     """
     if path.suffix.lower() not in _SUFFIXES:
         raise DataError(f"two-time data are written as HDF5: {path} must end in {', '.join(_SUFFIXES)}")
-    for least in (np.float32, np.float64):  # the second only where the first matrix is narrower than another
-        with suppress(_Wider), replacing(path) as temporary:
-            written(temporary, partial(_write, content, as_utf8(path.stem), least))
-            break
+    if not len(content.q):
+        raise DataError("there are no bins to write")
+    with replacing(path) as temporary:
+        written(temporary, partial(_write, content, as_utf8(path.stem)))
     return path
 
 
-def _write(content: Content, name: str, least: type, stream: OutputStream) -> None:
+def _write(content: Content, name: str, stream: OutputStream) -> None:
     content = content._replace(c2=CheckedMatrices(content.c2, stream))
     with h5py.File(stream, "w", libver=(_FORMAT, _FORMAT)) as file:
         _attribute(file, "heterodyne_schema", SCHEMA)
         _attribute(file, "default", "entry")
         _attribute(file, "NX_class", "NXroot")
         entry = _group(file, "entry", "NXentry")
-        _attribute(entry, "default", "twotime")
+        _attribute(entry, "default", "data")
         _dataset(entry, "definition", "NXxpcs")
         _dataset(entry, "entry_identifier", name)
         _dataset(entry, "scan_number", np.zeros(0, dtype=np.int64))  # required, though deprecated
@@ -109,9 +113,8 @@ def _write(content: Content, name: str, least: type, stream: OutputStream) -> No
             _dataset(entry, unknown, "")
         _write_instrument(entry, content)
         _write_own(entry, content)
-        twotime = _group(entry, "twotime", "NXdata")
-        _write_matrices(twotime, content, least)
-        _write_plots(entry, twotime)
+        matrices = _write_matrices(entry, content)
+        _write_plot(entry, matrices)
 
 
 def _group(parent: h5py.Group, name: str, nexus_class: str) -> h5py.Group:
@@ -165,7 +168,6 @@ def _write_own(entry: h5py.Group, content: Content) -> None:
         _field(group, name, getattr(content, name), "s")
     _field(group, "dq", content.dq, "1/angstrom")
     _field(group, "dphi", content.dphi, "degree")
-    _dataset(group, "bin", np.arange(1, len(content.q) + 1))
     _dataset(group, "mask", content.mask)
     if len(content.bad_pairs):
         _dataset(group, "bad_pairs", content.bad_pairs)
@@ -177,54 +179,53 @@ def _write_own(entry: h5py.Group, content: Content) -> None:
     _dataset(group, "provenance", _json(origin))
 
 
-def _write_matrices(group: h5py.Group, content: Content, least: type) -> None:
-    stack = None
+def _write_matrices(entry: h5py.Group, content: Content) -> h5py.Group:
+    twotime = _group(entry, "twotime", "NXcollection")
+    twotime["t"] = h5py.SoftLink(f"/{OWN}/t")
+    _texts(twotime, "axes", ["t", "t"])
+    matrices = _group(twotime, "two_time_corr_func", "NXcollection")
+    _attribute(matrices, "storage_mode", "data_exchange_keys")
+    _attribute(matrices, "populated_elements", "upper_half")
+    matrices.attrs["baseline_reference"] = 1
+    _attribute(matrices, "time_origin_location", "upper_left")
     for bin in range(len(content.q)):
         matrix = square(content.c2[bin])
         if len(matrix) != len(content.t):
             raise DataError(f"bin {bin + 1}: the matrix has {len(matrix)} frames, the times {len(content.t)}")
         left_out = content.bad_pairs[content.bad_pairs[:, 0] == bin, 1:]
         warn_of_gaps(matrix, content.mask[bin], left_out, f"bin {bin + 1}")
-        dtype = least if matrix.dtype == np.float32 else np.float64
-        stack = _stack(group, len(content.q), len(matrix), dtype) if stack is None else stack
-        if np.dtype(dtype).itemsize > stack.dtype.itemsize:
-            raise _Wider
-        _write_upper(stack, bin, matrix)
-    if stack is None:
-        raise DataError("there are no bins to write")
+        _write_upper(matrices, matrix_name(bin + 1), matrix)
+    return matrices
 
 
-def _stack(group: h5py.Group, bins: int, n: int, dtype: type) -> h5py.Dataset:
-    """The array of all matrices, in which nothing is written yet."""
+def _write_upper(group: h5py.Group, name: str, matrix: np.ndarray) -> None:
+    n = len(matrix)
     chunk = min(_CHUNK, n)
-    stack = group.create_dataset(
-        "two_time_corr_func", shape=(bins, n, n), dtype=dtype, chunks=(1, chunk, chunk), **_PACKED
-    )
-    _attribute(stack, "units", "1")
-    _attribute(stack, "storage_mode", "one_array_q_first")
-    _attribute(stack, "populated_elements", "upper_half")
-    stack.attrs["baseline_reference"] = 1
-    _attribute(stack, "time_origin_location", "upper_left")
-    return stack
-
-
-def _write_upper(target: h5py.Dataset, bin: int, matrix: np.ndarray) -> None:
-    n, chunk = len(matrix), min(_CHUNK, len(matrix))
+    dtype = np.float32 if matrix.dtype == np.float32 else np.float64
+    target = group.create_dataset(name, shape=(n, n), dtype=dtype, chunks=(chunk, chunk), **_PACKED)
     for start in range(0, n, chunk):
         band = np.array(matrix[start : start + chunk, start:], dtype=target.dtype)
         band[:, : len(band)] = np.triu(band[:, : len(band)])
-        target[bin, start : start + chunk, start:] = band
+        target[start : start + chunk, start:] = band
 
 
-def _write_plots(entry: h5py.Group, group: h5py.Group) -> None:
-    """Let viewers plot the matrices over the frame times, where NXxpcs has two-time data and where others look."""
-    data = _group(entry, "data", "NXdata")
-    data["two_time_corr_func"] = group["two_time_corr_func"]
-    for plot in (group, data):
-        plot["bin"], plot["t"] = entry["heterodyne/bin"], entry["heterodyne/t"]
-        _attribute(plot, "signal", "two_time_corr_func")
-        plot.attrs["axes"] = np.array([b"bin", b"t", b"t"], dtype=h5py.string_dtype("utf-8", 3))
-        plot.attrs["bin_indices"], plot.attrs["t_indices"] = 0, [1, 2]
+def _write_plot(entry: h5py.Group, matrices: h5py.Group) -> None:
+    """Let viewers plot the first matrix over the frame times, and the others beside it."""
+    plot = _group(entry, "data", "NXdata")
+    plot["t"] = h5py.SoftLink(f"/{OWN}/t")
+    for name in matrices:
+        plot[name] = h5py.SoftLink(f"/{MATRICES}/{name}")
+    first, *others = map(str, matrices)
+    _attribute(plot, "signal", first)
+    _texts(plot, "axes", ["t", "t"])
+    if others:
+        _texts(plot, "auxiliary_signals", others[:_MOST_PLOTTED])
+    plot.attrs["t_indices"] = [0, 1]
+
+
+def _texts(node: h5py.Group, name: str, words: list[str]) -> None:
+    longest = max(map(len, words))
+    node.attrs[name] = np.array([word.encode() for word in words], dtype=h5py.string_dtype("utf-8", longest))
 
 
 def _json(value: Any) -> str:

@@ -1,7 +1,4 @@
-"""The project's own two-time file (schema "twotime/1"), as `heterodyne.data.own_file` writes it.
-
-Earlier files have one dataset per bin, c2_00001 and so on, in a group where there is one array of all now.
-"""
+"""The project's own two-time file (schema "twotime/1"), as `heterodyne.data.own_file` writes it."""
 
 from __future__ import annotations
 
@@ -10,10 +7,9 @@ import math
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 
-from heterodyne.data.own_file import MASKS, MATRICES, OWN, SCHEMA
+from heterodyne.data.own_file import MASKS, MATRICES, OWN, SCHEMA, matrix_name
 from heterodyne.data.selection import Selection
 from heterodyne.data.two_time import TwoTime
 from heterodyne.errors import DataError
@@ -24,7 +20,7 @@ from heterodyne.loading.hdf5 import (
     counted,
     dataset,
     declared_unit,
-    member,
+    group,
     number,
     numbers,
     opened,
@@ -38,6 +34,7 @@ from heterodyne.loading.units import factor
 _FRAME_TIME = "entry/instrument/detector/frame_time"
 
 _STORAGE = {
+    "storage_mode": "data_exchange_keys",
     "populated_elements": "upper_half",
     "baseline_reference": "1",
     "time_origin_location": "upper_left",
@@ -98,34 +95,20 @@ def _check_frame_time(file: CheckedFile, dt: float) -> None:
 
 
 def _places(file: CheckedFile) -> tuple[Place, ...]:
-    """Where the matrices of bins 1, 2, ... are; raises `DataError` if they are stored otherwise, or not one per bin."""
-    stored = member(file, MATRICES)
-    _check_storage(file, stored)
-    q, phi = (dataset(file, f"{MASKS}/dynamic_{name}_list").size for name in ("q", "phi"))
-    count = len(stored) if isinstance(stored, h5py.Group) else (stored.shape or (0,))[0]
-    if not count == q == phi:
-        raise DataError(f"{file.filename}: {count} matrices but {q} q and {phi} phi")
-    if not count:
-        raise DataError(f"{file.filename}: there are no matrices in {MATRICES}")
-    if isinstance(stored, h5py.Group):
-        return _one_by_one(file, stored)
-    return tuple(Place(MATRICES, bin) for bin in range(count))
-
-
-def _check_storage(file: CheckedFile, stored: h5py.Group | h5py.Dataset) -> None:
-    """Raise `DataError` where the attributes of the matrices say what this layout has not."""
-    mode = "data_exchange_keys" if isinstance(stored, h5py.Group) else "one_array_q_first"
-    for name, expected in {"storage_mode": mode, **_STORAGE}.items():
-        if (stated := attribute(stored, name)) not in ("", expected):
+    """Where the matrices of bins 1, 2, ... are; raises `DataError` for other names among them, or another storage."""
+    matrices = group(file, MATRICES)
+    for name, expected in _STORAGE.items():
+        if (stated := attribute(matrices, name)) not in ("", expected):
             raise DataError(f"{file.filename}: {name} of {MATRICES} is {stated}; this layout has {expected}")
-
-
-def _one_by_one(file: CheckedFile, stored: h5py.Group) -> tuple[Place, ...]:
-    """Where matrices in datasets of their own are; raises `DataError` for other names among them."""
-    names = counted(stored)
+    q, phi = (dataset(file, f"{MASKS}/dynamic_{name}_list").size for name in ("q", "phi"))
+    if not len(matrices) == q == phi:
+        raise DataError(f"{file.filename}: {len(matrices)} matrices but {q} q and {phi} phi")
+    names = counted(matrices)
     for bin, name in enumerate(names, 1):
-        if name != f"c2_{bin:05d}":
-            raise DataError(f"{file.filename}: {name} in {MATRICES} should be named c2_{bin:05d}")
+        if name != matrix_name(bin):
+            raise DataError(f"{file.filename}: {name} in {MATRICES} should be named {matrix_name(bin)}")
+    if not names:
+        raise DataError(f"{file.filename}: there are no matrices in {MATRICES}")
     return tuple(Place(f"{MATRICES}/{name}") for name in names)
 
 
