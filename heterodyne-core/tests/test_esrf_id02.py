@@ -208,13 +208,3 @@ def test_other_counts_of_q_are_refused(written):
         file["entry_0000/correlations/full/parameters/q"] = [0.1, 0.2, 0.3]
     with pytest.raises(DataError, match=r"3 values of .*parameters/q for 2 matrices"):
         het.load(path)
-
-
-@pytest.mark.slow
-def test_a_fit_of_incomplete_lags_finds_the_truth(tmp_path):
-    truth = {"D0": 2e4, "alpha": 0.0, "D_offset": 0.0}
-    data = het.simulate(model="static", params=truth, q=[0.01], phi=[0.0], frames=60, seed=3)
-    found = het.load(write_esrf_id02(tmp_path / "fit.h5", data, lags=slice(0, 30), ages=slice(5, None)))
-    fit = het.fit(found, model="static", fix={"alpha": 0.0, "D_offset": 0.0})
-    assert abs(fit.values["D0"] - truth["D0"]) < 4.0 * fit.errors["D0"]
-    assert fit.statistics.n_pairs == sum(55 - lag for lag in range(1, 30))

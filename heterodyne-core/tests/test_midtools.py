@@ -94,23 +94,3 @@ def test_axes_that_do_not_fit_are_refused(written, name, value, said):
         file[f"train_resolved/correlation/{name}"] = value
     with pytest.raises(DataError, match=said):
         het.load(path)
-
-
-@pytest.mark.slow
-def test_trains_fitted_together_are_repeats(tmp_path):
-    """Errors fall with the root of their number, and the value is right."""
-    truth = {"D0": 2e4, "alpha": 0.0, "D_offset": 0.0}
-    trains = [
-        het.simulate(model="static", params=truth, q=[0.01], phi=[0.0], frames=60, seed=k).c2[0]
-        for k in range(4)
-    ]
-    k = np.arange(1, 61)
-    data = TwoTime(np.stack(trains), np.full(4, 0.01), np.full(4, np.nan), 0.1 * k, 0.1)
-    path = write_midtools(tmp_path / "four.h5", data, trains=range(4))
-    fits = [
-        het.fit(het.load(path, key=key), model="static", fix={"alpha": 0.0, "D_offset": 0.0})
-        for key in (None, "2")
-    ]
-    together, alone = (fit.errors["D0"] for fit in fits)
-    assert abs(fits[0].values["D0"] - truth["D0"]) < 4.0 * together
-    assert 1.3 < alone / together < 3.0
