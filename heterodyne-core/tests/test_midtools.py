@@ -94,3 +94,15 @@ def test_axes_that_do_not_fit_are_refused(written, name, value, said):
         file[f"train_resolved/correlation/{name}"] = value
     with pytest.raises(DataError, match=said):
         het.load(path)
+
+
+@pytest.mark.parametrize(
+    ("trains", "said"), [((1001, 1001, 1008), "train 1001 is there 2 times"), ((1, 2), "has 2 values, not 3")]
+)
+def test_names_of_trains_that_cannot_be_are_refused(written, trains, said):
+    path = written()
+    with h5py.File(path, "r+") as file:
+        del file["identifiers/train_ids"]
+        file["identifiers/train_ids"] = np.array(trains)
+    with pytest.raises(DataError, match=said):
+        het.load(path)

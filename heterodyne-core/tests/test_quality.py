@@ -141,3 +141,11 @@ def test_what_is_odd_about_bins_and_times_is_a_line(fields, line):
 def test_a_file_that_says_all_is_not_odd():
     known = {"dt_source": "frame_time", "age_source": "begin_frame", "count_time": 0.09}
     assert oddities(replace(DATA, provenance=known)) == []
+
+
+@pytest.mark.parametrize("shift", [-1.0, 1.0, 99.0])
+def test_a_level_that_is_not_1_is_odd(shift):
+    data = replace(DATA, c2=np.array([np.array(matrix) + shift for matrix in DATA.c2]))
+    assert any(
+        f"bins 1:2: c2 is {1.0 + shift:.0f}"[:17] in line and "--baseline" in line for line in lines_of(data)
+    )

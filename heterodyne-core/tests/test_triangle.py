@@ -123,3 +123,13 @@ def test_a_half_without_values_cannot_be_taken():
 def test_rows_that_run_backwards_are_named(n):
     with pytest.raises(DataError, match="rows run backwards, as from an origin at the lower left"):
         symmetric(full(n)[::-1])
+
+
+def test_a_part_that_one_half_lost_has_no_mean():
+    matrix = full(40) + 1e-3 * np.random.default_rng(1).normal(size=(40, 40))
+    matrix[30:35, 10:15] = 0.0
+    with pytest.raises(DataError, match=r"c2 is 0 at frames \(11, 31\) in one half alone"):
+        symmetric(matrix, "mean")
+    np.testing.assert_array_equal(symmetric(matrix, "upper"), np.triu(matrix) + np.triu(matrix, 1).T)
+    matrix[10:15, 30:35] = 0.0
+    assert np.all(symmetric(matrix, "mean")[10:15, 30:35] == 0.0)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 
 from heterodyne.errors import DataError
-from heterodyne.loading.units import factor
+from heterodyne.loading.units import factor, may_be_radians
 
 SPELLINGS = {
     ("q", 1.0): "Å⁻¹ A^-1 Å^{-1} 1/A 1/Å 1/Angstrom 1/Angstroms AA^-1 angstrom^-1 inv_angstrom \\AA^{-1} A-1 "
@@ -64,3 +65,18 @@ def test_an_unknown_unit_is_one_line_with_what_is_known(quantity, unit, known):
         factor(quantity, unit, "here")
     assert str(caught.value).startswith(f"here: no unit of {quantity} named {unit!r} (known: {known}")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("phi", "radians"),
+    [
+        ([0.0, 0.785, 1.571], True),
+        ([-3.1, 3.1], True),
+        ([0.5], False),
+        ([0.0, 1.0, 2.0], False),
+        ([0.0, 45.5], False),
+        ([np.nan, 0.3], False),
+    ],
+)
+def test_azimuths_that_look_like_radians(phi, radians):
+    assert may_be_radians(np.array(phi)) == radians

@@ -93,6 +93,9 @@ def test_the_size_of_stated_errors_is_told_and_does_not_count():
     assert both[1].errors["D0"] == pytest.approx(both[0].errors["D0"], rel=1e-6)
     large, small = (fit.statistics.reduced_chi2_errors for fit in both)
     assert large == pytest.approx(4.0 * small, rel=1e-6)
+    assert not any("errors of the file" in fit.message for fit in both)
+    tiny = het.fit(replace(data, error=1e-3 * data.error), "static")
+    assert "reduced chi2 with the errors of the file is" in tiny.message
     unknown = het.fit(replace(data, error=None), "static")
     assert "reduced_chi2_errors" not in unknown.statistics
 

@@ -69,7 +69,7 @@ def _convert_all(files: Sequence[str], folder: Path, force: bool, selected: Mapp
         try:
             _convert(file, target, force, selected)
         except HeterodyneError as error:
-            failed.append(str(error))
+            failed.append(str(error) if file in str(error) else f"{file}: {error}")
     if failed:
         show(f"{NAME}: error: {len(failed)} of {len(files)} files were not converted:", sys.stderr)
         show("\n".join(f"  {line}" for line in failed), sys.stderr)

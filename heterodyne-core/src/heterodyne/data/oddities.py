@@ -15,6 +15,7 @@ from heterodyne.words import first_listed, spans
 
 _PLACEHOLDER = 1.0  # s; what control systems write when nobody set the frame time
 _UNEVEN = 0.01  # of dt
+_LEVELS = 0.5, 1.9  # c2 at long lags: contrasts reach 1, where hardly anything decays
 _NOT_FROM_FILE = ("given", "simulated")
 
 
@@ -46,6 +47,12 @@ def oddities_of_matrices(found: Sequence[Quality]) -> list[str]:
         lines.append(
             f"{_bins(list(fringes))}: fringes of as few as {min(fringes.values()):.3g} frames; those of fewer than 2 "
             "show with another period, and a velocity is then wrong"
+        )
+    levels = {bin: each.baseline for bin, each in enumerate(found, 1)}
+    if off := {bin: level for bin, level in levels.items() if level < _LEVELS[0] or level > _LEVELS[1]}:
+        lines.append(
+            f"{_bins(list(off))}: c2 is {next(iter(off.values())):.3g} at long lags, not 1: it is not normalised, or "
+            "its baseline is another (--baseline)"
         )
     others = [each.refused for each in found if each.refused and each.halves is None]
     return lines + [f"a fit refuses {reason}" for reason in others]

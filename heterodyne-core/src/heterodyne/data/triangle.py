@@ -67,6 +67,8 @@ def stored_half(
             raise DataError(f"the {symmetrise} half of the matrix holds no values: it cannot be taken")
         return half
     if symmetrise is not None:
+        if symmetrise == "mean":
+            _check_lost(read, frames)
         return symmetrise
     _check_symmetry(read, frames)
     return "full"
@@ -133,6 +135,18 @@ def _check_symmetry(read: Read, frames: int) -> None:
             raise DataError(
                 "the matrix is neither a triangle nor symmetric: "
                 f"c2({first}, {second}) = {here[i, j]:g} but c2({second}, {first}) = {mirrored[i, j]:g}; {remedy}"
+            )
+
+
+def _check_lost(read: Read, frames: int) -> None:
+    """Raise `DataError` for a value that is 0 in one half alone: the mean with it would be no value at all."""
+    for rows, columns in _blocks(frames):
+        lost = (read(rows, columns) == 0.0) != (read(columns, rows).T == 0.0)
+        if lost.any():
+            i, j = np.unravel_index(int(lost.argmax()), lost.shape)
+            raise DataError(
+                f"c2 is 0 at frames ({rows.start + i + 1}, {columns.start + j + 1}) in one half alone, as where a part "
+                "of a file was lost: there is no mean to take; take the other half (--symmetrise upper or lower)"
             )
 
 

@@ -20,7 +20,7 @@ from heterodyne.loading.baseline import based
 from heterodyne.loading.names import Layout, named
 from heterodyne.loading.npz import Header
 from heterodyne.loading.times import reconciled
-from heterodyne.loading.units import factor
+from heterodyne.loading.units import factor, say_if_radians
 
 _PER_BIN = ("q", "phi", "dq", "dphi")
 _SINGLE = ("dt", "age", "baseline")
@@ -101,6 +101,8 @@ def _stored(arrays: Arrays, layout: Layout) -> dict[str, np.ndarray]:
         unit = arrays.read(key).reshape(-1)[0]
         words = unit.decode("utf-8", "replace") if isinstance(unit, bytes) else str(unit)
         stored[name] = stored[name] * factor(_QUANTITY[name], words, f"{path}: {key}")
+    if "phi" in stored and "phi" not in units:
+        say_if_radians(stored["phi"], f"{path}: {found['phi']}", "if they are, add phi_unit, rad")
     return stored
 
 

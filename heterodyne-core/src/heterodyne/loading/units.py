@@ -5,6 +5,9 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
+import warnings
+
+import numpy as np
 
 from heterodyne.errors import DataError
 
@@ -51,6 +54,21 @@ _KNOWN = {
 }
 
 _INVERSE = re.compile(r"(?:1/|inverse|inv|reciprocal|per)(?P<under>.+)|(?P<power>.+)-1")
+
+
+def may_be_radians(phi: np.ndarray) -> bool:
+    """Whether azimuths, of which no unit is stated, look like radians: several within a turn, not all whole numbers."""
+    known = np.unique(phi[np.isfinite(phi)])
+    within = len(known) > 1 and float(np.abs(known).max()) <= 2.0 * math.pi + 0.01
+    return within and bool(np.any(known != np.rint(known)))
+
+
+def say_if_radians(phi: np.ndarray, where: str, remedy: str) -> None:
+    """Warn of azimuths that are taken as degrees, as no unit is stated, and look like radians."""
+    if may_be_radians(phi):
+        warnings.warn(
+            f"{where} declares no unit and may be in radians: taken as degrees; {remedy}", stacklevel=3
+        )
 
 
 def factor(quantity: str, unit: str, where: str) -> float:

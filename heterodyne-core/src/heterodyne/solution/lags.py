@@ -25,6 +25,9 @@ from heterodyne.result.statistics import Statistics
 from heterodyne.solution.solution import AtSolution
 from heterodyne.solution.structure import LEVEL
 
+_DOUBTED = 10.0
+"""Reduced χ² from which, and below whose inverse, errors are no description of the noise."""
+
 INDEPENDENT = "one-time data: the errors take the values at different lags for independent"
 """What is said of errors without shared frames."""
 
@@ -49,6 +52,17 @@ def of_lags(here: AtSolution) -> Statistics:
     square = sum(float(bin.stated @ bin.residual**2) for bin in lag_residuals(here))
     freedom = max(here.equations.n_pairs - fitted, 1)
     return figures | Statistics(reduced_chi2_errors=square / freedom)
+
+
+def doubtful_errors(figures: Statistics) -> str:
+    """What to say of errors in the file that are far from the noise of the residuals; empty where they are not."""
+    ratio = figures.get("reduced_chi2_errors")
+    if ratio is None or 1.0 / _DOUBTED < ratio < _DOUBTED:
+        return ""
+    return (
+        f"reduced chi2 with the errors of the file is {ratio:.3g}: they are not the noise of g2, or the model does not "
+        "hold; they weigh the lags"
+    )
 
 
 def structure_over_lags(here: AtSolution) -> tuple[Statistics, str]:

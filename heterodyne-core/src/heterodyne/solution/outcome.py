@@ -16,7 +16,7 @@ from heterodyne.solution.bands import curve_bands
 from heterodyne.solution.claims import excess
 from heterodyne.solution.covariance import quantile
 from heterodyne.solution.deviance import deviance
-from heterodyne.solution.lags import INDEPENDENT, of_lags, structure_over_lags
+from heterodyne.solution.lags import INDEPENDENT, doubtful_errors, of_lags, structure_over_lags
 from heterodyne.solution.neighbourhood import Neighbourhood
 from heterodyne.solution.residuals import Residuals, residuals_at, structure_at, structure_statistics
 from heterodyne.solution.solution import AtSolution, Solution, at_solution
@@ -56,7 +56,16 @@ def create_fit(solution: Solution, optimizer: str, seconds: float) -> Fit:
     statistics = _statistics(known, seconds)
     unlike = excess(problem, known.residuals, statistics.get("reduced_chi2", np.nan))
     note = INDEPENDENT if problem.one_time else ""
-    doubts = (solution.message, *bounds, misfit, unlike, *errors.doubts, *solution.doubts)
+    lags = of_lags(known.here)
+    doubts = (
+        solution.message,
+        *bounds,
+        misfit,
+        unlike,
+        doubtful_errors(lags),
+        *errors.doubts,
+        *solution.doubts,
+    )
     return Fit(
         model=problem.model.name,
         optimizer=optimizer,
@@ -64,7 +73,7 @@ def create_fit(solution: Solution, optimizer: str, seconds: float) -> Fit:
         scaling=_bins(known),
         covariance=covariance,
         covariance_names=determined,
-        statistics=statistics | errors.statistics | of_lags(known.here) | structure | solution.statistics,
+        statistics=statistics | errors.statistics | lags | structure | solution.statistics,
         identifiability=(
             identifiability(around, unknown, covariance, determined, bounds) | solution.identifiability
         ),

@@ -41,7 +41,7 @@ from heterodyne.loading.hdf5 import (
 )
 from heterodyne.loading.lazy import FileMatrices, Place, side
 from heterodyne.loading.pixels import Geometry, PixelBins, bins_of_pixels
-from heterodyne.loading.units import factor
+from heterodyne.loading.units import factor, say_if_radians
 
 _SETTINGS = "xpcs"
 _USUAL_RESULTS = "exchange"
@@ -170,6 +170,10 @@ def _listed(file: h5py.File) -> _Bins:
     rings, azimuths = (whole(file, _of_qmap(file, name)) for name in ("dnoq", "dnophi"))
     if rings is not None and azimuths is not None and len(q) > rings * azimuths:
         raise DataError(f"{file.filename}: {len(q)} values in {q_key} for {rings} q × {azimuths} phi")
+    if azimuths != 1 and declared_unit(dataset(file, phi_key)) is None:
+        say_if_radians(
+            phi, f"{file.filename}: {phi_key}", "if they are, give the list an attribute units, rad"
+        )
     return _Bins(q[filled], phi[filled], azimuths)
 
 

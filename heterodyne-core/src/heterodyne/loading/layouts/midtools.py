@@ -16,6 +16,7 @@ from heterodyne.data.selection import Selection
 from heterodyne.data.two_time import TwoTime
 from heterodyne.errors import DataError
 from heterodyne.loading.axes import after_start, list_in_unit
+from heterodyne.loading.fields import single
 from heterodyne.loading.hdf5 import dataset, numbers, opened
 from heterodyne.loading.lazy import FileMatrices, Place, side
 from heterodyne.words import first_listed
@@ -86,10 +87,12 @@ def _axes(file: h5py.File, n_q: int) -> tuple[tuple[int, ...], tuple[tuple[int, 
 
 
 def _train_ids(file: h5py.File, count: int) -> list[int]:
-    """The names of the trains, 1, 2, ... where the file has no others for these."""
-    if _TRAINS in file and dataset(file, _TRAINS).shape == (count,):
-        return numbers(file, _TRAINS, np.int64).tolist()
-    return list(range(1, count + 1))
+    """The names of the trains, 1, 2, ... where the file has none; raises `DataError` for too many and equal ones."""
+    if _TRAINS not in file:
+        return list(range(1, count + 1))
+    ids = numbers(file, _TRAINS, np.int64, count)
+    single(ids, f"{file.filename}: {_TRAINS} must name every train once: train")
+    return ids.tolist()
 
 
 def _wanted(path: Path, ids: list[int], key: str | None) -> list[int]:

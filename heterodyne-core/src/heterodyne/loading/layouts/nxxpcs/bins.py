@@ -14,9 +14,8 @@ from heterodyne.errors import DataError
 from heterodyne.loading.fields import label_map
 from heterodyne.loading.hdf5 import array, dataset, declared_unit, group, number, text
 from heterodyne.loading.pixels import Geometry, PixelBins, bins_of_pixels
-from heterodyne.loading.units import factor
+from heterodyne.loading.units import factor, may_be_radians
 
-_TURN = 2.0 * np.pi + 1e-6
 _AGREES = 0.05  # of q: what list and pixels may differ by where bins are thin
 _SLACK = 1.0  # degrees
 
@@ -103,8 +102,8 @@ def _rows(file: h5py.File, key: str, bins: int) -> np.ndarray:
     values = stored.astype(float)
     if stored.ndim < 2 or (1 in stored.shape and stored.shape[0] != bins):
         values = values.reshape(-1, 1)
-    if stored.dtype.kind in "iu" and key.endswith("q_list") and _counts(values):
-        raise DataError(f"{where} counts the bins (1, 2, ...) and does not say their q")
+    if len(values) > 1 and _counts(values) and (key.endswith("q_list") or stored.dtype.kind in "iu"):
+        raise DataError(f"{where} counts the bins (1, 2, ...) and does not say where they are")
     return values
 
 
@@ -154,8 +153,7 @@ def _degrees(file: h5py.File, key: str, rows: np.ndarray) -> float:
     if unit and not _per_length(unit):
         return factor("phi", unit, where)
     said = f"has the unit {unit}, which is none of angles" if unit else "declares no unit"
-    known = np.unique(rows[np.isfinite(rows)])
-    if len(known) > 1 and np.abs(known).max() <= _TURN and np.any(known != np.rint(known)):
+    if may_be_radians(rows):
         raise DataError(f"{where} {said}, and may be in radians: set its attribute units to deg or rad")
     warnings.warn(f"{where} {said}; taken as degrees", stacklevel=2)
     return 1.0
