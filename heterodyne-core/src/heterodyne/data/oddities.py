@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from heterodyne.data.matrices import StoredMatrices
-from heterodyne.data.quality import Quality
 from heterodyne.data.two_time import TwoTime
 from heterodyne.errors import DataError
 from heterodyne.words import first_listed, spans
+
+if TYPE_CHECKING:
+    from heterodyne.data.quality import Quality
 
 _PLACEHOLDER = 1.0  # s; what control systems write when nobody set the frame time
 _UNEVEN = 0.01  # of dt
