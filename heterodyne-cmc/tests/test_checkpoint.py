@@ -32,7 +32,7 @@ from heterodyne.problem.problem import Problem, create_problem
 from heterodyne.result.fit import Fit
 from heterodyne_cmc import nuts
 from heterodyne_cmc.plugin import OPTIONS
-from heterodyne_cmc.sampling import fit
+from heterodyne_cmc.sampling import COMPILING, fit
 
 pytestmark = pytest.mark.slow
 
@@ -66,11 +66,12 @@ def run(
 
 
 def main(folder: str, options: str, lines: str) -> None:
-    """Sample, and kill this process, those of the shards included, when so many lines were told."""
+    """Sample, and kill this process, those of the shards included, when so many lines of blocks were told."""
     told = []
 
     def heed(line: str) -> None:
-        told.append(line)
+        if line != COMPILING:
+            told.append(line)
         if len(told) == int(lines):
             os.killpg(0, signal.SIGKILL)
 
