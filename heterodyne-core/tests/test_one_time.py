@@ -232,7 +232,7 @@ def test_cells_without_pixels_have_no_column(tmp_path):
         ("aps-legacy", {"xpcs/avg_frames": 2}, "whether exchange/tau counts raw frames or stored ones"),
         ("aps-legacy", {"xpcs/dqlist": DATA.q[:4], "xpcs/dphilist": DATA.phi[:4]}, "names 4"),
         ("pychx", {"taus": np.arange(12.0)}, "begins at 1 s, but frame_time in md is 0.1 s"),
-        ("pychx", {"g2": DATA.g2.T[:, :4]}, "qval_dict names 6, and which they are is not in the file"),
+        ("pychx", {"g2": DATA.g2.T[:, :4]}, "qval_dict 6 regions, and which of them is not in the file"),
     ],
 )
 def test_what_is_not_certain_is_refused_in_one_line(tmp_path, layout, fields, words):
@@ -247,7 +247,7 @@ def test_columns_of_some_regions_are_those_that_are_given(tmp_path):
     path = multitau.write(tmp_path / "g2.h5", DATA, "pychx", {"g2": DATA.g2.T[:, 3:5]})
     found = het.load(path, q=[0.02, 0.02], phi=[0.0, 45.0])
     assert found.labels == ("q=0.02 phi=0", "q=0.02 phi=45")
-    with pytest.raises(DataError, match=r"0 bins are q = 0\.03"):
+    with pytest.raises(DataError, match=r"there is no region q = 0\.03, phi = 45"):
         het.load(path, q=[0.02, 0.03], phi=[0.0, 45.0])
 
 

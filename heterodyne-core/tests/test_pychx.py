@@ -84,7 +84,7 @@ def test_rings_are_told_by_q_alone(written):
 @pytest.mark.parametrize(
     ("regions", "said"),
     [
-        (REGIONS[:3], "names 3 regions for 6 matrices"),
+        (REGIONS[:3], "names 3 regions, but g12b holds 6 matrices"),
         ([*REGIONS[:5], [0.01, 0.0, 0.1]], "qval_dict 5 holds 3 values"),
         ([*REGIONS[:5], "about 0.01"], "attribute 5 of /qval_dict must hold numbers, not 'about 0.01'"),
         ([*REGIONS[:5], np.arange(99.0)], "holds more than 16 values"),

@@ -1,8 +1,9 @@
-"""Small fields of results from beamlines that are held to what they must be: numbers with units, maps of a detector."""
+"""What results from beamlines say beside matrices, held to what it must be: numbers with units, maps, bins."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import h5py
 import numpy as np
@@ -14,6 +15,16 @@ from heterodyne.loading.units import factor
 
 _LARGEST_MAP = 2**26  # pixels; several times the largest detector
 _MOST_FRAMES = 10**9  # raw ones: no recording has more
+
+
+class Bins(NamedTuple):
+    """Per bin: q in Å⁻¹, azimuth in degrees (NaN for a ring), full widths (NaN if unknown); where they come from."""
+
+    q: np.ndarray
+    phi: np.ndarray
+    dq: np.ndarray
+    dphi: np.ndarray
+    sources: dict[str, Any]
 
 
 def single(values: np.ndarray, what: str) -> None:

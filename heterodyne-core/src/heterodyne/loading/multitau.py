@@ -17,9 +17,10 @@ import numpy as np
 from heterodyne.data.one_time import OneTime
 from heterodyne.data.selection import Selection
 from heterodyne.errors import DataError, unknown
+from heterodyne.loading.fields import Bins
 from heterodyne.loading.frame_clock import Stated, clock_of, count_of, period_of
-from heterodyne.loading.hdf5 import array, attribute, dataset, declared_unit, group, numbers, opened, string
-from heterodyne.loading.layouts.aps_u.bins import Bins
+from heterodyne.loading.hdf5 import array, attribute, dataset, declared_unit, group, numbers, opened
+from heterodyne.loading.layouts.aps_legacy import results_group
 from heterodyne.loading.multitau_bins import aps_legacy_bins, aps_u_bins, nxxpcs_bins, pychx_bins
 from heterodyne.loading.times import settled
 from heterodyne.loading.units import factor
@@ -119,8 +120,7 @@ def _place(file: h5py.File, key: str) -> str:
     """The path with the group of results that a legacy file names."""
     if "{results}" not in key:
         return key
-    named = string(file, "xpcs/output_data").strip().strip("/") if "xpcs/output_data" in file else ""
-    return key.format(results=named or "exchange")
+    return key.format(results=results_group(file))
 
 
 def _values(file: h5py.File, key: str, lags: int) -> np.ndarray:

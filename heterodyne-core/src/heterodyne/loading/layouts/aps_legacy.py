@@ -18,7 +18,7 @@ from heterodyne.data.geometry import between_directions
 from heterodyne.data.selection import Selection
 from heterodyne.data.two_time import TwoTime
 from heterodyne.errors import DataError
-from heterodyne.loading.fields import geometry, label_map, single, whole
+from heterodyne.loading.fields import Bins, geometry, label_map, single, whole
 from heterodyne.loading.frame_clock import (
     Clock,
     Stated,
@@ -64,7 +64,7 @@ _AGREES = 0.02  # relative; q of list and pixels are means over the same pixels
 _FOLDED = 1.8  # times the widest cell that so many azimuths leave
 
 
-class _Bins(NamedTuple):
+class ListedBins(NamedTuple):
     """The cells that are not empty, by label - 1: q in Å⁻¹, azimuth in degrees; the number of azimuths, if known."""
 
     q: np.ndarray
@@ -85,22 +85,22 @@ def load(path: Path, given: Selection) -> TwoTime:
     """All bins; raises `DataError` where lists, labels and matrices, or times do not fit together."""
     with opened(path, given.allow_links) as file:
         matrices, named = _numbered(file)
-        listed = _listed(file)
+        listed = listed_bins(file)
         labels = _labels(file, list(named), len(listed.q))
         places = tuple(Place(f"{matrices}/{name}") for name in named.values())
         frames = side(file, places[0])
         clock = _clock(file, given, frames)
-        q, phi, dq, dphi, sources = _bins(file, listed, labels)
+        bins = bins_of_labels(file, listed, labels)
     return TwoTime(
         FileMatrices(path, places, allow_links=given.allow_links),
-        q,
-        phi,
+        bins.q,
+        bins.phi,
         clock.times(frames),
         clock.dt,
         clock.age,
-        dq,
-        dphi,
-        provenance={**clock.sources, **sources},
+        bins.dq,
+        bins.dphi,
+        provenance={**clock.sources, **bins.sources},
     )
 
 
@@ -109,7 +109,7 @@ def _analysis(file: h5py.File) -> str:
     return string(file, key).strip().lower() if key in file else ""
 
 
-def _results(file: h5py.File) -> str:
+def results_group(file: h5py.File) -> str:
     """The group of the results."""
     key = f"{_SETTINGS}/output_data"
     return (string(file, key).strip().strip("/") if key in file else "") or _USUAL_RESULTS
@@ -117,7 +117,7 @@ def _results(file: h5py.File) -> str:
 
 def _matrices(file: h5py.File) -> str:
     """The group of the matrices, "" if there is none."""
-    places = [f"{results}/{name}" for results in (_results(file), _SETTINGS) for name in _MATRICES]
+    places = [f"{results}/{name}" for results in (results_group(file), _SETTINGS) for name in _MATRICES]
     return next((place for place in places if place in file), "")
 
 
@@ -127,7 +127,7 @@ def _numbered(file: h5py.File) -> tuple[str, dict[int, str]]:
     usual = f"{_USUAL_RESULTS}/{_MATRICES[0]}"
     if not found and usual in file:
         raise DataError(
-            f"{file.filename}: output_data of /{_SETTINGS} says that the results are in {_results(file)}, but the "
+            f"{file.filename}: output_data of /{_SETTINGS} says that the results are in {results_group(file)}, but the "
             f"matrices are in {usual}: correct it, if the settings in /{_SETTINGS} belong to them"
         )
     named = numbered(group(file, found)) if found else {}
@@ -141,7 +141,7 @@ def _numbered(file: h5py.File) -> tuple[str, dict[int, str]]:
 
 def _setting(file: h5py.File, name: str) -> str:
     """Where a setting is: beside the results, if the program that made them left it there, or in /xpcs."""
-    beside = f"{_results(file)}/{name}"
+    beside = f"{results_group(file)}/{name}"
     return beside if beside in file else f"{_SETTINGS}/{name}"
 
 
@@ -155,7 +155,7 @@ def _there(file: h5py.File, keys: Iterable[str]) -> str:
     return next((key for key in every if key in file), every[0])
 
 
-def _listed(file: h5py.File) -> _Bins:
+def listed_bins(file: h5py.File) -> ListedBins:
     """The cells that are not empty; raises `DataError` where the two lists do not go together."""
     q_key, phi_key = (_of_qmap(file, name) for name in ("dqlist", "dphilist"))
     q, phi = _values(file, q_key, "q", "Å⁻¹"), _values(file, phi_key, "phi", "deg")
@@ -174,7 +174,7 @@ def _listed(file: h5py.File) -> _Bins:
         say_if_radians(
             phi, f"{file.filename}: {phi_key}", "if they are, give the list an attribute units, rad"
         )
-    return _Bins(q[filled], phi[filled], azimuths)
+    return ListedBins(q[filled], phi[filled], azimuths)
 
 
 def _values(file: h5py.File, key: str, quantity: str, usual: str) -> np.ndarray:
@@ -236,7 +236,7 @@ def _clock(file: h5py.File, given: Selection, frames: int) -> Clock:
 
 def _check_average(file: h5py.File, average: Stated) -> None:
     """Raises `DataError` if the program that made the results says another number of averaged frames."""
-    key = f"{_results(file)}/frames_bin_size"
+    key = f"{results_group(file)}/frames_bin_size"
     size = count_of(file, key).value
     if size not in (None, average.value or 1):
         raise DataError(
@@ -245,9 +245,7 @@ def _check_average(file: h5py.File, average: Stated) -> None:
         )
 
 
-def _bins(
-    file: h5py.File, listed: _Bins, labels: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict[str, str]]:
+def bins_of_labels(file: h5py.File, listed: ListedBins, labels: np.ndarray) -> Bins:
     """q, azimuth (NaN for a ring) and full widths (NaN if unknown) of these labels, and where they come from."""
     q, phi = listed.q[labels - 1], listed.phi[labels - 1]
     seen, lacking = _seen(file, q, labels)
@@ -258,13 +256,13 @@ def _bins(
         source = {name: f"{words}; the widths are unknown, as {lacking}" for name, words in source.items()}
         if alone:
             ring = f"dnophi is 1: taken for rings, as the pixels do not tell ({lacking})"
-            return q, unknown, unknown, unknown, {**source, "phi_source": ring}
-        return q, phi, unknown, unknown, source
+            return Bins(q, unknown, unknown, unknown, {**source, "phi_source": ring})
+        return Bins(q, phi, unknown, unknown, source)
     _check_azimuths(file, listed, phi, seen)
     without = seen.ring | (~seen.known & alone)
     dq, dphi = np.where(seen.known, seen.dq, np.nan), np.where(seen.known & ~without, seen.dphi, np.nan)
     source = {name: f"{words}; widths by the pixels of dqmap" for name, words in source.items()}
-    return q, np.where(without, np.nan, phi), dq, dphi, source
+    return Bins(q, np.where(without, np.nan, phi), dq, dphi, source)
 
 
 def _seen(file: h5py.File, q: np.ndarray, labels: np.ndarray) -> tuple[PixelBins | None, str]:
@@ -313,7 +311,7 @@ def _centres(file: h5py.File, place: Geometry) -> list[Geometry]:
     ]
 
 
-def _check_azimuths(file: h5py.File, listed: _Bins, phi: np.ndarray, seen: PixelBins) -> None:
+def _check_azimuths(file: h5py.File, listed: ListedBins, phi: np.ndarray, seen: PixelBins) -> None:
     """Raise `DataError` if one bin has pixels at several azimuths; warn if pixels do not lie as the list says."""
     if listed.azimuths is not None and listed.azimuths > 1:
         widest = 360.0 / listed.azimuths

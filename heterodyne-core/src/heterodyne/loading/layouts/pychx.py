@@ -48,15 +48,19 @@ def load(path: Path, given: Selection) -> TwoTime:
         if not places:
             raise DataError(f"{path}: {_MATRICES} holds no region")
         frames = side(file, places[0])
-        q, phi, regions = _regions(file, path, len(places), given)
+        q, phi, named = regions(file, f"{_MATRICES} holds {len(places)} matrices", len(places), given)
         dt, source = _period(file, given)
     matrices = FileMatrices(path, places, allow_links=given.allow_links)
-    sources = {"q_source": regions, "phi_source": regions, "dt_source": source}
+    sources = {"q_source": named, "phi_source": named, "dt_source": source}
     return TwoTime(matrices, q, phi, dt * np.arange(1, frames + 1), dt, 0.0, provenance=sources)
 
 
-def _regions(file: h5py.File, path: Path, count: int, given: Selection) -> tuple[np.ndarray, np.ndarray, str]:
-    """q and azimuth (NaN for rings) of every matrix, and where they come from."""
+def regions(file: h5py.File, what: str, count: int, given: Selection) -> tuple[np.ndarray, np.ndarray, str]:
+    """q and azimuth (NaN for rings) of so many matrices or columns, named ``what``, and where they come from.
+
+    Raises `DataError` unless the regions are known for certain.
+    """
+    path = Path(file.filename)
     node = dataset(file, _REGIONS)
     with reading(f"{path}: {_REGIONS}"):
         keys = sorted((name for name in node.attrs if name.isdecimal()), key=int)
@@ -67,12 +71,12 @@ def _regions(file: h5py.File, path: Path, count: int, given: Selection) -> tuple
                 f"{path}: {_REGIONS} {key} holds {len(row)} values; a region has q, or q and azimuth"
             )
     if len(rows) < count:
-        raise DataError(f"{path}: {_REGIONS} names {len(rows)} regions for {count} matrices in {_MATRICES}")
+        raise DataError(f"{path}: {_REGIONS} names {len(rows)} regions, but {what}")
     q, phi = np.array([(row[0], row[1] if len(row) > 1 else np.nan) for row in rows]).T
     _check_azimuths(file, phi)
     if len(rows) == count:
         return q, phi, f"attributes of {_REGIONS}"
-    chosen = _chosen(path, q, phi, count, given)
+    chosen = _chosen(path, q, phi, what, count, given)
     return q[chosen], phi[chosen], f"as given, of the {len(rows)} in {_REGIONS}"
 
 
@@ -89,13 +93,13 @@ def _check_azimuths(file: h5py.File, phi: np.ndarray) -> None:
         )
 
 
-def _chosen(path: Path, q: np.ndarray, phi: np.ndarray, count: int, given: Selection) -> list[int]:
-    """Which of the regions the user states the matrices to be; raises `DataError` unless that is certain."""
+def _chosen(path: Path, q: np.ndarray, phi: np.ndarray, what: str, count: int, given: Selection) -> list[int]:
+    """Which of the regions the user states these to be; raises `DataError` unless that is certain."""
     at = stated(path, "q", given, count)
     towards = np.full(count, np.nan) if np.isnan(phi).all() else stated(path, "phi", given, count)
     problem = (
-        f"{path}: {_MATRICES} holds {count} matrices, {_REGIONS} {len(q)} regions, and which of them is not in "
-        "the file: give q and phi of every matrix in its order (--q, --phi)"
+        f"{path}: {what}, {_REGIONS} {len(q)} regions, and which of them is not in the file: give q and phi of every "
+        "one in its order (--q, --phi)"
     )
     if at is None or towards is None:
         raise DataError(problem)

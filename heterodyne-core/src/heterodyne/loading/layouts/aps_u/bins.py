@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any, NamedTuple
 
 import h5py
 import numpy as np
 
 from heterodyne.data.geometry import between_directions
 from heterodyne.errors import DataError
-from heterodyne.loading.fields import geometry, label_map
+from heterodyne.loading.fields import Bins, geometry, label_map
 from heterodyne.loading.layouts.aps_u.fields import QMAP, ROI_MAP
 from heterodyne.loading.layouts.aps_u.qmap import ListedBins, listed_bins
 from heterodyne.loading.pixels import PixelBins, bins_of_pixels
@@ -32,16 +31,6 @@ _GAPPED = 1.8  # times the cell: pixels at its two edges alone spread over √3 
 _SLACK = 1.0  # degrees
 _ELSEWHERE = 20.0  # times: q of lists and pixels are not of one map
 _ELLIPTIC = 3.0, 0.1  # times the q of the pixels, and Å⁻¹: radii of ellipses are of order 1
-
-
-class Bins(NamedTuple):
-    """Per bin: q in Å⁻¹, azimuth in degrees (NaN for a ring), full widths (NaN if unknown); where they come from."""
-
-    q: np.ndarray
-    phi: np.ndarray
-    dq: np.ndarray
-    dphi: np.ndarray
-    sources: dict[str, Any]
 
 
 def bins_of_labels(file: h5py.File, labels: np.ndarray) -> Bins:

@@ -4,30 +4,19 @@ from __future__ import annotations
 
 import re
 import warnings
-from typing import NamedTuple
 
 import h5py
 import numpy as np
 
 from heterodyne.data.geometry import between_directions
 from heterodyne.errors import DataError
-from heterodyne.loading.fields import label_map
+from heterodyne.loading.fields import Bins, label_map
 from heterodyne.loading.hdf5 import array, dataset, declared_unit, group, number, text
 from heterodyne.loading.pixels import Geometry, PixelBins, bins_of_pixels
 from heterodyne.loading.units import factor, may_be_radians
 
 _AGREES = 0.05  # of q: what list and pixels may differ by where bins are thin
 _SLACK = 1.0  # degrees
-
-
-class Bins(NamedTuple):
-    """Per bin: q in Å⁻¹, azimuth in degrees (NaN for a ring), full widths (NaN if unknown); where they come from."""
-
-    q: np.ndarray
-    phi: np.ndarray
-    dq: np.ndarray
-    dphi: np.ndarray
-    sources: dict[str, str]
 
 
 def bins_of_labels(file: h5py.File, instrument: str, labels: np.ndarray, one_array: bool) -> Bins:
