@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
@@ -56,6 +56,15 @@ def opened(path: Path, allow_links: bool = False) -> Iterator[CheckedFile]:
     """
     with opened_file(path, allow_links) as file, reading(path):
         yield file
+
+
+def recognised(path: Path, is_one: Callable[[CheckedFile], bool]) -> bool:
+    """Whether a file is HDF5 and one of a layout; False for what cannot be read."""
+    try:
+        with opened(path) as file:
+            return is_one(file)
+    except DataError:
+        return False
 
 
 def opened_file(path: Path, allow_links: bool = False, guarded: bool = True) -> CheckedFile:

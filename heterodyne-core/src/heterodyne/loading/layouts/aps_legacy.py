@@ -36,6 +36,7 @@ from heterodyne.loading.hdf5 import (
     numbered,
     numbers,
     opened,
+    recognised,
     string,
     without_two_time,
 )
@@ -74,11 +75,9 @@ class ListedBins(NamedTuple):
 
 def sniff(path: Path) -> float:
     """0.9 for a file with matrices where /xpcs/output_data says, or that calls itself Twotime, else 0."""
-    try:
-        with opened(path) as file:
-            return 0.9 if _matrices(file) or _analysis(file) == "twotime" else 0.0
-    except DataError:
-        return 0.0
+    return (
+        0.9 if recognised(path, lambda file: bool(_matrices(file)) or _analysis(file) == "twotime") else 0.0
+    )
 
 
 def load(path: Path, given: Selection) -> TwoTime:

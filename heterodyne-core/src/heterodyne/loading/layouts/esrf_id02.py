@@ -23,7 +23,17 @@ from heterodyne.data.two_time import TwoTime
 from heterodyne.errors import DataError, unknown
 from heterodyne.loading.age_lag import AgeLagMatrices, Grid, grid_of
 from heterodyne.loading.axes import list_in_unit, stated
-from heterodyne.loading.hdf5 import array, attribute, dataset, declared_unit, group, numbers, opened, string
+from heterodyne.loading.hdf5 import (
+    array,
+    attribute,
+    dataset,
+    declared_unit,
+    group,
+    numbers,
+    opened,
+    recognised,
+    string,
+)
 
 _ENTRY = "entry_0000"
 _NAME = "XPCSResultFile"
@@ -45,11 +55,7 @@ _SECOND = _Version(f"{_ENTRY}/correlations", "twotime", ("lag",))
 
 def sniff(path: Path) -> float:
     """0.9 for a file that calls itself a result file of XPCS, else 0."""
-    try:
-        with opened(path) as file:
-            return 0.9 if _version(file) is not None else 0.0
-    except DataError:
-        return 0.0
+    return 0.9 if recognised(path, lambda file: _version(file) is not None) else 0.0
 
 
 def load(path: Path, given: Selection) -> TwoTime:

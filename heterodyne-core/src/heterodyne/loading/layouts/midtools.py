@@ -17,7 +17,7 @@ from heterodyne.data.two_time import TwoTime
 from heterodyne.errors import DataError
 from heterodyne.loading.axes import after_start, list_in_unit
 from heterodyne.loading.fields import single
-from heterodyne.loading.hdf5 import dataset, numbers, opened
+from heterodyne.loading.hdf5 import dataset, numbers, opened, recognised
 from heterodyne.loading.lazy import FileMatrices, Place, side
 from heterodyne.words import first_listed
 
@@ -28,11 +28,7 @@ _TRAINS = "identifiers/train_ids"
 
 def sniff(path: Path) -> float:
     """0.9 for a file with /train_resolved/correlation/ttc, else 0."""
-    try:
-        with opened(path) as file:
-            return 0.9 if _MATRICES in file else 0.0
-    except DataError:
-        return 0.0
+    return 0.9 if recognised(path, lambda file: _MATRICES in file) else 0.0
 
 
 def load(path: Path, given: Selection) -> TwoTime:

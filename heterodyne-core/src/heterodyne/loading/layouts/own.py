@@ -24,6 +24,7 @@ from heterodyne.loading.hdf5 import (
     number,
     numbers,
     opened,
+    recognised,
     string,
     switches,
 )
@@ -49,11 +50,7 @@ _OF_THE_FILE = ("file", "size", "sha256", "mtime_ns", "loader", "selection", "fr
 
 def sniff(path: Path) -> float:
     """1 for a file with the root attribute ``heterodyne_schema``, else 0; its value is not read for that."""
-    try:
-        with opened(path) as file:
-            return 1.0 if "heterodyne_schema" in file.attrs else 0.0
-    except DataError:
-        return 0.0
+    return 1.0 if recognised(path, lambda file: "heterodyne_schema" in file.attrs) else 0.0
 
 
 def load(path: Path, given: Selection) -> TwoTime:

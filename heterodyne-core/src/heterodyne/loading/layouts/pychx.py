@@ -17,7 +17,7 @@ from heterodyne.data.selection import Selection
 from heterodyne.data.two_time import TwoTime
 from heterodyne.errors import DataError, reading
 from heterodyne.loading.axes import stated
-from heterodyne.loading.hdf5 import attribute, dataset, numbers, opened
+from heterodyne.loading.hdf5 import attribute, dataset, numbers, opened, recognised
 from heterodyne.loading.lazy import FileMatrices, Place, side
 
 _MATRICES, _REGIONS, _SETTINGS, _LAGS = "g12b", "qval_dict", "md", "taus2"
@@ -30,12 +30,11 @@ _NEAR = 0.02, 1.0  # of q, and degrees: a region that is stated is one of those 
 
 def sniff(path: Path) -> float:
     """0.9 for a file with a three-dimensional /g12b and /qval_dict, else 0."""
-    try:
-        with opened(path) as file:
-            known = _MATRICES in file and _REGIONS in file
-            return 0.9 if known and dataset(file, _MATRICES).ndim == 3 else 0.0
-    except DataError:
-        return 0.0
+    return 0.9 if recognised(path, _is_result) else 0.0
+
+
+def _is_result(file: h5py.File) -> bool:
+    return _MATRICES in file and _REGIONS in file and dataset(file, _MATRICES).ndim == 3
 
 
 def load(path: Path, given: Selection) -> TwoTime:

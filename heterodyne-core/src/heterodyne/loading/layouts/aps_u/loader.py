@@ -11,7 +11,7 @@ from heterodyne.data.selection import Selection
 from heterodyne.data.two_time import TwoTime
 from heterodyne.errors import DataError
 from heterodyne.loading.fields import single
-from heterodyne.loading.hdf5 import counted, group, numbers, opened, without_two_time
+from heterodyne.loading.hdf5 import counted, group, numbers, opened, recognised, without_two_time
 from heterodyne.loading.layouts.aps_u.bins import bins_of_labels
 from heterodyne.loading.layouts.aps_u.clock import read_clock
 from heterodyne.loading.layouts.aps_u.fields import LABELS
@@ -22,11 +22,7 @@ _MATRICES = "xpcs/twotime/correlation_map"
 
 def sniff(path: Path) -> float:
     """0.9 for a file with /xpcs/twotime/correlation_map, else 0."""
-    try:
-        with opened(path) as file:
-            return 0.9 if _MATRICES in file else 0.0
-    except DataError:
-        return 0.0
+    return 0.9 if recognised(path, lambda file: _MATRICES in file) else 0.0
 
 
 def load(path: Path, given: Selection) -> TwoTime:

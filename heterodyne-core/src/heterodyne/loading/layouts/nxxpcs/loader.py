@@ -33,6 +33,7 @@ from heterodyne.loading.hdf5 import (
     numbered,
     numbers,
     opened,
+    recognised,
     without_two_time,
 )
 from heterodyne.loading.layouts.nxxpcs.bins import bins_of_labels
@@ -63,11 +64,7 @@ class _Field(NamedTuple):
 
 def sniff(path: Path) -> float:
     """0.8 for a file with two_time_corr_func in an entry, else 0."""
-    try:
-        with opened(path) as file:
-            return 0.8 if _homes(file) else 0.0
-    except DataError:
-        return 0.0
+    return 0.8 if recognised(path, lambda file: bool(_homes(file))) else 0.0
 
 
 def load(path: Path, given: Selection) -> TwoTime:
