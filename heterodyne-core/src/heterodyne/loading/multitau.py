@@ -57,6 +57,11 @@ def read(path: Path, given: Selection, loader: str | None = None) -> tuple[OneTi
 
     Raises `DataError` for a file that has none or contradicts itself, and for a ``loader`` that reads none.
     """
+    if not h5py.is_hdf5(path):
+        raise DataError(
+            f"{path} is not an HDF5 file: one-time data are read from results in HDF5, or made of arrays in Python "
+            "(heterodyne.OneTime)"
+        )
     with opened(path, given.allow_links) as file:
         layout = _chosen(file, loader)
         keys = {name: _place(file, getattr(layout, name)) for name in ("g2", "error", "lag")}
