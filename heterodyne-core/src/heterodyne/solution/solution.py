@@ -22,13 +22,20 @@ _AT_BOUND = 1e-6  # of the range: methods that stay inside their bounds end so f
 Verdict = Literal["converged", "max iterations", "stalled", "failed"]
 
 
+class Rival(NamedTuple):
+    """Another minimum that was met: its point ``x`` (p,), and by how much its cost, half of a χ², is above."""
+
+    x: np.ndarray
+    more: float
+
+
 @dataclass(frozen=True, eq=False)
 class Solution:
     """Where an optimizer ended: the point ``x`` (p,) in the coordinates of ``objective``.
 
     ``equations`` are the normal equations there, ``active`` (p,) the bounds on which x lies and beyond which the
     cost falls: -1 low, 0 none, 1 high. Errors are robust, or take all elements of c2 for independent where
-    ``robust`` is not wanted. What only its optimizer knows joins that of the `Fit`: ``doubts`` the message,
+    ``robust`` is not wanted. ``rivals`` are other minima whose cost is nearly the same. What only its optimizer knows joins that of the `Fit`: ``doubts`` the message,
     ``statistics`` and ``identifiability``, also as plain mappings, those of the `Fit`.
     """
 
@@ -40,6 +47,7 @@ class Solution:
     message: str = ""
     iterations: int = 0
     robust: bool = True
+    rivals: tuple[Rival, ...] = ()
     doubts: tuple[str, ...] = ()
     statistics: Mapping[str, Any] = field(default_factory=Statistics)
     identifiability: Mapping[str, Any] = field(default_factory=Identifiability)
