@@ -242,7 +242,7 @@ def test_contrast_and_offset_are_lost_where_s_is_constant(s, contrast, offset):
     n = float(len(s))
     zero = np.zeros(1)
     model = Sums(np.zeros((1, 1)), np.array([[s.sum()]]), np.array([[[s @ s]]]))
-    sums = PairSums(Moments(np.array([n]), zero, zero, zero), model)
+    sums = PairSums(Moments(np.array([n]), zero, zero, zero), np.array([n]), model)
     designs = [scaling_design(which, "individual", np.ones(1), zero) for which in ("contrast", "offset")]
     lost = undetermined_scaling(sums, designs[0], designs[1], np.array([0.02]))
     assert (bool(lost[0][0]), bool(lost[1][0])) == (contrast, offset)

@@ -27,7 +27,7 @@ def random_sums(seed=0, offset=1.0):
     shifted = d - reference[:, None]
     data = Moments(np.full(len(Q), float(PAIRS)), reference, shifted.sum(1), (shifted**2).sum(1))
     model = Sums(np.einsum("bkn,bn->bk", x, shifted), x.sum(2), np.einsum("bkn,bln->bkl", x, x))
-    return x, d, PairSums(data, model)
+    return x, d, PairSums(data, data.pairs, model)
 
 
 def brute_force(x, d, contrast, offset, sigma):
@@ -104,7 +104,7 @@ def test_a_constant_correlation_merges_contrast_and_offset_without_failing():
     gram = model.gram.copy()
     gram[:, 0, 0] = data.pairs
     gram[:, 0, 1:] = gram[:, 1:, 0] = model.total[:, 1:]
-    constant = PairSums(data, Sums(cross, total, gram))
+    constant = PairSums(data, data.pairs, Sums(cross, total, gram))
     designs = (
         scaling_design("contrast", "individual", Q, PHI),
         scaling_design("offset", "individual", Q, PHI),

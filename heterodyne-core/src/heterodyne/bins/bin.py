@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Generic, NamedTuple, TypeVar
 
 import numpy as np
@@ -12,6 +12,7 @@ import numpy as np
 from heterodyne.bins.nodes import Nodes
 from heterodyne.bins.parts import Needed, Part, Weights
 from heterodyne.bins.tiles import Tiles
+from heterodyne.bins.whitening import Whitened
 
 PADDING = 64
 """Frames are padded to a multiple of this, so that evaluators can cut blocks of one size."""
@@ -53,17 +54,19 @@ class Dense:
 class Bin:
     """One bin ready for summation over its strict upper triangle, pairs weighted by W.
 
-    ``values`` hold c2 between M frames: `Dense` in memory, `Tiles` where they are read tile by tile. M is the
-    number of frames padded to a multiple of what evaluators cut; ``t`` (M,) are their times in s.
+    ``values`` hold c2 between M frames: `Dense` in memory, `Tiles` where they are read tile by tile, `Whitened`
+    where pairs are weighted by the covariance of frames, which W does not say. M is the number of frames padded to
+    a multiple of what evaluators cut; ``t`` (M,) are their times in s.
     W_ij = ``weight``_i ``weight``_j with ``weight`` (M,), 0 for frames that are masked or padding, but for
     the single pairs i < j that ``skipped`` (m, 2) leaves out; or W is ``pair_weight`` (M, M), 0 for every
     pair that is not used, where that is given. W is scaled to a mean of 1 over the pairs used, so that ΣW is
     their number; the reference of ``moments`` is the weighted mean of c2, without which the sum of squares
     would lose 3 to 6 digits. ``q`` is in Å⁻¹, ``phi`` in degrees; ``dq`` and ``dphi`` are the bin's full
-    widths, NaN where unknown.
+    widths, NaN where unknown. ``diagonal`` (N,) is c2 of every frame with itself, as it stands in the file, which no
+    sum over pairs looks at.
     """
 
-    values: Dense | Tiles
+    values: Dense | Tiles | Whitened
     t: np.ndarray
     weight: np.ndarray
     q: float
@@ -74,6 +77,7 @@ class Bin:
     pair_weight: np.ndarray | None = None
     dq: float = math.nan
     dphi: float = math.nan
+    diagonal: np.ndarray | None = None
 
     @property
     def frames(self) -> int:
@@ -83,8 +87,19 @@ class Bin:
     @property
     def d(self) -> np.ndarray:
         """W (c2 - reference) of a bin that is in memory, (M, M)."""
-        assert isinstance(self.values, Dense)
-        return self.values.d
+        plain = self.plain.values
+        assert isinstance(plain, Dense)
+        return plain.d
+
+    @property
+    def plain(self) -> Bin:
+        """The bin without the covariance of frames in its weights."""
+        return replace(self, values=self.values.plain) if isinstance(self.values, Whitened) else self
+
+    @property
+    def summed(self) -> Moments[float]:
+        """The moments of what is summed over: of a `Whitened` bin, those of its product."""
+        return self.values.moments if isinstance(self.values, Whitened) else self.moments
 
     @property
     def tiles(self) -> Tiles:

@@ -92,6 +92,7 @@ def read_bin(data: TwoTime, index: int, skip_lags: int = 0) -> Bin:
     padding = -frames % PADDING
     d = _aligned_square(frames + padding)
     d[:frames, :frames] = c2
+    diagonal = np.array(np.diagonal(c2), dtype=float)
     weight = np.pad(of_frames * used, (0, padding))
     if of_pairs is None:
         skipped, pair_weight = left_out[used[left_out].all(axis=1)], None
@@ -115,6 +116,7 @@ def read_bin(data: TwoTime, index: int, skip_lags: int = 0) -> Bin:
         pair_weight,
         dq=float(data.dq[index]),
         dphi=float(data.dphi[index]),
+        diagonal=diagonal,
     )
 
 

@@ -89,6 +89,7 @@ def stream_bin(data: TwoTime, index: int, skip_lags: int, memory: float, size: i
         skipped,
         dq=float(data.dq[index]),
         dphi=float(data.dphi[index]),
+        diagonal=survey.diagonal,
     )
 
 

@@ -47,7 +47,7 @@ class Survey:
     ``weight`` (N,) is 0 for masked frames; ``where`` names file and bin. ``seen`` marks frames with a value
     other than 0. Sums are of c2 less ``level``, the mean of the first values met, so that squares keep
     their digits. Values of exactly 0 are counted, ``zeros`` in all and ``absent`` (N,) per frame: whether they
-    belong to dark frames is known only at the end.
+    belong to dark frames is known only at the end. ``diagonal`` (N,) is c2 of every frame with itself.
     """
 
     weight: np.ndarray
@@ -61,11 +61,13 @@ class Survey:
     high: float = -math.inf
     zeros: int = 0
     absent: np.ndarray = field(init=False)
+    diagonal: np.ndarray = field(init=False)
     gaps: list[Gaps] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.seen = np.zeros(len(self.weight), dtype=bool)
         self.absent = np.zeros(len(self.weight), dtype=int)
+        self.diagonal = np.full(len(self.weight), np.nan)
 
     def add(self, tile: np.ndarray, rows: slice, columns: slice, keep: np.ndarray | None) -> None:
         """Add the values at ``rows`` × ``columns``, of which those in ``keep`` count (None: all)."""
@@ -73,7 +75,8 @@ class Survey:
         of_rows, of_columns = self.weight[rows], self.weight[columns]
         pairs = (of_rows[:, None] > 0) & (of_columns > 0)
         pairs = pairs if keep is None else pairs & keep
-        pairs = np.triu(pairs, 1) if rows == columns else pairs
+        if rows == columns:
+            pairs, self.diagonal[rows] = np.triu(pairs, 1), np.diagonal(tile)
         values = tile.astype(float)
         if not np.isfinite(values.sum()):
             self._note_gaps(values, pairs, rows, columns)

@@ -120,6 +120,28 @@ def transfer(b: Blocks) -> Transfer:
     return rotation(jnp.where(before, jnp.exp(-exponent), 0.0), phase[None, :] - phase[:, None])
 
 
+class Steps(NamedTuple):
+    """Per block l carried to the start of the next one, r, and what carries on to there."""
+
+    left: Float[Array, "blocks *x terms size"]
+    right: Float[Array, "blocks *x terms size"]
+    over: Transfer
+
+
+def steps_of(b: Blocks) -> Steps:
+    over = jnp.concatenate([b.span[:-1] + b.jump[1:], jnp.zeros_like(b.span[:1])])
+    angle = jnp.concatenate([b.turn[1:], jnp.zeros_like(b.turn[:1])])
+    left = carried(rotation(jnp.ones_like(over), angle), b.a * jnp.exp(b.rise - over[..., None]))
+    return Steps(left, b.a * jnp.exp(-b.rise), rotation(jnp.exp(-over), angle))
+
+
+def steps_along(b: Blocks, slopes: Blocks) -> Steps:
+    """`Steps` and their derivatives along slopes with a leading axis (P,), after them in the axis x (1+P,)."""
+    return jax.tree.map(
+        lambda x, of: jnp.concatenate([x[:, None], of.swapaxes(0, 1)], axis=1), *along(steps_of, b, slopes)
+    )
+
+
 def corner(rise: Float[Array, "*blocks terms size"]) -> Float[Array, "*blocks terms size size"]:
     """The tiles on the diagonal: exp(-(Λ_k(j) - Λ_k(i))) for i < j, else 0."""
     upper = jnp.triu(jnp.ones((rise.shape[-1],) * 2, dtype=bool), 1)

@@ -26,9 +26,14 @@ class Sums(NamedTuple, Generic[Numbers]):
 
 
 class PairSums(NamedTuple):
-    """All sums over the pairs i < j in use, per bin: those of the ``data`` alone and those with the ``model``."""
+    """All sums over the pairs i < j in use, per bin: those of the ``data`` alone and those with the ``model``.
+
+    ``n_pairs`` (bins,) is the number of pairs, which is ``data.pairs`` but where pairs are weighted by the covariance of
+    frames.
+    """
 
     data: Moments[np.ndarray]
+    n_pairs: np.ndarray
     model: Sums[np.ndarray]
 
 

@@ -22,7 +22,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
 
 import numpy as np
 from jax import Array
@@ -33,6 +32,7 @@ from heterodyne.bins.nodes import Nodes
 from heterodyne.evaluators.bin_average import averaged_components
 from heterodyne.evaluators.blocks import (
     Blocks,
+    Steps,
     Transfer,
     along,
     carried,
@@ -40,8 +40,8 @@ from heterodyne.evaluators.blocks import (
     cut,
     cut_slopes,
     paired,
-    rotation,
     sides,
+    steps_along,
     transfer,
     transposed,
 )
@@ -146,9 +146,7 @@ def model_sums(
     root = jnp.sqrt(weight)
     rows, slopes = (x._replace(a=x.a * root) for x in (rows, slopes))
     b, slope = cut(rows, MODEL_BLOCK), cut_slopes(rows, slopes, MODEL_BLOCK)
-    steps = jax.tree.map(
-        lambda x, of: jnp.concatenate([x[:, None], of.swapaxes(0, 1)], axis=1), *along(_steps, b, slope)
-    )
+    steps = steps_along(b, slope)
     _, k, p = *b.a.shape[:2], len(slope.a)
     start = jnp.zeros(((1 + p) * k, (1 + p) * k + 1)), jnp.zeros(1 + p), jnp.zeros((1 + p, 1 + p))
 
@@ -174,13 +172,23 @@ def near_sums(
     weight: Float[Array, " size"],
 ) -> tuple[Float[Array, " 1+P"], Float[Array, "1+P 1+P"]]:
     """Σ w_i w_j X_ij and Σ X Xᵀ over a tile on the diagonal, i < j."""
+    x = near_tiles(a, rise, of_a, of_rise).reshape(1 + len(of_a), -1)
+    return x @ (weight[:, None] * weight).ravel(), x @ x.T
+
+
+def near_tiles(
+    a: Float[Array, "terms size"],
+    rise: Float[Array, "terms size"],
+    of_a: Float[Array, "P terms size"],
+    of_rise: Float[Array, "P terms size"],
+) -> Float[Array, "1+P size size"]:
+    """X = (S, ∂S) of a tile on the diagonal, i < j, else 0."""
     e = corner(rise)
     u, w = of_a + a * of_rise, of_a - a * of_rise
     with_second, with_first = e * a[:, None, :], e * a[:, :, None]
     s = jnp.sum(a[:, :, None] * with_second, axis=0)
     ds = jnp.sum(u[..., :, None] * with_second + w[..., None, :] * with_first, axis=1)
-    x = jnp.concatenate([s[None], ds]).reshape(1 + len(ds), -1)
-    return x @ (weight[:, None] * weight).ravel(), x @ x.T
+    return jnp.concatenate([s[None], ds])
 
 
 def far_sums(
@@ -189,32 +197,23 @@ def far_sums(
     weight: Float[Array, " size"],
 ) -> tuple[Float[Array, " x"], Float[Array, "x x"]]:
     """Σ w_i w_j X_ij and Σ X Xᵀ over the tiles above one block, from what came before and r."""
+    once = jnp.ones(len(right)).at[0].set(0.5)
+    sums, ends = before[:, -1].reshape(right.shape[:2]), right @ weight
+    return once * (sums @ ends[0] + ends @ sums[0]), far_gram(before[:, :-1], right)
+
+
+def far_gram(before: Float[Array, "rows rows"], right: Float[Array, "x terms size"]) -> Float[Array, "x x"]:
+    """Σ X Xᵀ over the tiles above one block, from the products of what came before and r."""
     p, k, size = right.shape
     rows = right.reshape(p * k, size)
-    after, products = (rows @ rows.T).reshape(p, k, p, k), before[:, :-1].reshape(p, k, p, k)
+    after, products = (rows @ rows.T).reshape(p, k, p, k), before.reshape(p, k, p, k)
     crossed = jnp.einsum("pkl,kql->pq", products[:, :, 0], after[0])
     gram = jnp.einsum("pkql,kl->pq", products, after[0, :, 0]) + jnp.einsum(
         "kl,pkql->pq", products[0, :, 0], after
     )
-    sums, ends = before[:, -1].reshape(p, k), right @ weight
     # S is one term l r where ∂S is two
     once = jnp.ones(p).at[0].set(0.5)
-    return once * (sums @ ends[0] + ends @ sums[0]), once[:, None] * (gram + crossed + crossed.T) * once
-
-
-class Steps(NamedTuple):
-    """Per block l carried to the start of the next one, r, and what carries on to there."""
-
-    left: Float[Array, "blocks *x terms size"]
-    right: Float[Array, "blocks *x terms size"]
-    over: Transfer
-
-
-def _steps(b: Blocks) -> Steps:
-    over = jnp.concatenate([b.span[:-1] + b.jump[1:], jnp.zeros_like(b.span[:1])])
-    angle = jnp.concatenate([b.turn[1:], jnp.zeros_like(b.turn[:1])])
-    left = carried(rotation(jnp.ones_like(over), angle), b.a * jnp.exp(b.rise - over[..., None]))
-    return Steps(left, b.a * jnp.exp(-b.rise), rotation(jnp.exp(-over), angle))
+    return once[:, None] * (gram + crossed + crossed.T) * once
 
 
 def _advanced(

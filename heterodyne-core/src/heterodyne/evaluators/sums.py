@@ -7,10 +7,12 @@ from jaxtyping import Float
 
 from heterodyne.bins.bin import Bin, Moments, at_once
 from heterodyne.bins.tiles import Tiles
+from heterodyne.bins.whitening import Whitened
 from heterodyne.device.cores import side_by_side
-from heterodyne.evaluators import dense, streamed, structured
+from heterodyne.evaluators import dense, streamed, structured, whitened
 from heterodyne.evaluators.elementwise import skipped_sums
 from heterodyne.evaluators.pair_sums import Evaluator, PairSums, Sums
+from heterodyne.evaluators.quasiseparable import Factor
 from heterodyne.model import Model
 
 
@@ -23,8 +25,11 @@ def pair_sums(
     that are read tile by tile follow one another, as each reads its file.
     """
     sums = side_by_side(lambda bin: bin_sums(model, theta, bin, jacobian), bins, at_once(bins))
-    moments = np.array([bin.moments for bin in bins]).T
-    return PairSums(Moments(*moments), Sums(*(np.stack(of_bins) for of_bins in zip(*sums, strict=True))))
+    moments = np.array([bin.summed for bin in bins]).T
+    n_pairs = np.array([bin.moments.pairs for bin in bins])
+    return PairSums(
+        Moments(*moments), n_pairs, Sums(*(np.stack(of_bins) for of_bins in zip(*sums, strict=True)))
+    )
 
 
 def bin_sums(
@@ -32,14 +37,16 @@ def bin_sums(
 ) -> Sums[np.ndarray]:
     """The sums of one bin, without the pairs that it skips."""
     sums = evaluator_of(model, bin)(model, theta, bin, jacobian)
-    if not len(bin.skipped):
+    if not len(bin.skipped) or isinstance(bin.values, Whitened):
         return sums
     total, gram = skipped_sums(model, theta, bin, jacobian)
     return sums._replace(total=sums.total - total, gram=sums.gram - gram)
 
 
 def evaluator_of(model: Model, bin: Bin) -> Evaluator:
-    """The evaluator of a bin: structured where S is separable and weights are per frame, else dense."""
+    """The evaluator of a bin: structured where S is separable and weights are per frame or of frames, else dense."""
+    if isinstance(bin.values, Whitened):
+        return whitened.bin_sums if isinstance(bin.values.factor, Factor) else whitened.dense_sums
     if isinstance(bin.values, Tiles):
         return streamed.bin_sums
     if model.components is None or bin.pair_weight is not None:

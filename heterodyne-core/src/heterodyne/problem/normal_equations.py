@@ -101,7 +101,7 @@ def normal_equations(
     inner = hessian[np.ix_(free, free)]
     projected = gram - coupling.T @ _solve(inner, coupling)
     equations = NormalEquations(
-        float(0.5 * weight @ ssr), gradient, 0.5 * (projected + projected.T), int(sums.data.pairs.sum())
+        float(0.5 * weight @ ssr), gradient, 0.5 * (projected + projected.T), int(sums.n_pairs.sum())
     )
     solved = SolvedScaling(scale, level + sums.data.reference, ssr, inner, coupling, design[:, free])
     return equations, solved
@@ -213,7 +213,7 @@ def _residual_products(sums: PairSums, scale: np.ndarray, level: np.ndarray) -> 
 
 def _residual_squares(sums: PairSums, scale: np.ndarray, level: np.ndarray) -> np.ndarray:
     """Σ (d - level - scale S)² per bin."""
-    data, (cross, total, gram) = sums
+    data, (cross, total, gram) = sums.data, sums.model
     linear = scale * cross[:, 0] + level * data.total
     square = scale**2 * gram[:, 0, 0] + 2 * scale * level * total[:, 0] + level**2 * data.pairs
     return np.maximum(data.square - 2 * linear + square, 0.0)

@@ -131,7 +131,7 @@ class Objective:
     @property
     def data_square(self) -> float:
         """Σ data² / σ²."""
-        return float(sum(bin.moments.square / s**2 for bin, s in zip(self.bins, self.sigma, strict=True)))
+        return float(sum(bin.summed.square / s**2 for bin, s in zip(self.bins, self.sigma, strict=True)))
 
     def weighted(self, sigma: np.ndarray) -> Objective:
         """The same objective with another noise per bin."""
