@@ -98,7 +98,7 @@ def test_offset_outside_its_bounds_is_clamped_and_the_contrast_solved_again():
 
 def test_a_constant_correlation_merges_contrast_and_offset_without_failing():
     _, _, sums = random_sums()
-    data, model = sums
+    data, _, model = sums
     total = np.concatenate([data.pairs[:, None], model.total[:, 1:]], axis=1)
     cross = np.concatenate([data.total[:, None], model.cross[:, 1:]], axis=1)
     gram = model.gram.copy()

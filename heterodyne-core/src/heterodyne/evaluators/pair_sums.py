@@ -28,8 +28,7 @@ class Sums(NamedTuple, Generic[Numbers]):
 class PairSums(NamedTuple):
     """All sums over the pairs i < j in use, per bin: those of the ``data`` alone and those with the ``model``.
 
-    ``n_pairs`` (bins,) is the number of pairs, which is ``data.pairs`` but where pairs are weighted by the covariance of
-    frames.
+    ``n_pairs`` (bins,) is the number of pairs, as ``data.pairs`` is but where the covariance of frames weights them.
     """
 
     data: Moments[np.ndarray]

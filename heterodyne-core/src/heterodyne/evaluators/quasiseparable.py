@@ -29,6 +29,7 @@ from heterodyne.bins.nodes import Nodes
 from heterodyne.evaluators.blocks import carried, cut, cut_slopes, steps_along
 from heterodyne.evaluators.pair_sums import Numbers
 from heterodyne.evaluators.structured import MODEL_BLOCK, averaged, components, near_tiles, no_slopes
+from heterodyne.evaluators.tangent import tangent_between
 from heterodyne.kernels._jax import jax, jnp
 from heterodyne.model import Components, Model
 
@@ -63,8 +64,29 @@ def generators(
     root: Float[np.ndarray, " frames"],
     jacobian: bool = False,
 ) -> Generators[np.ndarray]:
-    """Those of S and its derivatives between frames, every frame times its ``root``, 0 for those left out."""
+    """Those of S and its derivatives between frames, every frame times its ``root``, 0 for those left out.
+
+    Of a model that is not separable the frames are one block.
+    """
+    if model.components is None:
+        return _of_one_block(model, theta, t, nodes, root, jacobian)
     return Generators(*map(np.asarray, _generators(model, jacobian, theta, t, nodes, root)))
+
+
+def _of_one_block(
+    model: Model,
+    theta: Float[np.ndarray, " P"],
+    t: Float[np.ndarray, " frames"],
+    nodes: Nodes,
+    root: Float[np.ndarray, " frames"],
+    jacobian: bool,
+) -> Generators[np.ndarray]:
+    kinds, frames = 1 + jacobian * len(theta), np.arange(len(t))
+    near = np.zeros((kinds, len(t), len(t)))
+    for weight, q, phi in zip(*nodes.listed(), strict=True):
+        near += weight * np.asarray(tangent_between(model, theta, t, q, phi, frames))[:kinds]
+    none = np.zeros((1, kinds, 0, len(t)))
+    return Generators(none, none, np.zeros((1, kinds, 0, 0)), np.triu(near * np.outer(root, root), 1)[None])
 
 
 @partial(jax.jit, static_argnames=("model", "jacobian"))
@@ -136,11 +158,24 @@ def coloured_back(
     factor: Factor[np.ndarray], x: Float[np.ndarray, "frames m"]
 ) -> Float[np.ndarray, "frames m"]:
     """Lᵀ x."""
-    y, after = np.empty_like(x), np.zeros((factor.right.shape[1], x.shape[1]))
+    return coloured_rows(factor, x, np.zeros((factor.right.shape[1], x.shape[1])))[0]
+
+
+def coloured_rows(
+    factor: Factor[np.ndarray], x: Float[np.ndarray, "rows m"], after: Float[np.ndarray, "terms m"]
+) -> tuple[Float[np.ndarray, "rows m"], Float[np.ndarray, "terms m"]]:
+    """The rows of Lᵀ x of the blocks of this factor, and what blocks before them need of these and those ``after``."""
+    y = np.empty_like(x)
     for n, here in _backward(factor, x):
         y[here] = factor.lower[n].T @ x[here] + factor.gain[n].T @ after
         after = factor.over[n].T @ after + factor.right[n] @ x[here]
-    return y
+    return y, after
+
+
+def blocks_of(factor: Factor[np.ndarray], frames: slice) -> Factor[np.ndarray]:
+    """The blocks of these frames, whole ones."""
+    size = factor.lower.shape[1]
+    return Factor(*(part[frames.start // size : -(-frames.stop // size)] for part in factor))
 
 
 def whitened(factor: Factor[np.ndarray], x: Float[np.ndarray, "frames m"]) -> Float[np.ndarray, "frames m"]:

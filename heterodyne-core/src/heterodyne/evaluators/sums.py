@@ -12,7 +12,6 @@ from heterodyne.device.cores import side_by_side
 from heterodyne.evaluators import dense, streamed, structured, whitened
 from heterodyne.evaluators.elementwise import skipped_sums
 from heterodyne.evaluators.pair_sums import Evaluator, PairSums, Sums
-from heterodyne.evaluators.quasiseparable import Factor
 from heterodyne.model import Model
 
 
@@ -46,7 +45,7 @@ def bin_sums(
 def evaluator_of(model: Model, bin: Bin) -> Evaluator:
     """The evaluator of a bin: structured where S is separable and weights are per frame or of frames, else dense."""
     if isinstance(bin.values, Whitened):
-        return whitened.bin_sums if isinstance(bin.values.factor, Factor) else whitened.dense_sums
+        return whitened.dense_sums if model.components is None else whitened.bin_sums
     if isinstance(bin.values, Tiles):
         return streamed.bin_sums
     if model.components is None or bin.pair_weight is not None:

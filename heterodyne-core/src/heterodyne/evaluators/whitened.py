@@ -24,16 +24,13 @@ from typing import NamedTuple
 import numpy as np
 from jax import Array
 from jaxtyping import Float
-from scipy.linalg import cho_solve
 
 from heterodyne.bins.bin import Bin, Dense, Moments
 from heterodyne.bins.nodes import Nodes, bin_nodes
 from heterodyne.bins.whitening import Whitened
-from heterodyne.evaluators import quasiseparable
 from heterodyne.evaluators.blocks import cut
-from heterodyne.evaluators.meshgrid import averaged_matrix
 from heterodyne.evaluators.pair_sums import Sums
-from heterodyne.evaluators.quasiseparable import Factor, Generators, expanded, factorised, generators
+from heterodyne.evaluators.quasiseparable import Factor, Generators, expanded, factorised, generators, solved
 from heterodyne.evaluators.structured import (
     DATA_BLOCK,
     averaged,
@@ -51,31 +48,22 @@ from heterodyne.model import Components, Model
 def whitened_bin(model: Model, theta: Float[np.ndarray, " P"], bin: Bin, noise: float) -> Bin:
     """The bin weighted by W of S at ``theta`` in its centre and κ = ``noise``.
 
-    Only frames may be left out of it or be weighted: with single pairs left out or weighted it raises `ValueError`.
+    Raises `ValueError` for a bin that `can_be_whitened` says no of.
     """
     bin = bin.plain
-    if not isinstance(bin.values, Dense) or len(bin.skipped) or bin.pair_weight is not None:
+    if not (isinstance(bin.values, Dense) and can_be_whitened(bin)):
         raise ValueError(
             "pairs that are left out one by one, or are not in memory, have no covariance of frames"
         )
     root = np.sqrt(bin.weight)
-    diagonal, nodes = bin.weight + noise, bin_nodes(bin.q, bin.phi)
-    factor: Factor[np.ndarray] | np.ndarray
-    if model.components is None:
-        s = averaged_matrix(model, dict(zip(model.parameters, theta, strict=True)), bin.t, nodes)
-        c = s * np.outer(root, root)
-        np.fill_diagonal(c, diagonal)
-        factor = np.linalg.cholesky(c)
-    else:
-        factor = factorised(generators(model, theta, bin.t, nodes, root), diagonal)
-    scale = np.divide(1.0, root, out=np.zeros_like(root), where=root > 0)
-    d = bin.d * np.outer(scale, scale)
+    factor = frame_factor(model, theta, bin, noise)
+    d = bin.d * np.outer(inverse := np.divide(1.0, root, out=np.zeros_like(root), where=root > 0), inverse)
     e = solved(factor, solved(factor, d).T)
     e = 0.5 * (e + e.T)
     ones = solved(factor, root[:, None])[:, 0]
-    # O = root rootᵀ - diag(root²), of which the inverse is asked in full only for its diagonal
-    inverse = solved(factor, np.diag(root**2))
-    of_ones = 0.5 * float((root @ ones) ** 2 - 2.0 * ones @ (root**2 * ones) + np.vdot(inverse, inverse.T))
+    # O = root rootᵀ - diag(root²)
+    own = solved(factor, np.diag(root**2))
+    of_ones = 0.5 * float((root @ ones) ** 2 - 2.0 * ones @ (root**2 * ones) + np.vdot(own, own.T))
     square = 0.5 * float(np.vdot(e, d))
     e *= np.outer(root, root)
     total = 0.5 * float(e.sum() - np.trace(e))
@@ -83,13 +71,15 @@ def whitened_bin(model: Model, theta: Float[np.ndarray, " P"], bin: Bin, noise: 
     return replace(bin, values=Whitened(bin.values, e, moments, factor, noise))
 
 
-def solved(
-    factor: Factor[np.ndarray] | np.ndarray, x: Float[np.ndarray, "frames m"]
-) -> Float[np.ndarray, "frames m"]:
-    """W x."""
-    if isinstance(factor, Factor):
-        return quasiseparable.solved(factor, x)
-    return cho_solve((factor, True), x)
+def can_be_whitened(bin: Bin) -> bool:
+    """Whether c2 of a bin is in memory and no pair of frames is left out or weighted by itself."""
+    return isinstance(bin.plain.values, Dense) and not len(bin.skipped) and bin.pair_weight is None
+
+
+def frame_factor(model: Model, theta: Float[np.ndarray, " P"], bin: Bin, noise: float) -> Factor[np.ndarray]:
+    """The Cholesky factor of S + ``noise`` 1 in the centre of a bin, frames weighted as it weights them."""
+    of = generators(model, theta, bin.t, bin_nodes(bin.q, bin.phi), np.sqrt(bin.weight))
+    return factorised(of, bin.weight + noise)
 
 
 def bin_sums(

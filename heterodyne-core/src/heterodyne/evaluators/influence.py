@@ -1,0 +1,95 @@
+"""By how much the residual of every pair of frames moves the scores: D_a in g_a = Σ_{i<j} D_a,ij R_ij.
+
+    D_a = W (∂_a model less its projection on the scaling design) W / σ²
+
+with W the inverse covariance between frames by which a bin is weighted (`heterodyne.evaluators.whitened`), and
+W_ij ∂_a model_ij / σ² where pairs are weighted as they are. A score has the covariance
+
+    cov(g_a, g_b) = ½ tr(D_a C D_b C) / P
+
+where c2 is that of P pixels with nearly Gaussian intensities, whose frames have the covariance C.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from jaxtyping import Float
+
+from heterodyne.bins.bin import Bin
+from heterodyne.bins.whitening import Whitened
+from heterodyne.evaluators.quasiseparable import (
+    Factor,
+    Generators,
+    blocks_of,
+    coloured_back,
+    coloured_rows,
+    combined,
+    generators,
+    products,
+    solved,
+)
+from heterodyne.evaluators.scores import Linear, ScorePart
+from heterodyne.model import Model
+
+_PANEL = 2.0**26
+"""Bytes that the columns of D worked on at once may take."""
+
+
+def influence_panels(
+    model: Model, theta: Float[np.ndarray, " P"], bin: Bin, linear: Linear
+) -> Iterator[ScorePart]:
+    """D (p, M, columns) in columns from the last to the first, 0 for pairs not in use and on the diagonal."""
+    values = bin.values
+    is_whitened = isinstance(values, Whitened)
+    root = np.sqrt(bin.weight) if is_whitened else (bin.weight > 0).astype(float)
+    of = combined(generators(model, theta, bin.t, bin.nodes, root, jacobian=True), linear.slopes)
+    frames, kinds, size = len(root), len(linear.slopes), of.near.shape[-1]
+    width = min(max(int(_PANEL / (8 * kinds * frames * size)), 1) * size, frames)
+    for start in reversed(range(0, frames, width)):
+        columns = slice(start, min(start + width, frames))
+        unit = np.eye(frames, columns.stop - start, -start)
+        if isinstance(values, Whitened):
+            d = _projected(of, linear, root, solved(values.factor, unit))
+            d = solved(values.factor, d.transpose(1, 0, 2).reshape(frames, -1))
+            d = d.reshape(frames, kinds, -1).transpose(1, 0, 2) * np.outer(root, root[columns])
+            d[:, np.arange(start, columns.stop), np.arange(columns.stop - start)] = 0.0
+        else:
+            d = _projected(of, linear, root, unit) * bin.weights(slice(0, frames), columns)
+        yield ScorePart(0, start, d / linear.sigma**2)
+
+
+def _projected(
+    of: Generators[np.ndarray],
+    linear: Linear,
+    root: Float[np.ndarray, " frames"],
+    x: Float[np.ndarray, "frames m"],
+) -> Float[np.ndarray, "p frames m"]:
+    """The projected derivatives, matrices with zero diagonal, times x."""
+    ones = np.outer(root, root @ x) - (root**2)[:, None] * x
+    return products(of, x)[1:] + linear.shift[:, None, None] * ones
+
+
+def score_covariance(
+    panels: Sequence[Iterator[ScorePart]], factor: Factor[np.ndarray]
+) -> Float[np.ndarray, "p p"]:
+    """½ tr(D_a C D_b C) for the sum of the D of bins that hold the same speckle, C = L Lᵀ of the ``factor``.
+
+    With Q_a = Lᵀ D_a L it is ½ Σ_ij Q_a Q_b, of which the rows of D give rows.
+    """
+    total: np.ndarray | None = None
+    after = np.zeros((factor.right.shape[1], 0))
+    for parts in zip(*panels, strict=True):
+        d = np.sum([part.scores for part in parts], axis=0)
+        kinds, frames, width = d.shape
+        if total is None:
+            total, after = np.zeros((kinds, kinds)), np.zeros((factor.right.shape[1], kinds * frames))
+        rows = d.transpose(2, 0, 1).reshape(width, -1)
+        here = slice(parts[0].second, parts[0].second + width)
+        rows, after = coloured_rows(blocks_of(factor, here), rows, after)
+        columns = rows.reshape(width, kinds, frames).transpose(2, 1, 0).reshape(frames, -1)
+        q = coloured_back(factor, columns).reshape(frames, kinds, width).transpose(1, 0, 2).reshape(kinds, -1)
+        total += 0.5 * q @ q.T
+    assert total is not None
+    return total
