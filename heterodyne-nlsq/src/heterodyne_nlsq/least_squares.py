@@ -16,7 +16,8 @@ from heterodyne.problem.problem import Problem
 from heterodyne.result.fit import Fit
 from heterodyne.result.statistics import Statistics
 from heterodyne.solution.outcome import create_fit
-from heterodyne.solution.solution import Solution, residual_noise
+from heterodyne.solution.residuals import noise_of_frames, residuals_at
+from heterodyne.solution.solution import Solution, at_solution, residual_noise
 from heterodyne_nlsq.averaged import bin_warnings, fit_averaged
 from heterodyne_nlsq.held import check_priors, hold_undetermined
 from heterodyne_nlsq.profile import check_profiled, fit_with_profiles
@@ -28,6 +29,9 @@ from heterodyne_nlsq.starts.sequential import bin_by_bin
 from heterodyne_nlsq.trust_region.refine import continued
 
 _WEIGHT_ROUNDS = 2
+
+_LEAST_NOISE = 2.0
+"""κ of weights: with less, intensities that are not Gaussian are amplified."""
 
 
 def fit(problem: Problem, options: Mapping[str, Any], progress: Callable[[str], None]) -> Solution | Fit:
@@ -70,6 +74,8 @@ def _solved(problem: Problem, options: Mapping[str, Any], search: Search) -> Sol
     solution = shared_where_unknown(solution, search)
     if options["weights"] == "noise" and len(objective.bins) > 1:
         solution = _reweighted(solution, search)
+    if options["weights"] == "speckle":
+        solution = _whitened(_reweighted(solution, search), search)
     figures = Statistics(strategy=strategy.name, strategy_reason=strategy.reason)
     return replace(solution, statistics=figures | solution.statistics)
 
@@ -89,6 +95,19 @@ def _reweighted(solution: Solution, search: Search) -> Solution:
     for number in range(_WEIGHT_ROUNDS):
         objective = solution.objective.weighted(residual_noise(solution))
         search.progress(f"weights, round {number + 1}: noise {_listed(objective.sigma)}")
+        solution = continued(objective, solution, search.tolerances)
+    return solution
+
+
+def _whitened(solution: Solution, search: Search) -> Solution:
+    """The solution with pairs weighted by the covariance of their frames, which is made anew at the solution twice."""
+    here = at_solution(solution)
+    noise = [of.ratio for of in noise_of_frames(here, residuals_at(here))]
+    ratio = np.maximum(noise, _LEAST_NOISE)
+    for number in range(_WEIGHT_ROUNDS):
+        objective = solution.objective.whitened(solution.x, ratio)
+        objective = objective.weighted(residual_noise(replace(solution, objective=objective)))
+        search.progress(f"weights of frames, round {number + 1}: noise over contrast {_listed(ratio)}")
         solution = continued(objective, solution, search.tolerances)
     return solution
 

@@ -26,7 +26,7 @@ OPTIONS = (
         str,
         "noise",
         "weight of a bin: its noise, re-estimated twice, or equal",
-        ("noise", "equal"),
+        ("speckle", "noise", "equal"),
     ),
     Option(
         "strategy",

@@ -19,6 +19,7 @@ from jaxtyping import Float
 
 from heterodyne.bins.bin import Bin
 from heterodyne.bins.whitening import Whitened
+from heterodyne.evaluators.meshgrid import averaged_tile
 from heterodyne.evaluators.quasiseparable import (
     Factor,
     Generators,
@@ -69,6 +70,22 @@ def _projected(
     """The projected derivatives, matrices with zero diagonal, times x."""
     ones = np.outer(root, root @ x) - (root**2)[:, None] * x
     return products(of, x)[1:] + linear.shift[:, None, None] * ones
+
+
+def whitened_scores(
+    model: Model, theta: Float[np.ndarray, " P"], bin: Bin, linear: Linear
+) -> Iterator[ScorePart]:
+    """The scores R_ij D_ij of all pairs i < j of one bin, part by part; 0 at every other place."""
+    params = dict(zip(model.parameters, theta, strict=True))
+    frames = len(bin.t)
+    for _, start, d in influence_panels(model, theta, bin, linear):
+        width = d.shape[2]
+        s = averaged_tile(model, params, bin.t, bin.nodes, 0, start, frames, width)
+        here = slice(start, start + width)
+        weight = bin.weights(slice(0, frames), here)
+        c2 = bin.moments.reference + np.divide(bin.d[:, here], weight, out=np.zeros_like(s), where=weight > 0)
+        residual = np.triu((c2 - linear.offset - linear.contrast * s) * (weight > 0), 1 - start)
+        yield ScorePart(0, start, d * residual)
 
 
 def score_covariance(

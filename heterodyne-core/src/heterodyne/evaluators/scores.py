@@ -47,7 +47,10 @@ class ScorePart(NamedTuple):
 def score_parts(
     model: Model, theta: Float[np.ndarray, " P"], bin: Bin, linear: Linear
 ) -> Iterator[ScorePart]:
-    """The scores of all pairs i < j of one bin, part by part; 0 at every other place."""
+    """The scores of all pairs i < j of one bin, part by part; 0 at every other place.
+
+    The bin's covariance of frames is not among its weights here (`heterodyne.evaluators.influence`).
+    """
     evaluate = dense_scores if model.components is None else separable_scores
     for part in bin.parts():
         used = part._replace(c2=np.where(part.weights > 0, part.c2, linear.offset))

@@ -12,9 +12,11 @@ import numpy as np
 
 from heterodyne.bins.bin import Bin, at_once
 from heterodyne.bins.reading import read_bins
+from heterodyne.device.cores import side_by_side
 from heterodyne.errors import DataError
 from heterodyne.evaluators.pair_sums import PairSums
 from heterodyne.evaluators.sums import pair_sums
+from heterodyne.evaluators.whitened import can_be_whitened, whitened_bin
 from heterodyne.problem.normal_equations import NormalEquations, SolvedScaling, normal_equations
 from heterodyne.problem.problem import Problem
 from heterodyne.problem.scaling import ScalingDesign, scaling_design, without_auto
@@ -136,6 +138,24 @@ class Objective:
     def weighted(self, sigma: np.ndarray) -> Objective:
         """The same objective with another noise per bin."""
         return replace(self, sigma=sigma)
+
+    def whitened(self, u: np.ndarray, noise: np.ndarray) -> Objective:
+        """The same objective with bins weighted by the inverse of S at u + ``noise`` 1 between their frames.
+
+        ``noise`` is κ (bins,). Bins that cannot be whitened (`can_be_whitened`) stay as they are.
+        """
+        theta, model = self.theta(u), self.problem.model
+
+        def weighted(place: tuple[Bin, float]) -> Bin:
+            bin, of_frame = place
+            return whitened_bin(model, theta, bin, of_frame) if can_be_whitened(bin) else bin
+
+        bins = side_by_side(weighted, list(zip(self.bins, noise.tolist(), strict=True)), self.at_once)
+        return replace(self, bins=tuple(bins))
+
+    def plain(self) -> Objective:
+        """The same objective without the covariance of frames in its weights."""
+        return replace(self, bins=tuple(bin.plain for bin in self.bins))
 
     def scaled(self, contrast: str | float, offset: str | float) -> Objective:
         """The same objective with other scaling designs."""

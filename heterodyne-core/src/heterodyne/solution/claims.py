@@ -65,11 +65,13 @@ def unsupported(objective: Objective, scaling: SolvedScaling) -> list[Finding]:
 
 def _gain(objective: Objective, scaling: SolvedScaling) -> float:
     """By how much χ² is below that of a constant per bin, the offset where that is held and else the best one."""
-    offset, moments = objective.offset, [bin.moments for bin in objective.bins]
-    held = ~offset.matrix.any(axis=1)
-    away = np.where(held, [part.reference for part in moments] - offset.fixed, 0.0)
-    square = np.array([part.square for part in moments]) + [part.pairs for part in moments] * away**2
-    return float(np.sum((square - scaling.ssr) / objective.sigma**2))
+    held, gain = ~objective.offset.matrix.any(axis=1), 0.0
+    for b, bin in enumerate(objective.bins):
+        of = bin.summed
+        level = objective.offset.fixed[b] - of.reference if held[b] else of.total / of.pairs
+        constant = of.square - 2.0 * level * of.total + level**2 * of.pairs
+        gain += float(constant - scaling.ssr[b]) / float(objective.sigma[b]) ** 2
+    return gain
 
 
 def excess(problem: Problem, residuals: Sequence[Residuals], reduced_chi2: float) -> str:
@@ -93,7 +95,8 @@ def _unlike_others(problem: Problem, residuals: Sequence[Residuals], times: floa
     """The frames, counted from 1 as in their file, whose W r² is so many ``times`` the median in some bin."""
     first = [data.provenance.get("frames", (1,))[0] for data in problem.data for _ in range(data.n_bins)]
     found = set()
-    for start, (_, _, squares) in zip(first, residuals, strict=True):
+    for start, residual in zip(first, residuals, strict=True):
+        squares = residual.of_frames
         with np.errstate(invalid="ignore"):
             found.update((start + np.flatnonzero(squares > times * np.nanmedian(squares))).tolist())
     return sorted(found)

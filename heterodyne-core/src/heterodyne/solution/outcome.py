@@ -20,7 +20,7 @@ from heterodyne.solution.lags import INDEPENDENT, doubtful_errors, of_lags, stru
 from heterodyne.solution.neighbourhood import Neighbourhood
 from heterodyne.solution.residuals import Residuals, residuals_at, structure_at, structure_statistics
 from heterodyne.solution.solution import AtSolution, Solution, at_solution
-from heterodyne.solution.standard_errors import StandardErrors, scaling_errors, standard_errors
+from heterodyne.solution.standard_errors import StandardErrors, standard_errors
 from heterodyne.solution.unknowns import Unknowns, identifiability, unknowns
 
 _BOUND = {-1: "at low", 1: "at high"}
@@ -89,14 +89,15 @@ def create_fit(solution: Solution, optimizer: str, seconds: float) -> Fit:
 
 def _known(solution: Solution) -> Known:
     here = at_solution(solution)
-    errors = standard_errors(here, solution.robust)
+    residuals = residuals_at(here)
+    errors = standard_errors(here, residuals, solution.robust)
     problem, slopes = here.weighted.problem, here.weighted.slopes(here.x)
     names = tuple(name for name, is_free in zip(problem.varying, here.free, strict=True) if is_free)
     around = Neighbourhood(
         problem, solution.values, names, slopes[here.free], errors.spectrum, errors.covariance
     )
     robust = errors.statistics.errors == "robust"
-    return Known(solution, here, errors, around, unknowns(here, around, robust), residuals_at(here))
+    return Known(solution, here, errors, around, unknowns(here, around, robust), residuals)
 
 
 def _covariance(around: Neighbourhood, determined: np.ndarray) -> np.ndarray:
@@ -151,12 +152,11 @@ def _estimates(known: Known) -> tuple[Estimate, ...]:
 
 def _bins(known: Known) -> tuple[BinScaling, ...]:
     bins, scaling, unknown = known.here.weighted.bins, known.here.scaling, known.unknown
-    contrast_error, offset_error = scaling_errors(known.here)
     columns = {
         "contrast": scaling.contrast,
         "offset": scaling.offset,
-        "contrast_error": np.where(unknown.contrast, np.nan, contrast_error),
-        "offset_error": np.where(unknown.offset, np.nan, offset_error),
+        "contrast_error": np.where(unknown.contrast, np.nan, known.errors.contrast),
+        "offset_error": np.where(unknown.offset, np.nan, known.errors.offset),
         "noise": known.noise,
     }
     return tuple(
@@ -174,14 +174,15 @@ def _statistics(known: Known, seconds: float) -> Statistics:
     """Figures of the fit as a whole."""
     objective, equations, scaling = known.here.weighted, known.here.equations, known.here.scaling
     variables = int((known.solution.active == 0).sum()) + scaling.design.shape[1]
-    square = float(np.sum(scaling.ssr / known.noise**2))
+    ssr = np.array([residual.ssr for residual in known.residuals])
+    square = float(np.sum(ssr / known.noise**2))
     orders = orders_of(objective.bins)
     return Statistics(
         n_pairs=equations.n_pairs,
         n_variables=variables,
-        ssr=float(scaling.ssr.sum()),
+        ssr=float(ssr.sum()),
         cost=equations.cost,
-        deviance=deviance(objective, scaling.ssr),
+        deviance=deviance(objective, ssr),
         reduced_chi2=square / max(equations.n_pairs - variables, 1),
         noise=tuple(known.noise.tolist()),
         iterations=known.solution.iterations,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -11,6 +12,7 @@ from heterodyne.device.cores import side_by_side
 from heterodyne.evaluators.meshgrid import averaged_tile
 from heterodyne.evaluators.tangent import block_tangent
 from heterodyne.result.statistics import Statistics
+from heterodyne.solution.frame_noise import FrameNoise, NeighbourSums, frame_noise
 from heterodyne.solution.robust import decay_frames, speckle_clusters
 from heterodyne.solution.solution import AtSolution
 from heterodyne.solution.structure import (
@@ -28,11 +30,14 @@ if TYPE_CHECKING:
 
 class Residuals(NamedTuple):
     """What one pass over the residuals of a bin gives: the noise per element, sums by lag and blocks, and
-    ``of_frames`` (N,), the mean of W r² over the pairs of every frame, NaN for frames not in use."""
+    ``of_frames`` (N,), the mean of W r² over the pairs of every frame, NaN for frames not in use; Σ W r² as ``ssr``,
+    and what neighbours have in common."""
 
     noise: float
     sums: BlockSums
     of_frames: np.ndarray
+    ssr: float
+    neighbours: NeighbourSums
 
 
 def examine_residuals(
@@ -48,7 +53,7 @@ def examine_residuals(
     frames = bin.frames
     grain = -(-frames // BLOCKS)
     edges, blocks = lag_edges(frames), -(-frames // grain)
-    square, count = 0.0, 0
+    square, count, ssr, neighbours = 0.0, 0, 0.0, np.zeros(len(NeighbourSums._fields))
     totals = np.zeros((2, (len(edges) - 1) * blocks**2))
     squares = np.zeros((2, frames))
     for first, second, c2, weights in bin.parts():
@@ -58,10 +63,32 @@ def examine_residuals(
         square, count = square + more_square, count + more_count
         _add_blocks(totals, first, second, residual, weights, edges, grain, blocks)
         _add_squares(squares, first, second, residual, weights)
+        ssr += float(np.vdot(weights, np.where(weights > 0, residual, 0.0) ** 2))
+        neighbours += _common(first, second, residual, s, weights)
     noise = float(np.sqrt(square / count)) if count else float("nan")
     residuals, used = totals.reshape(2, -1, blocks, blocks)
     with np.errstate(invalid="ignore"):
-        return Residuals(noise, BlockSums(residuals, used, frames, grain), squares[0] / squares[1])
+        of_frames = squares[0] / squares[1]
+    sums = BlockSums(residuals, used, frames, grain)
+    return Residuals(noise, sums, of_frames, ssr, NeighbourSums(*neighbours.tolist()))
+
+
+def _common(first: int, second: int, residual: np.ndarray, s: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """The `NeighbourSums` of a part."""
+    both = (weights[:, 1:] > 0) & (weights[:, :-1] > 0)
+    r, next_r = (np.where(both, x, 0.0) for x in (residual[:, :-1], residual[:, 1:]))
+    here, beside = np.where(both, s[:, :-1], 0.0), np.where(both, s[:, 1:], 0.0)
+    # S between the frames j and j + 1 stands in the row of j
+    rows = np.arange(len(s))
+    columns = rows + first + 1 - second
+    inside = (columns >= 0) & (columns < s.shape[1])
+    inside[inside] &= weights[rows[inside], columns[inside]] > 0
+    s_next = s[rows[inside], columns[inside]]
+    count = float(np.count_nonzero(both))
+    mean = float(s_next.mean()) if len(s_next) else 0.0
+    products = ((r, r), (r, next_r), (here, here), (here, beside))
+    square, *others = (float(np.vdot(a, b)) for a, b in products)
+    return np.array([count, 0.5 * (square + float(np.vdot(next_r, next_r))), *others, count * mean])
 
 
 def _add_blocks(
@@ -116,12 +143,18 @@ def residuals_at(here: AtSolution) -> list[Residuals]:
     )
 
 
+def noise_of_frames(here: AtSolution, residuals: Sequence[Residuals]) -> list[FrameNoise]:
+    """The noise of the frames of every bin."""
+    rows = zip(residuals, here.weighted.bins, here.scaling.contrast, here.scaling.offset, strict=True)
+    return [frame_noise(of.neighbours, bin, float(c), float(o)) for of, bin, c, o in rows]
+
+
 def structure_at(here: AtSolution, residuals: list[Residuals]) -> Structure:
     """The structure of these residuals, over the coordinates that are free of their bounds."""
     objective, scaling = here.weighted, here.scaling
     columns, theta = objective.columns(here.x)[:, here.free], objective.theta(here.x)
     blocks = []
-    for b, (bin, (_, sums, _)) in enumerate(zip(objective.bins, residuals, strict=True)):
+    for b, (bin, (_, sums, *_)) in enumerate(zip(objective.bins, residuals, strict=True)):
         weight = 1.0 / float(objective.sigma[b]) ** 2
         s = block_tangent(objective.problem.model, theta, bin.t, bin.nodes, sums.frames, sums.grain)
         moved = scaling.contrast[b] * np.tensordot(columns.T, s[1:], axes=1)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from heterodyne.bins.whitening import Whitened
 from heterodyne.data.geometry import axis_of, ring_of
 from heterodyne.device.cores import side_by_side
+from heterodyne.evaluators.influence import influence_panels, score_covariance, whitened_scores
 from heterodyne.evaluators.meshgrid import averaged_tile
 from heterodyne.evaluators.scores import Linear, ScorePart, score_parts
+from heterodyne.evaluators.whitened import frame_factor
 from heterodyne.problem.normal_equations import SolvedScaling
 from heterodyne.problem.objective import Objective
 from heterodyne.solution.covariance import (
@@ -20,48 +23,78 @@ from heterodyne.solution.covariance import (
     grain_of,
     summed_scores,
 )
+from heterodyne.solution.frame_noise import FrameNoise
 
 
 @dataclass(frozen=True, eq=False)
 class Meat:
-    """M over the free coordinates (p, p), the bandwidth in frames, and the degrees of freedom.
+    """The covariance of scores over the free coordinates and, after them, the scaling weights, (q, q).
 
-    ``shared`` is M with all bins of one length as one cluster, None where that is the same. ``scaling`` is M
-    over the scaling weights (m, m), of the scores that the projection takes away.
+    ``matrix`` is M of the residual, with its bandwidth in frames and degrees of freedom; ``shared`` (p, p) is M over the
+    coordinates with all bins of one length as one cluster, None where that is the same. ``model`` is the covariance
+    that c2 of speckle with the noise of its frames gives.
     """
 
     matrix: np.ndarray
     bandwidth: int
     dof: float
     shared: np.ndarray | None
-    scaling: np.ndarray
+    model: np.ndarray
 
 
-def robust_meat(objective: Objective, u: np.ndarray, free: np.ndarray) -> Meat:
-    """The meat of the sandwich at ``u`` over the coordinates that are ``free`` of their bounds."""
+def robust_meat(objective: Objective, u: np.ndarray, free: np.ndarray, noise: Sequence[FrameNoise]) -> Meat:
+    """The meat of the sandwich at ``u`` over the coordinates that are ``free`` of their bounds.
+
+    ``noise`` is that of the frames of every bin.
+    """
     scaling = objective.solve(u)[1]
     linear = _linear(objective, scaling, u, free)
     clusters = speckle_clusters(objective)
-    p, weights = int(free.sum()), [_weights_of(scaling, members) for members in clusters]
-    scores = side_by_side(
-        lambda cluster: _summed(objective, u, _with_weights(linear, scaling, cluster[0]), cluster[1]),
-        list(zip(weights, clusters, strict=True)),
-        objective.at_once,
+    p = int(free.sum())
+    acts = [np.concatenate([np.arange(p), p + _weights_of(scaling, members)]) for members in clusters]
+
+    def summed(place: tuple[np.ndarray, tuple[int, ...]]) -> tuple[ClusterScores, np.ndarray]:
+        of, members = place
+        whole = _with_weights(linear, scaling, of[p:] - p)
+        return _summed(objective, u, whole, members), _modelled(objective, u, whole, members, noise)
+
+    scores, modelled = zip(
+        *side_by_side(summed, list(zip(acts, clusters, strict=True)), objective.at_once), strict=True
     )
     of_coordinates = [cluster.rows(slice(p)) for cluster in scores]
     bandwidth = bandwidth_of((cluster.frames for cluster in of_coordinates), decay_frames(objective, u))
-    meats = [cluster.meat(bandwidth) for cluster in scores]
-    of_weights = np.zeros_like(scaling.hessian)
-    for columns, meat in zip(weights, meats, strict=True):
-        of_weights[np.ix_(columns, columns)] += meat[p:, p:]
     shortest = min(cluster.frames.shape[1] for cluster in scores)
+    size = p + scaling.design.shape[1]
     return Meat(
-        np.sum([meat[:p, :p] for meat in meats], axis=0),
+        _placed(size, acts, [cluster.meat(bandwidth) for cluster in scores]),
         bandwidth,
         degrees_of_freedom(shortest, bandwidth),
         _shared(of_coordinates, bandwidth),
-        of_weights,
+        _placed(size, acts, modelled),
     )
+
+
+def _placed(size: int, acts: Sequence[np.ndarray], parts: Sequence[np.ndarray]) -> np.ndarray:
+    """The sum (size, size) of matrices whose rows and columns stand in the places ``acts``."""
+    total = np.zeros((size, size))
+    for of, part in zip(acts, parts, strict=True):
+        total[np.ix_(of, of)] += part
+    return total
+
+
+def _modelled(
+    objective: Objective,
+    u: np.ndarray,
+    linear: tuple[Linear, ...],
+    members: tuple[int, ...],
+    noise: Sequence[FrameNoise],
+) -> np.ndarray:
+    """The covariance of the scores of a cluster, for speckle with the noise of its first bin."""
+    first, model, theta = members[0], objective.problem.model, objective.theta(u)
+    here, bin = noise[first], objective.bins[first]
+    panels = [influence_panels(model, theta, objective.bins[index], linear[index]) for index in members]
+    covariance = score_covariance(panels, frame_factor(model, theta, bin, here.ratio))
+    return linear[first].contrast ** 2 / here.pixels * covariance
 
 
 def _shared(scores: list[ClusterScores], bandwidth: int) -> np.ndarray | None:
@@ -136,7 +169,9 @@ def _summed(
 
     def parts() -> Iterator[ScorePart]:
         for index in members:
-            yield from score_parts(objective.problem.model, theta, objective.bins[index], linear[index])
+            bin = objective.bins[index]
+            scores = whitened_scores if isinstance(bin.values, Whitened) else score_parts
+            yield from scores(objective.problem.model, theta, bin, linear[index])
 
     frames = max(objective.bins[index].frames for index in members)
     return summed_scores(parts(), frames, grain_of(frames))

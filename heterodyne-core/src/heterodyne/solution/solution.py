@@ -148,5 +148,5 @@ def residual_noise(solution: Solution) -> np.ndarray:
     count = np.array([bin.moments.pairs for bin in objective.bins])
     fitted = (len(solution.x) + scaling.design.shape[1]) / len(count)
     noise = np.sqrt(scaling.ssr / np.maximum(count - fitted, 1.0))
-    spread = np.sqrt([bin.moments.square / bin.moments.pairs for bin in objective.bins])
+    spread = np.sqrt([bin.summed.square / bin.moments.pairs for bin in objective.bins])
     return np.maximum(noise, 1e-12 * spread + 1e-300)  # data without noise would weigh infinitely much

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from scipy.linalg import block_diag
 
 from heterodyne.problem.spectrum import FLAT, Spectrum, independent_covariance, spectrum_of, with_covariance
 from heterodyne.result.statistics import Statistics
-from heterodyne.solution.covariance import effective_parameters, robust_covariance
+from heterodyne.solution.residuals import Residuals, noise_of_frames, residuals_at
 from heterodyne.solution.robust import robust_meat
 from heterodyne.solution.solution import AtSolution, Solution, at_solution
 
@@ -16,52 +18,116 @@ _COMMON = 2.0  # ratio of errors from which bins are said to share noise
 
 
 class StandardErrors(NamedTuple):
-    """Covariances over the free coordinates (p, p), the spectrum judged by the first, and what to say."""
+    """Covariances over the free coordinates (p, p), the spectrum judged by the first, and what to say.
+
+    ``contrast`` and ``offset`` (bins,) are the standard errors of these.
+    """
 
     covariance: np.ndarray
     independent: np.ndarray
     spectrum: Spectrum
     statistics: Statistics
+    contrast: np.ndarray
+    offset: np.ndarray
     doubts: tuple[str, ...] = ()
 
 
 def judged(solution: Solution) -> AtSolution:
     """`at_solution` with the spectrum judged by the errors in use."""
     here = at_solution(solution)
-    return here._replace(spectrum=standard_errors(here, solution.robust).spectrum)
+    errors = standard_errors(here, residuals_at(here), solution.robust)
+    return here._replace(spectrum=errors.spectrum)
 
 
-def standard_errors(here: AtSolution, robust: bool) -> StandardErrors:
-    """The standard errors at a solution.
+def standard_errors(here: AtSolution, residuals: Sequence[Residuals], robust: bool) -> StandardErrors:
+    """The standard errors at a solution with these residuals.
 
     They take all elements for independent where not ``robust``, and those of one-time data, which share no frames.
     """
     width, robust = here.weighted.width[here.free], robust and not here.weighted.problem.one_time
     spectrum, independent = with_covariance(here.spectrum, independent_covariance(here.spectrum), width)
     if not robust or not here.free.any():
-        return StandardErrors(independent, independent, spectrum, Statistics(errors="independent"))
-    meat = robust_meat(here.weighted, here.x, here.free)
-    spectrum, covariance = with_covariance(
-        here.spectrum, robust_covariance(here.spectrum, meat.matrix), width
-    )
-    of_weights = spectrum_of(here.scaling.hessian, np.full(len(here.scaling.hessian), np.inf))
-    of_parameters, of_scaling = (
-        effective_parameters(spectrum, part)
-        for spectrum, part in ((here.spectrum, meat.matrix), (of_weights, meat.scaling))
-    )
+        statistics = Statistics(errors="independent")
+        return StandardErrors(independent, independent, spectrum, statistics, *scaling_errors(here))
+    meat = robust_meat(here.weighted, here.x, here.free, noise_of_frames(here, residuals))
+    whole = Whole.of(here)
+    inner = combined_meat(*(whole.half.T @ matrix @ whole.half for matrix in (meat.matrix, meat.model)))
+    spectrum, covariance = with_covariance(here.spectrum, whole.of_coordinates(inner.matrix), width)
     statistics = Statistics(
         errors="robust",
         bandwidth=meat.bandwidth,
-        dof=meat.dof,
-        effective_parameters=of_parameters + of_scaling,
+        dof=inner.dof(meat.dof),
+        noise_ratio=inner.ratio,
+        effective_parameters=float(np.trace(inner.matrix)),
     )
+    errors = whole.of_scaling(inner.matrix)
     if meat.shared is None:
-        return StandardErrors(covariance, independent, spectrum, statistics)
-    _, shared = with_covariance(here.spectrum, robust_covariance(here.spectrum, meat.shared), width)
-    together, apart = (np.diag(matrix)[~spectrum.undetermined] for matrix in (shared, covariance))
-    ratio = float(np.sqrt(np.max(together / apart, initial=0.0)))
+        return StandardErrors(covariance, independent, spectrum, statistics, *errors)
+    p = len(meat.shared)
+    own, together = (
+        whole.of_coordinates(whole.half[:p].T @ matrix @ whole.half[:p])
+        for matrix in (meat.matrix[:p, :p], meat.shared)
+    )
+    both = zip(np.diag(together)[~spectrum.undetermined], np.diag(own)[~spectrum.undetermined], strict=True)
+    ratio = float(np.sqrt(max((b / a for b, a in both if a > 0.0), default=0.0)))
     statistics |= Statistics(common_noise_ratio=ratio)
-    return StandardErrors(covariance, independent, spectrum, statistics, _shared_noise(ratio))
+    return StandardErrors(covariance, independent, spectrum, statistics, *errors, _shared_noise(ratio))
+
+
+class Whole(NamedTuple):
+    """Coordinates and scaling weights together, in the q' directions that are not flat, each of unit Gauss-Newton matrix.
+
+    ``half`` (q, q') are the directions, ``scaling`` (2 bins, q') what they do to contrasts, then offsets; ``lost``
+    (2 bins,) marks those that the data do not determine.
+    """
+
+    half: np.ndarray
+    scaling: np.ndarray
+    lost: np.ndarray
+    coordinates: int
+
+    @classmethod
+    def of(cls, here: AtSolution) -> Whole:
+        """That at a solution."""
+        of_weights = spectrum_of(here.scaling.hessian, np.full(len(here.scaling.hessian), np.inf))
+        halves = [
+            spectrum.basis[:, ~spectrum.flat] / np.sqrt(spectrum.eigenvalues[~spectrum.flat])
+            for spectrum in (here.spectrum, of_weights)
+        ]
+        along = independent_covariance(of_weights) @ here.scaling.coupling[:, here.free] @ halves[0]
+        scaling = here.scaling.design @ np.concatenate([-along, halves[1]], axis=1)
+        lost = np.isnan(np.concatenate(scaling_errors(here)))
+        return cls(np.asarray(block_diag(*halves)), scaling, lost, len(halves[0]))
+
+    def of_coordinates(self, meat: np.ndarray) -> np.ndarray:
+        """The covariance of the coordinates (p, p)."""
+        return self.half[: self.coordinates] @ meat @ self.half[: self.coordinates].T
+
+    def of_scaling(self, meat: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The errors of contrasts and of offsets, (bins,) each."""
+        variance = np.einsum("bi,ij,bj->b", self.scaling, meat, self.scaling)
+        contrast, offset = np.split(np.where(self.lost, np.nan, np.sqrt(np.maximum(variance, 0.0))), 2)
+        return contrast, offset
+
+
+class CombinedMeat(NamedTuple):
+    """M in use (q, q), and by how much the noise of the data exceeds that of speckle and frames."""
+
+    matrix: np.ndarray
+    ratio: float
+
+    def dof(self, robust: float) -> float:
+        return robust
+
+
+def combined_meat(robust: np.ndarray, model: np.ndarray) -> CombinedMeat:
+    values, vectors = np.linalg.eigh(model)
+    keep = values > 1e-12 * max(values[-1], 0.0)
+    root = vectors[:, keep] * np.sqrt(values[keep])
+    back = (vectors[:, keep] / np.sqrt(values[keep])).T
+    inner, directions = np.linalg.eigh(back @ robust @ back.T)
+    half = root @ directions * np.sqrt(np.maximum(inner, 1.0))
+    return CombinedMeat(half @ half.T, float(np.mean(inner)))
 
 
 def _shared_noise(ratio: float) -> tuple[str, ...]:
