@@ -73,7 +73,8 @@ def simulate_speckle(
     1/counts of shot noise.
 
     ``static``: amplitude, relative to the field of the model, of a further field that never changes and
-    interferes: with g = <E*(i) E(j)>, |g|² = S, c2 - 1 becomes contrast · abs(g + static²)² / (1 + static²)².
+    interferes: where g is the correlation of the model's field, S = abs(g)², c2 - 1 becomes
+    contrast · abs(g + static²)² / (1 + static²)².
     ``background``: share b of the mean intensity that is constant and featureless: contrast (1 - b)²/modes.
     ``counts``: mean photons per pixel and frame, Poisson; None for no photon noise.
     ``jitter``: relative standard deviation of the beam's intensity from frame to frame, the same for all bins, without
