@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 import heterodyne as het
 from heterodyne.errors import DataError, ParameterError
+from heterodyne.kernels._jax import jnp
+from heterodyne.model import Model, separable
+from heterodyne.parameters import ParameterTable
 from heterodyne.variants.two_component import TRUTH
 from tolerances import LAST_DIGIT, REORDERED
 
@@ -18,7 +22,7 @@ REPEATS = 60
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("model", ["two-component", "static-reference", "no-flow"])
+@pytest.mark.parametrize("model", ["two-component", "static-reference", "no-flow", "static", "equilibrium"])
 def test_the_mean_over_repeats_is_one_plus_s_over_modes(model):
     repeats = [het.simulate_speckle(model, **SMALL, seed=seed) for seed in range(REPEATS)]
     c2 = np.array([data.c2 for data in repeats])
@@ -74,6 +78,13 @@ def test_matrices_are_symmetric_and_the_truth_is_stored():
         "modes": 2,
         "friedel": False,
         "seed": 7,
+        "static": 0.0,
+        "counts": None,
+        "jitter": 0.0,
+        "drift": 0.0,
+        "background": 0.0,
+        "excess": 1.0,
+        "excess_time": None,
     }
 
 
@@ -102,11 +113,32 @@ def test_a_static_reference_alone_never_changes():
     np.testing.assert_allclose(data.c2[0], data.c2[0][0, 0], rtol=REORDERED)
 
 
+def decays(*rates: float) -> Model:
+    """S of a sum of equal exponentials that do not interfere."""
+
+    def components(p, t, q, phi):
+        return jnp.full((len(rates), len(t)), len(rates) ** -0.5), jnp.array(rates)[:, None] * t
+
+    return separable("decays", ParameterTable(()), components, uses_azimuth=False)
+
+
+THREE_DECAYS, TWO_DECAYS, GROWING = decays(1.0, 2.0, 3.0), decays(1.0, 2.0), decays(-1.0)
+UNSTRUCTURED = replace(het.create_model("two-component"), components=None)
+
+
+def test_a_model_that_is_not_installed_is_simulated():
+    data = het.simulate_speckle(decays(1.0), frames=10, pixels=50)
+    assert data.provenance["truth"]["model"] == "decays"
+
+
 @pytest.mark.parametrize(
     ("choices", "error", "words"),
     [
-        ({"model": "static"}, DataError, "no reference and sample fields"),
-        ({"model": "equilibrium"}, DataError, "two-component, static-reference and no-flow"),
+        ({"model": THREE_DECAYS}, DataError, "neither one field nor two that interfere"),
+        ({"model": TWO_DECAYS}, DataError, "neither one field nor two that interfere"),
+        ({"model": GROWING}, DataError, "neither one field nor two that interfere"),
+        ({"model": UNSTRUCTURED}, DataError, "neither one field nor two that interfere"),
+        ({"seed": -1}, DataError, "seed must be a whole number, at least 0"),
         ({"pixels": 0}, DataError, "pixels must be a whole number, at least 1"),
         ({"modes": 1.5}, DataError, "modes must be a whole number, at least 1"),
         ({"frames": 2}, DataError, "frames"),

@@ -275,10 +275,10 @@ WRONG: tuple[tuple[str, Call, type[HeterodyneError], str], ...] = (
     ),
     ("speckle without pixels", lambda: het.simulate_speckle(pixels=0), DataError, "pixels"),
     (
-        "speckle of a static",
-        lambda: het.simulate_speckle("static"),
+        "jitter without photons",
+        lambda: het.simulate_speckle(jitter=0.1),
         DataError,
-        "no reference and sample fields",
+        "jitter needs counts",
     ),
 )
 

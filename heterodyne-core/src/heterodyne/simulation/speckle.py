@@ -1,7 +1,7 @@
-"""Simulated speckle: complex fields, intensities per pixel, and the two-time correlation made from them.
+"""Simulated speckle: complex fields, intensities per pixel, photons, and the two-time correlation made from them.
 
-Every pixel and speckle mode has a reference field and a sample field, independent complex Gaussian
-processes of unit intensity whose two-time correlations are
+Every pixel and speckle mode has one field, or a reference field and a sample field, independent complex
+Gaussian processes of unit intensity (`heterodyne.simulation.fields`); for `two-component`
 
     <E_r*(i) E_r(j)> = e^{-½ q² R},      <E_s*(i) E_s(j)> = e^{-½ q² Q + i q cos(φ - φ0) V}.
 
@@ -13,12 +13,12 @@ The total field has the mean intensity n = r² + s², and by the Gaussian moment
 <I_i I_j> - <I_i> <I_j> = |<E*(i) E(j)>|² / modes, in which
 |r_i r_j e^{-½ q² R} + s_i s_j e^{-½ q² Q + i q cos(φ - φ0) V}|² / (n_i n_j) = S_ij. So c2 = 1 + S / modes on
 average, to first order in 1/pixels: offset 1, contrast 1/modes. The noise is that of an experiment:
-elements that share a frame are correlated.
+elements that share a frame are correlated. Photons and other noise are those of `heterodyne.simulation.instrument`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -27,9 +27,9 @@ from heterodyne.catalogue import create_model
 from heterodyne.data.geometry import between_axes
 from heterodyne.data.two_time import TwoTime
 from heterodyne.device.backend import check_device
-from heterodyne.errors import DataError
-from heterodyne.kernels._jax import jax
 from heterodyne.model import Model
+from heterodyne.simulation.fields import Fields, fields_of, intensities, unit_field
+from heterodyne.simulation.instrument import Instrument, within
 from heterodyne.simulation.simulate import (
     bin_grid,
     frame_times,
@@ -38,13 +38,13 @@ from heterodyne.simulation.simulate import (
     true_parameters,
     whole,
 )
-from heterodyne.variants import two_component
 
 _SAME = 1e-6  # degrees, and relative in q: bins this close are one sector given twice
+_STRONGEST_STATIC = 100.0
 
 
 def simulate_speckle(
-    model: str = "two-component",
+    model: str | Model = "two-component",
     params: Mapping[str, float] | None = None,
     q: float | Sequence[float] = 0.01,
     phi: float | Sequence[float] = (0.0, 45.0, 90.0),
@@ -56,91 +56,93 @@ def simulate_speckle(
     age: float = 0.0,
     t: ArrayLike | None = None,
     friedel: bool = False,
+    *,
+    static: float = 0.0,
+    background: float = 0.0,
+    counts: float | None = None,
+    jitter: float = 0.0,
+    drift: float = 0.0,
+    excess: float = 1.0,
+    excess_time: float | None = None,
 ) -> TwoTime:
     """Two-time data of a simulated speckle experiment: offset 1, contrast 1/modes, correlated noise.
 
     Bins, times, parameters, seed and truth as in `heterodyne.simulate`. Bins have independent speckles;
     with ``friedel`` those of one q whose phi agree modulo 180° share one pattern, as the intensities
-    I(q) = I(-q) of a weakly scattering sample do. For models whose S is that of `two-component`; others
-    raise `DataError`.
+    I(q) = I(-q) of a weakly scattering sample do. The diagonal is left as it comes: offset + contrast, and
+    1/counts of shot noise.
+
+    ``static``: amplitude, relative to the field of the model, of a further field that never changes and
+    interferes: where g is the correlation of the model's field, S = abs(g)², c2 - 1 becomes
+    contrast · abs(g + static²)² / (1 + static²)².
+    ``background``: share b of the mean intensity that is constant and featureless: contrast (1 - b)²/modes.
+    ``counts``: mean photons per pixel and frame, Poisson; None for no photon noise.
+    ``jitter``: relative standard deviation of the beam's intensity from frame to frame, the same for all bins, without
+    memory; as frames are divided by their mean over the pixels, it changes their photon noise alone, and needs counts.
+    ``drift``: frames are divided by a monitor that misses a change of the intensity, by
+    sqrt(1 + drift · (t - t_0)/(t_N - t_0)): the baseline is 1 where both frames are early and
+    1 + drift where both are late, and contrast and noise change by the same factor.
+    ``excess``: ratio of the standard deviation of elements of c2 to that of speckle and photons,
+    (contrast + 1/counts)/sqrt(pixels), where S has died out. Noise of mean 0 is added: the correlation of two patterns
+    independent of each other, that live for ``excess_time`` in s, a tenth of the run if it is not given. An excess of 1
+    adds nothing.
+
+    None of these changes the speckle of a seed. Raises `PluginError`, `ParameterError` or `DataError` for a model,
+    parameter or number that cannot be; `DataError` for a model whose S is neither that of one field nor of two that
+    interfere, for an option that would have no effect, and for frames without a photon.
     """
-    variant = create_model(model)
-    if variant.pair is not two_component.pair:
-        raise DataError(
-            f"model {model!r} has no reference and sample fields; "
-            "speckle is simulated for two-component, static-reference and no-flow"
-        )
+    variant = model if isinstance(model, Model) else create_model(model)
     values = true_parameters(variant, params)
     axis = frame_times(frames, dt, age, t)
     bin_q, bin_phi = bin_grid(q, phi)
-    check_device()
     n_pixels, n_modes = whole("pixels", pixels, 1), whole("modes", modes, 1)
+    still = within("static", static, 0.0, _STRONGEST_STATIC)
+    instrument = Instrument(counts, jitter, drift, background, excess, excess_time)
+    check_device()
     patterns = _patterns(bin_q, bin_phi) if friedel else range(len(bin_q))
+    beam = instrument.beam(_beam_generator(seed), len(axis.t))
     c2 = np.empty((len(bin_q), len(axis.t), len(axis.t)))
     for b, rng in enumerate(generators(seed, len(bin_q))):
         if patterns[b] < b:
             c2[b] = c2[patterns[b]]
             continue
-        rows = _profiles(variant, values, axis.t, bin_q[b], bin_phi[b])
-        c2[b] = _correlate(intensities(rng, rows, n_pixels, n_modes))
+        fields = fields_of(variant, values, axis.t, bin_q[b], bin_phi[b])
+        for_static, for_photons, for_excess = rng.spawn(3)
+        pattern = _pattern(rng, for_static, fields, n_pixels, n_modes, still)
+        detected = instrument.detected(for_photons, pattern, beam)
+        c2[b] = instrument.correlated(detected, axis.t, for_excess, n_modes)
     truth = {
-        "model": model,
+        "model": variant.name,
         "params": values,
-        "contrast": [1.0 / n_modes] * len(bin_q),
+        "contrast": [instrument.contrast(n_modes)] * len(bin_q),
         "offset": [1.0] * len(bin_q),
         "pixels": n_pixels,
         "modes": n_modes,
         "friedel": friedel,
         "seed": int(seed),
+        "static": still,
+        **instrument.stated(),
     }
     point = np.zeros(len(bin_q))
     return TwoTime(c2, bin_q, bin_phi, *axis, dq=point, dphi=point, provenance=simulated(truth))
 
 
-def intensities(
-    rng: np.random.Generator, rows: two_component.Profiles, pixels: int, modes: int
+def _pattern(
+    rng: np.random.Generator,
+    for_static: np.random.Generator,
+    fields: Fields,
+    pixels: int,
+    modes: int,
+    static: float,
 ) -> np.ndarray:
-    """Intensity of every pixel in every frame, mean 1, shape (frames, pixels)."""
-    reference = _field(rng, np.asarray(rows.decay_reference), (pixels, modes))
-    sample = _field(rng, np.asarray(rows.decay_sample), (pixels, modes))
-    r = np.sqrt(rows.reference)
-    s = np.sqrt(rows.sample) * np.exp(1j * np.asarray(rows.phase))
-    found = np.empty((len(r), pixels))
-    for k, (e_reference, e_sample) in enumerate(zip(reference, sample, strict=True)):
-        total = r[k] * e_reference + s[k] * e_sample
-        found[k] = np.mean(total.real**2 + total.imag**2, axis=1)
-    return found
+    """Intensity of every pixel in every frame, mean 1, (frames, pixels)."""
+    still = static * unit_field(for_static, (pixels, modes))
+    return intensities(rng, fields, pixels, modes, still) / (1.0 + static**2)
 
 
-def _field(rng: np.random.Generator, exponent: np.ndarray, shape: tuple[int, int]) -> Iterator[np.ndarray]:
-    """A complex Gaussian field frame by frame, <E*(i) E(j)> = exp(-½ (Λ_j - Λ_i)), Λ = ``exponent``.
-
-    In the time Λ it is an Ornstein-Uhlenbeck process, which is Markov, so that one step
-    E ← ρ E + sqrt(1 - ρ²) ξ with ρ = exp(-½ ΔΛ) is exact however long it is.
-    """
-    field = _unit_field(rng, shape)
-    yield field
-    for step in np.diff(exponent):
-        field = np.exp(-0.5 * step) * field + np.sqrt(-np.expm1(-step)) * _unit_field(rng, shape)
-        yield field
-
-
-def _unit_field(rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
-    real_and_imaginary = rng.standard_normal((*shape, 2)) * np.sqrt(0.5)
-    return real_and_imaginary.view(np.complex128)[..., 0]
-
-
-def _correlate(intensity: np.ndarray) -> np.ndarray:
-    normalised = intensity / intensity.mean(axis=1, keepdims=True)
-    return normalised @ normalised.T / intensity.shape[1]
-
-
-def _profiles(
-    model: Model, params: Mapping[str, float], t: np.ndarray, q: float, phi: float
-) -> two_component.Profiles:
-    if model.uses_azimuth and np.isnan(phi):
-        raise DataError(f"model {model.name!r} needs an azimuth phi for every bin")
-    return jax.jit(model.profiles)(params, t, q, phi)
+def _beam_generator(seed: int) -> np.random.Generator:
+    """One that no bin has: those of the bins are children of the seed. A seed < 0 raises `DataError`."""
+    return np.random.default_rng(np.random.SeedSequence(whole("seed", seed, 0)))
 
 
 def _patterns(q: np.ndarray, phi: np.ndarray) -> list[int]:
