@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from importlib import metadata
 from inspect import signature
 from time import perf_counter
@@ -18,6 +19,7 @@ from heterodyne.data.two_time import TwoTime
 from heterodyne.device.backend import check_device
 from heterodyne.device.compilation import keep_compiled_code
 from heterodyne.errors import ConfigError, EmptyBins, PluginError, unknown
+from heterodyne.frozen import FrozenMapping
 from heterodyne.model import Model
 from heterodyne.plugins.manager import optimizer_record
 from heterodyne.problem.choices import SPELLINGS, ChoiceKeywords, Choices, spells_choices
@@ -170,11 +172,12 @@ def _silent(line: str) -> None:
     """Progress that nobody watches."""
 
 
-def versions() -> dict[str, str]:
+@lru_cache
+def versions() -> Mapping[str, str]:
     """Versions of Python, NumPy, JAX and the installed heterodyne distributions."""
     numbers = {"python": platform.python_version()}
     for distribution in metadata.distributions():
         name = distribution.name
         if name in ("jax", "numpy") or name.startswith("heterodyne-"):
             numbers[name] = distribution.version
-    return dict(sorted(numbers.items()))
+    return FrozenMapping(sorted(numbers.items()))

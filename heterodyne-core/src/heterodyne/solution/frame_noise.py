@@ -26,14 +26,14 @@ _MOST = 1e4
 _LEAST = 1e-2
 """κ at which C is still well-conditioned."""
 
-_ALIKE = 2.0
-"""Ratio of 1 + κ up to which diagonal and residual tell the same."""
+_ALIKE = 0.1, 0.2
+"""Difference between correlations of neighbours, and part of them, up to which diagonal and residual tell the same."""
 
 
 class NeighbourSums(NamedTuple):
     """Sums over the n pairs (i, j), (i, j + 1) that are both in use: of r², r r', S², S S' and S_j,j+1."""
 
-    count: float
+    n: float
     square: float
     product: float
     s_square: float
@@ -42,7 +42,7 @@ class NeighbourSums(NamedTuple):
 
     def means(self) -> tuple[float, ...]:
         """The means of the five."""
-        return tuple(total / self.count for total in self[1:]) if self.count else (np.nan,) * 5
+        return tuple(total / self.n for total in self[1:]) if self.n else (np.nan,) * 5
 
 
 class FrameNoise(NamedTuple):
@@ -64,10 +64,10 @@ def frame_noise(sums: NeighbourSums, bin: Bin, contrast: float, offset: float) -
     square, product, t0, t2, t1 = sums.means()
     if not (contrast > 0.0 and square > 0.0):
         return FrameNoise(_MOST, np.nan, np.nan)
-    ratio = _of_residual(product / square, t0, t1, t2)
-    on_diagonal = _of_diagonal(bin, contrast, offset)
-    if 1.0 / _ALIKE <= (1.0 + on_diagonal) / (1.0 + ratio) <= _ALIKE:
-        ratio = on_diagonal
+    correlation, ratio = product / square, _of_diagonal(bin, contrast, offset)
+    expected = ((1.0 + ratio) * t1 + t2) / ((1.0 + ratio) ** 2 + t0)
+    if not abs(expected - correlation) <= _ALIKE[0] + _ALIKE[1] * expected:
+        ratio = _of_residual(correlation, t0, t1, t2)
     ratio = float(np.clip(ratio, _LEAST, _MOST))
     x = 1.0 + ratio
     whole, near = x**2 + t0, x**2 + t0 - x * t1 - t2
@@ -82,8 +82,8 @@ def _of_residual(correlation: float, t0: float, t1: float, t2: float) -> float:
 
 
 def _of_diagonal(bin: Bin, contrast: float, offset: float) -> float:
-    """(mean of c2_ii - offset - contrast)/contrast over the frames in use, NaN where there is no diagonal."""
+    """(mean of c2_ii - offset - contrast)/contrast over the frames in use, not below 0; NaN without a diagonal."""
     if bin.diagonal is None:
         return np.nan
     own = bin.diagonal[bin.weight[: len(bin.diagonal)] > 0]
-    return (float(np.mean(own)) - offset - contrast) / contrast
+    return max(float(np.mean(own)) - offset - contrast, 0.0) / contrast
