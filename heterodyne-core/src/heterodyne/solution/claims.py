@@ -65,7 +65,7 @@ def unsupported(objective: Objective, scaling: SolvedScaling) -> list[Finding]:
 
 def _gain(objective: Objective, scaling: SolvedScaling) -> float:
     """By how much χ² is below that of a constant per bin, the offset where that is held and else the best one."""
-    held, gain = ~objective.offset.matrix.any(axis=1), 0.0
+    held, gain = ~np.any(objective.offset.matrix, axis=1), 0.0
     for b, bin in enumerate(objective.bins):
         of = bin.summed
         level = objective.offset.fixed[b] - of.reference if held[b] else of.total / of.pairs

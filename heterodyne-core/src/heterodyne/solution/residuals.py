@@ -75,20 +75,30 @@ def examine_residuals(
 
 def _common(first: int, second: int, residual: np.ndarray, s: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """The `NeighbourSums` of a part."""
-    both = (weights[:, 1:] > 0) & (weights[:, :-1] > 0)
-    r, next_r = (np.where(both, x, 0.0) for x in (residual[:, :-1], residual[:, 1:]))
-    here, beside = np.where(both, s[:, :-1], 0.0), np.where(both, s[:, 1:], 0.0)
+    used = weights > 0
+    both = used[:, 1:] & used[:, :-1]
+    r = np.where(used, residual, 0.0)
+    here, beside = np.where(both, r[:, :-1], 0.0), np.where(both, r[:, 1:], 0.0)
+    all_four = both[1:] & both[:-1]
+    change = here - beside
+    mixed = np.where(all_four, change[1:] - change[:-1], 0.0)
     # S between the frames j and j + 1 stands in the row of j
-    rows = np.arange(len(s))
+    rows = np.arange(max(second - first - 1, 0), min(len(s), second + s.shape[1] - first - 1))
     columns = rows + first + 1 - second
-    inside = (columns >= 0) & (columns < s.shape[1])
-    inside[inside] &= weights[rows[inside], columns[inside]] > 0
-    s_next = s[rows[inside], columns[inside]]
-    count = float(np.count_nonzero(both))
-    mean = float(s_next.mean()) if len(s_next) else 0.0
-    products = ((r, r), (r, next_r), (here, here), (here, beside))
-    square, *others = (float(np.vdot(a, b)) for a, b in products)
-    return np.array([count, 0.5 * (square + float(np.vdot(next_r, next_r))), *others, count * mean])
+    next_used = used[rows, columns]
+    square = 0.5 * (float(np.vdot(here, here)) + float(np.vdot(beside, beside)))
+    return np.array(
+        [
+            np.count_nonzero(both),
+            square,
+            0.5 * float(np.vdot(change, change)),
+            float(np.vdot(np.where(both, s[:, :-1], 0.0), s[:, :-1])),
+            np.count_nonzero(all_four),
+            0.25 * float(np.vdot(mixed, mixed)),
+            np.count_nonzero(next_used),
+            float(s[rows, columns][next_used].sum()),
+        ]
+    )
 
 
 def _add_blocks(

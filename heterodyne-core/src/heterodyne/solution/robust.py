@@ -94,7 +94,7 @@ def _modelled(
     here, bin = noise[first], objective.bins[first]
     panels = [influence_panels(model, theta, objective.bins[index], linear[index]) for index in members]
     covariance = score_covariance(panels, frame_factor(model, theta, bin, here.ratio))
-    return linear[first].contrast ** 2 / here.pixels * covariance
+    return here.scale_near * covariance
 
 
 def _shared(scores: list[ClusterScores], bandwidth: int) -> np.ndarray | None:
