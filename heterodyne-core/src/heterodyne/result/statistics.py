@@ -69,7 +69,7 @@ class Statistics(Stated):
     effective_parameters: float | None = None
     """tr(H⁻¹ M) of parameters, contrasts and offsets: what fitting them does to the deviance."""
     noise_ratio: float | None = None
-    """Robust over modelled variance, the mean over directions: above 1 the data hold noise that speckle does not make."""
+    """Robust over modelled variance, the mean over directions: above 1 there is noise that speckle does not make."""
     common_noise_ratio: float | None = None
     """How many times larger errors would be if all bins shared their noise."""
 

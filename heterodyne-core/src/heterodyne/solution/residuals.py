@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from heterodyne.bins.bin import Bin
 from heterodyne.device.cores import side_by_side
+from heterodyne.evaluators.influence import influence_panels
 from heterodyne.evaluators.meshgrid import averaged_tile
+from heterodyne.evaluators.scores import ScorePart
 from heterodyne.evaluators.tangent import block_tangent
+from heterodyne.problem.spectrum import independent_covariance, spectrum_of
 from heterodyne.result.statistics import Statistics
 from heterodyne.solution.frame_noise import FrameNoise, NeighbourSums, frame_noise
-from heterodyne.solution.robust import decay_frames, speckle_clusters
+from heterodyne.solution.robust import ScoreCluster, score_clusters, speckle_covariance
 from heterodyne.solution.solution import AtSolution
 from heterodyne.solution.structure import (
     BLOCKS,
-    BinBlocks,
     BlockSums,
+    Cells,
     Structure,
+    cell_panel,
+    cells_of,
     lag_edges,
     residual_structure,
 )
@@ -159,25 +164,89 @@ def noise_of_frames(here: AtSolution, residuals: Sequence[Residuals]) -> list[Fr
     return [frame_noise(of.neighbours, bin, float(c), float(o)) for of, bin, c, o in rows]
 
 
-def structure_at(here: AtSolution, residuals: list[Residuals]) -> Structure:
+def structure_at(here: AtSolution, residuals: Sequence[Residuals]) -> Structure:
     """The structure of these residuals, over the coordinates that are free of their bounds."""
-    objective, scaling = here.weighted, here.scaling
+    objective, p = here.weighted, int(here.free.sum())
+    clusters = score_clusters(objective, here.scaling, here.x, here.free)
+    cells = [_cells(here, b, residuals[b]) for b in range(len(objective.bins))]
+    places = np.split(
+        np.arange(sum(len(of.sums) for of in cells)), np.cumsum([len(of.sums) for of in cells])[:-1]
+    )
+    coupling = np.zeros((sum(map(len, places)), p + here.scaling.design.shape[1]))
+    for b, place in enumerate(places):
+        coupling[np.ix_(place, np.concatenate([np.arange(p), p + _acting(here, b)]))] = cells[b].coupling
+    taken, noise = _taken(here, coupling), noise_of_frames(here, residuals)
+
+    def spread(cluster: ScoreCluster) -> np.ndarray:
+        own = np.concatenate([places[b] for b in cluster.members])
+        covariance = _cell_covariance(here, cluster, cells, residuals, noise)
+        return _carried(np.eye(len(coupling))[:, own], -taken[:, cluster.acts], covariance)
+
+    return residual_structure(cells, np.sum(side_by_side(spread, clusters, objective.at_once), axis=0))
+
+
+def _carried(cells: np.ndarray, scores: np.ndarray, covariance: np.ndarray) -> np.ndarray:
+    """The covariance of all cells that those of a cluster, and its scores, give."""
+    loading = np.concatenate([cells, scores], axis=1)
+    return loading @ covariance @ loading.T
+
+
+def _acting(here: AtSolution, b: int) -> np.ndarray:
+    """The scaling weights that act on a bin."""
+    of_contrast, of_offset = (rows[b] for rows in np.split(here.scaling.design, 2))
+    return np.flatnonzero((of_contrast != 0) | (of_offset != 0))
+
+
+def _cells(here: AtSolution, b: int, residual: Residuals) -> Cells:
+    """The cells of a bin, with the tangent space of what acts on it: the coordinates, then the scaling weights."""
+    objective, scaling, bin = here.weighted, here.scaling, here.weighted.bins[b]
     columns, theta = objective.columns(here.x)[:, here.free], objective.theta(here.x)
-    blocks = []
-    for b, (bin, (_, sums, *_)) in enumerate(zip(objective.bins, residuals, strict=True)):
-        weight = 1.0 / float(objective.sigma[b]) ** 2
-        s = block_tangent(objective.problem.model, theta, bin.t, bin.nodes, sums.frames, sums.grain)
-        moved = scaling.contrast[b] * np.tensordot(columns.T, s[1:], axes=1)
-        of_contrast, of_offset = (rows[b] for rows in np.split(scaling.design, 2))
-        of_bin = np.flatnonzero((of_contrast != 0) | (of_offset != 0))
-        scaled = of_contrast[of_bin, None, None] * s[0] + of_offset[of_bin, None, None]
-        acts = np.concatenate([np.arange(len(moved)), len(moved) + of_bin])
-        blocks.append(
-            BinBlocks(weight * sums.residual, weight * sums.weight, np.concatenate([moved, scaled]), acts)
-        )
-    clusters = speckle_clusters(objective)
-    grains = [residuals[members[0]].sums.grain for members in clusters]
-    return residual_structure(blocks, clusters, grains, decay_frames(objective, here.x))
+    sums = residual.sums
+    s = block_tangent(objective.problem.model, theta, bin.t, bin.nodes, sums.frames, sums.grain)
+    moved = scaling.contrast[b] * np.tensordot(columns.T, s[1:], axes=1)
+    of_contrast, of_offset = (rows[b, _acting(here, b)] for rows in np.split(scaling.design, 2))
+    scaled = of_contrast[:, None, None] * s[0] + of_offset[:, None, None]
+    return cells_of(sums, np.concatenate([moved, scaled]), residual.noise)
+
+
+def _taken(here: AtSolution, coupling: np.ndarray) -> np.ndarray:
+    """K: what of the scores of coordinates and scaling weights the fit takes out of every cell."""
+    of_weights = independent_covariance(
+        spectrum_of(here.scaling.hessian, np.full(len(here.scaling.hessian), np.inf))
+    )
+    p = int(here.free.sum())
+    of_coordinates = coupling[:, :p] - coupling[:, p:] @ of_weights @ here.scaling.coupling[:, here.free]
+    return np.concatenate(
+        [of_coordinates @ independent_covariance(here.spectrum), coupling[:, p:] @ of_weights], axis=1
+    )
+
+
+def _cell_covariance(
+    here: AtSolution,
+    cluster: ScoreCluster,
+    cells: Sequence[Cells],
+    residuals: Sequence[Residuals],
+    noise: Sequence[FrameNoise],
+) -> np.ndarray:
+    """The covariance of the cells of a cluster's bins and, after them, its scores."""
+    objective, theta = here.weighted, here.weighted.theta(here.x)
+    counts = [len(cells[b].sums) for b in cluster.members]
+
+    def panels(number: int) -> Iterator[ScorePart]:
+        b = cluster.members[number]
+        bin, of = objective.bins[b], residuals[b]
+        for part in influence_panels(objective.problem.model, theta, bin, cluster.linear[b]):
+            _, frames, width = part.scores.shape
+            columns = slice(part.second, part.second + width)
+            stacked = np.zeros((sum(counts), frames, width))
+            own = cell_panel(cells[b].z, of.sums.frames, of.sums.grain, columns)
+            first = sum(counts[:number])
+            stacked[first : first + len(own), : own.shape[1], : own.shape[2]] = own
+            stacked *= bin.weights(slice(0, frames), columns) / of.noise**2
+            yield part._replace(scores=np.concatenate([stacked, part.scores]))
+
+    parts = [panels(number) for number in range(len(cluster.members))]
+    return speckle_covariance(objective, theta, cluster, noise, parts)
 
 
 def structure_statistics(structure: Structure) -> Statistics:

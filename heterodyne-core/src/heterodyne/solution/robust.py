@@ -30,8 +30,8 @@ from heterodyne.solution.frame_noise import FrameNoise
 class Meat:
     """The covariance of scores over the free coordinates and, after them, the scaling weights, (q, q).
 
-    ``matrix`` is M of the residual, with its bandwidth in frames and degrees of freedom; ``shared`` (p, p) is M over the
-    coordinates with all bins of one length as one cluster, None where that is the same. ``model`` is the covariance
+    ``matrix`` is M of the residual, with its bandwidth in frames and degrees of freedom; ``shared`` (p, p) is M over
+    the coordinates with all bins of one length as one cluster, None where that is the same. ``model`` is the covariance
     that c2 of speckle with the noise of its frames gives.
     """
 
@@ -47,24 +47,17 @@ def robust_meat(objective: Objective, u: np.ndarray, free: np.ndarray, noise: Se
 
     ``noise`` is that of the frames of every bin.
     """
-    scaling = objective.solve(u)[1]
-    linear = _linear(objective, scaling, u, free)
-    clusters = speckle_clusters(objective)
-    p = int(free.sum())
-    acts = [np.concatenate([np.arange(p), p + _weights_of(scaling, members)]) for members in clusters]
+    scaling, p = objective.solve(u)[1], int(free.sum())
+    clusters = score_clusters(objective, scaling, u, free)
 
-    def summed(place: tuple[np.ndarray, tuple[int, ...]]) -> tuple[ClusterScores, np.ndarray]:
-        of, members = place
-        whole = _with_weights(linear, scaling, of[p:] - p)
-        return _summed(objective, u, whole, members), _modelled(objective, u, whole, members, noise)
+    def summed(cluster: ScoreCluster) -> tuple[ClusterScores, np.ndarray]:
+        return _summed(objective, u, cluster), _modelled(objective, u, cluster, noise)
 
-    scores, modelled = zip(
-        *side_by_side(summed, list(zip(acts, clusters, strict=True)), objective.at_once), strict=True
-    )
+    scores, modelled = zip(*side_by_side(summed, clusters, objective.at_once), strict=True)
     of_coordinates = [cluster.rows(slice(p)) for cluster in scores]
     bandwidth = bandwidth_of((cluster.frames for cluster in of_coordinates), decay_frames(objective, u))
     shortest = min(cluster.frames.shape[1] for cluster in scores)
-    size = p + scaling.design.shape[1]
+    size, acts = p + scaling.design.shape[1], [cluster.acts for cluster in clusters]
     return Meat(
         _placed(size, acts, [cluster.meat(bandwidth) for cluster in scores]),
         bandwidth,
@@ -72,6 +65,31 @@ def robust_meat(objective: Objective, u: np.ndarray, free: np.ndarray, noise: Se
         _shared(of_coordinates, bandwidth),
         _placed(size, acts, modelled),
     )
+
+
+@dataclass(frozen=True, eq=False)
+class ScoreCluster:
+    """Bins that hold the same speckle, by number, and the models of all bins with the derivatives that act on these.
+
+    ``acts`` are their places among the coordinates and, after them, the scaling weights.
+    """
+
+    members: tuple[int, ...]
+    acts: np.ndarray
+    linear: tuple[Linear, ...]
+
+
+def score_clusters(
+    objective: Objective, scaling: SolvedScaling, u: np.ndarray, free: np.ndarray
+) -> list[ScoreCluster]:
+    """The clusters of an objective at ``u`` over the coordinates that are ``free`` of their bounds."""
+    linear, p = _linear(objective, scaling, u, free), int(free.sum())
+    found = []
+    for members in speckle_clusters(objective):
+        weights = _weights_of(scaling, members)
+        acts = np.concatenate([np.arange(p), p + weights])
+        found.append(ScoreCluster(members, acts, _with_weights(linear, scaling, weights)))
+    return found
 
 
 def _placed(size: int, acts: Sequence[np.ndarray], parts: Sequence[np.ndarray]) -> np.ndarray:
@@ -83,18 +101,28 @@ def _placed(size: int, acts: Sequence[np.ndarray], parts: Sequence[np.ndarray]) 
 
 
 def _modelled(
-    objective: Objective,
-    u: np.ndarray,
-    linear: tuple[Linear, ...],
-    members: tuple[int, ...],
-    noise: Sequence[FrameNoise],
+    objective: Objective, u: np.ndarray, cluster: ScoreCluster, noise: Sequence[FrameNoise]
 ) -> np.ndarray:
-    """The covariance of the scores of a cluster, for speckle with the noise of its first bin."""
-    first, model, theta = members[0], objective.problem.model, objective.theta(u)
-    here, bin = noise[first], objective.bins[first]
-    panels = [influence_panels(model, theta, objective.bins[index], linear[index]) for index in members]
-    covariance = score_covariance(panels, frame_factor(model, theta, bin, here.ratio))
-    return here.scale_near * covariance
+    """The covariance of the scores of a cluster."""
+    model, theta = objective.problem.model, objective.theta(u)
+    panels = [
+        influence_panels(model, theta, objective.bins[index], cluster.linear[index])
+        for index in cluster.members
+    ]
+    return speckle_covariance(objective, theta, cluster, noise, panels)
+
+
+def speckle_covariance(
+    objective: Objective,
+    theta: np.ndarray,
+    cluster: ScoreCluster,
+    noise: Sequence[FrameNoise],
+    panels: Sequence[Iterator[ScorePart]],
+) -> np.ndarray:
+    """The covariance of sums Σ_{i<j} D_ij R_ij over a cluster, for speckle with the noise of its first bin's frames."""
+    here, bin = noise[cluster.members[0]], objective.bins[cluster.members[0]]
+    factor = frame_factor(objective.problem.model, theta, bin, here.ratio)
+    return here.scale_near * score_covariance(panels, factor)
 
 
 def _shared(scores: list[ClusterScores], bandwidth: int) -> np.ndarray | None:
@@ -161,19 +189,17 @@ def _linear(
     )
 
 
-def _summed(
-    objective: Objective, u: np.ndarray, linear: tuple[Linear, ...], members: tuple[int, ...]
-) -> ClusterScores:
+def _summed(objective: Objective, u: np.ndarray, cluster: ScoreCluster) -> ClusterScores:
     """The scores of a cluster; those of one pair of frames in several bins add up."""
     theta = objective.theta(u)
 
     def parts() -> Iterator[ScorePart]:
-        for index in members:
+        for index in cluster.members:
             bin = objective.bins[index]
             scores = whitened_scores if isinstance(bin.values, Whitened) else score_parts
-            yield from scores(objective.problem.model, theta, bin, linear[index])
+            yield from scores(objective.problem.model, theta, bin, cluster.linear[index])
 
-    frames = max(objective.bins[index].frames for index in members)
+    frames = max(objective.bins[index].frames for index in cluster.members)
     return summed_scores(parts(), frames, grain_of(frames))
 
 

@@ -75,7 +75,7 @@ def standard_errors(here: AtSolution, residuals: Sequence[Residuals], robust: bo
 
 
 class Whole(NamedTuple):
-    """Coordinates and scaling weights together, in the q' directions that are not flat, each of unit Gauss-Newton matrix.
+    """Coordinates and scaling weights together, in the q' directions not flat, each of unit Gauss-Newton matrix.
 
     ``half`` (q, q') are the directions, ``scaling`` (2 bins, q') what they do to contrasts, then offsets; ``lost``
     (2 bins,) marks those that the data do not determine.
