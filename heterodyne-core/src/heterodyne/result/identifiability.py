@@ -15,7 +15,7 @@ class Finding:
     """One thing that the data cannot tell, in words.
 
     ``kind`` is ``no correlation``, ``merged``, ``bounds``, ``minor``, ``other solution``, ``axis``, ``floor``,
-    ``scaling``, ``aliased`` or ``same speckle``. ``parameters`` are those it is about, undetermined where
+    ``scaling``, ``aliased``, ``same speckle``, ``conditional``, ``open``, ``minimum`` or ``at bound``. ``parameters`` are those it is about, undetermined where
     ``undetermined`` says so; ``values`` hold another solution.
     """
 
@@ -50,7 +50,9 @@ class Identifiability(Stated):
     eigenvalues: tuple[float, ...] | None = None
     """The spectrum of the Gram matrix of their coordinates, scaled to unit diagonal."""
     undetermined: tuple[str, ...] | None = None
-    """Those without an error bar."""
+    """Those that the data do not determine."""
+    conditional: tuple[str, ...] | None = None
+    """Those whose error bar would hold on a condition only, and stands nowhere."""
     at_bounds: tuple[str, ...] | None = None
     """In words, what lies on a bound."""
     correlated: tuple[tuple[str, str, float], ...] | None = None
