@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from heterodyne.parameters import Parameter
 from heterodyne.result.fit import CONVERGED, Fit
 from heterodyne.result.identifiability import Finding
 from heterodyne.result.profile import Profile
@@ -21,6 +22,8 @@ from heterodyne_nlsq.trust_region.refine import continued
 _LARGE = 0.3  # of a value on a log scale: an error beyond it is no error of the value
 
 _MOST = 6  # profiles that nobody asked for
+
+_DESCENTS = 3  # at most, each with all iterations
 
 _LITTLE = 4.0  # χ² over the variance ratio by which holding a parameter may make the fit worse
 
@@ -47,13 +50,33 @@ def fit_with_profiles(
         note = "no profile without convergence" if asked else ""
         return replace(fit, message="; ".join(filter(None, (fit.message, note))))
     due, left = _due(known, asked) if unasked else ([], [])
-    outcome = profiled(known, (*asked, *due), search)
-    remedies = _remedies(known, search) if unasked and isinstance(outcome, dict) else []
-    for lower in (outcome, remedies):
-        if isinstance(lower, np.ndarray):
-            at = continued(solution.objective, replace(solution, x=lower), search.tolerances)
-            return fit_with_profiles(at, conclude, finish, asked, unasked, search)
-    return finish(known, outcome, (*remedies, *_left_out(left)))
+    outcome = _walked(known, (*asked, *due), unasked, search)
+    if isinstance(outcome, np.ndarray):
+        at = _continued(solution, outcome, search)
+        return fit_with_profiles(at, conclude, finish, asked, unasked, search)
+    profiles, remedies = outcome
+    return finish(known, profiles, (*remedies, *_left_out(left)))
+
+
+def _walked(
+    known: Known, names: Sequence[str], remedied: bool, search: Search
+) -> tuple[dict[str, Profile], list[Finding]] | np.ndarray:
+    """The profiles and what to do at bounds, or u of a lower minimum that was met on the way."""
+    remedies = _remedies(known, search) if remedied else []
+    if isinstance(remedies, np.ndarray):
+        return remedies
+    profiles = profiled(known, names, search)
+    return profiles if isinstance(profiles, np.ndarray) else (profiles, remedies)
+
+
+def _continued(solution: Solution, lower: np.ndarray, search: Search) -> Solution:
+    """The minimum below u of a lower one, to which valleys may be long."""
+    at = replace(solution, x=lower)
+    for _ in range(_DESCENTS):
+        at = continued(solution.objective, at, search.tolerances)
+        if at.verdict == CONVERGED:
+            break
+    return at
 
 
 def _due(known: Known, asked: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -71,13 +94,19 @@ def _due(known: Known, asked: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 def _wide(known: Known) -> list[str]:
-    """The parameters on a log scale whose error exceeds 30 % of the value."""
+    """The parameters whose error is large: 30 % of a value on a log scale, or beyond a bound of another."""
     around, sd = known.around, np.sqrt(np.diag(known.errors.covariance))
+    rows = (around.problem.parameters[name] for name in around.names)
     return [
-        name
-        for name, error, is_known in zip(around.names, sd, known.known, strict=True)
-        if is_known and around.problem.parameters[name].scale == "log" and error > _LARGE
+        row.name
+        for row, error, is_known in zip(rows, sd, known.known, strict=True)
+        if is_known and error > (_LARGE if row.scale == "log" else _room(row, around.values[row.name]))
     ]
+
+
+def _room(row: Parameter, value: float) -> float:
+    """How far the nearer bound is, infinite where the bounds are no walls."""
+    return np.inf if row.is_periodic else min(value - row.low, row.high - value)
 
 
 def _left_out(names: Sequence[str]) -> list[Finding]:

@@ -29,17 +29,19 @@ from heterodyne_nlsq.trust_region.stationarity import Box
 
 _LEVELS = (0.95, 0.68)
 
-_PART = 0.2  # of the way to the threshold, in √Δχ², that a step shall make
+_PART = 0.3  # of the way to the threshold, in √Δχ², that a step shall make
 
-_TOO_FAR = 0.5  # of that way: such a step is halved
+_TOO_FAR = 0.6  # of that way: such a step is halved
 
 _GROWTH = 3.0  # at most, from one step to the next
 
-_SHRINK = 1e-3  # of the first step: a jump that remains below it is a jump of the profile
+_SHRINK = 0.02  # of the first step: a jump that remains below it is a jump of the profile
 
-_MOST = 60  # points on one side
+_MOST = 40  # points on one side
 
 _ACCURACY = 1e-4  # of the threshold
+
+_ITERATIONS = 40  # at each stop, which begins next to its minimum
 
 _LOWER = 1e-2  # Δχ² below minus this, times the scale, is a lower minimum and no rounding
 
@@ -70,9 +72,9 @@ class Thresholds:
 class WalkBase:
     """The minimum ``best`` (p,) in u of an ``objective`` whose cost, there ``least``, is half of χ².
 
-    ``variances`` of the coordinates by name go with the curvature of the cost, ``ratios`` are those in use over them,
-    where there are any, so that a quadratic profile gives back the errors in use, with ``dof`` degrees of freedom
-    unless they take elements for independent.
+    ``variances`` of the coordinates by name go with the curvature of the cost, ``ratios`` are the variances in use
+    over independent ones, where there are any, so that a quadratic profile gives back the errors in use, with ``dof``
+    degrees of freedom unless they take elements for independent.
     """
 
     objective: Objective
@@ -155,11 +157,15 @@ def walk_base(known: Known) -> WalkBase:
     best = known.solution.x
     objective = unit_noise(known.solution.objective, best)
     variances = dict(zip(objective.problem.varying, _variances(objective, best), strict=True))
-    names, in_use = known.around.names, np.diag(known.errors.covariance)
     ratios = {
-        name: float(own / variances[name])
-        for name, own in zip(names, in_use, strict=True)
-        if name not in known.lost and variances[name] > 0.0
+        name: float(in_use / alone)
+        for name, in_use, alone in zip(
+            known.around.names,
+            np.diag(known.errors.covariance),
+            np.diag(known.errors.independent),
+            strict=True,
+        )
+        if name not in known.lost and alone > 0.0
     }
     return WalkBase(objective, best, objective.cost(best), variances, ratios, known.errors.statistics.dof)
 
@@ -227,7 +233,7 @@ def walk(way: Way, side: float, limit: float, search: Search) -> list[Stop]:
 def _sufficient(tolerances: Tolerances, goal: float, least: float) -> Tolerances:
     """The tolerances with which Δχ² is known to a small part of the threshold, which is all that a stop needs."""
     enough = np.sqrt(_ACCURACY * goal**2 / max(2.0 * least, goal**2))
-    return replace(tolerances, gtol=max(tolerances.gtol, float(enough)))
+    return replace(tolerances.at_most(_ITERATIONS), gtol=max(tolerances.gtol, float(enough)))
 
 
 def _first_step(way: Way) -> float:

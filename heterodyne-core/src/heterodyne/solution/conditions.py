@@ -16,6 +16,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from heterodyne.parameters import Parameter
+from heterodyne.problem.problem import Problem
 from heterodyne.problem.spectrum import independent_covariance, spectrum_of
 from heterodyne.result.identifiability import Finding
 from heterodyne.result.profile import Profile
@@ -35,6 +37,8 @@ _NEARLY = 4.0  # χ² over the variance ratio up to which another minimum is nea
 _APART = 2.0  # errors from which a parameter differs in it
 _FAR = 10.0  # errors beyond which one is as far as another
 
+_AT_BOUND = 1e-6  # of the range
+_CARRIED = 0.25  # of its range: a parameter that has moved so far along a profile goes with it
 _WIDER = 1.5  # than by the standard error: an interval end so far out contradicts it
 _OPEN = (
     0.5  # of the range: a parameter that is limited to one side only and may be anywhere in so much is open
@@ -211,22 +215,63 @@ def settled(
     """The conditions that remain after profiles, and what these leave open.
 
     A profile within ``quantile`` errors of its estimate confirms the error, but for another minimum, which it need not
-    have met. One that goes on farther contradicts it, and one without limits leaves the parameter undetermined.
+    have met. One that goes on farther contradicts it, and one without limits leaves the parameter undetermined; a
+    limit at which another parameter has been carried to its bound is one of that bound.
     """
     remaining, findings = dict(found), []
     is_log = dict(zip(at.here.weighted.problem.varying, at.here.weighted.log, strict=True))
     for name, error in zip(at.names, at.sd, strict=True):
-        profile = profiles.get(name)
-        if profile is None:
+        if name not in profiles:
             continue
-        was = remaining.pop(name, None)
-        if _is_open(profile, is_log[name]):
-            findings.append(Finding("open", f"{name} is open: {_limits(profile)}", (name,), True))
+        profile, was = profiles[name], remaining.pop(name, None)
+        carried = _carried(profile, at.here.weighted.problem)
+        if words := _open(profile, is_log[name], carried):
+            findings.append(Finding("open", f"{name} is open: {words}", (name,), True))
+        elif any(carried):
+            on = f"the bounds of {listed(sorted({*carried[0], *carried[1]}))}, where a limit of its profile lies"
+            remaining[name] = Condition(BOUND, on, np.inf)
         elif _contradicts(profile, quantile * error, is_log[name]):
             remaining[name] = was or Condition(CURVED, NO_PARABOLA, np.inf)
         elif was and was.kind == MINIMUM:
             remaining[name] = was
     return remaining, findings
+
+
+def _carried(profile: Profile, problem: Problem) -> tuple[list[str], list[str]]:
+    """The parameters that are carried to a bound, over much of their range, at the lower and at the upper limit."""
+    ends, best = profile.interval(), int(np.argmin(np.abs(profile.values - profile.best)))
+    inside = np.flatnonzero((profile.values >= ends.low) & (profile.values <= ends.high))
+
+    def carried(end: float, place: int) -> list[str]:
+        """Those that are, at this place of the profile, which has a limit there unless ``end`` is infinite."""
+        return [
+            name
+            for name, values in profile.others.items()
+            if np.isfinite(end)
+            and _is_carried(problem.parameters[name], float(values[best]), float(values[place]))
+        ]
+
+    last = len(profile.values) - 1
+    return carried(ends.low, max(int(inside[0]) - 1, 0)), carried(ends.high, min(int(inside[-1]) + 1, last))
+
+
+def _is_carried(row: Parameter, start: float, end: float) -> bool:
+    if row.is_periodic or row.scale == "log":
+        return False
+    whole = row.high - row.low
+    at_bound = min(end - row.low, row.high - end) <= _AT_BOUND * whole
+    return at_bound and abs(end - start) > _CARRIED * whole
+
+
+def _open(profile: Profile, is_log: bool, carried: tuple[list[str], list[str]]) -> str:
+    """Why a profile leaves its parameter open; empty where it does not."""
+    ends = profile.interval()
+    if _is_open(profile, is_log):
+        return _limits(profile)
+    if all(carried):
+        bounds = listed(sorted({*carried[0], *carried[1]}))
+        return f"both limits of its profile, {ends.low:.6g} and {ends.high:.6g}, are those of the bounds of {bounds}"
+    return ""
 
 
 def _is_open(profile: Profile, is_log: bool) -> bool:
