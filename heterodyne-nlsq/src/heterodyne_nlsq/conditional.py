@@ -13,9 +13,9 @@ from heterodyne.result.identifiability import Finding
 from heterodyne.result.profile import Profile
 from heterodyne.solution.conditions import BOUND, BOUNDS, MINIMUM
 from heterodyne.solution.outcome import Known
-from heterodyne.solution.solution import Solution
+from heterodyne.solution.solution import Rival, Solution
 from heterodyne.words import listed
-from heterodyne_nlsq.profile import Thresholds, Way, profiled, walk, walk_base
+from heterodyne_nlsq.profile import Thresholds, WalkBase, Way, profiled, walk, walk_base
 from heterodyne_nlsq.starts.search import Search
 from heterodyne_nlsq.trust_region.refine import continued
 
@@ -23,7 +23,9 @@ _LARGE = 0.3  # of a value on a log scale: an error beyond it is no error of the
 
 _MOST = 6  # profiles that nobody asked for
 
-_DESCENTS = 3  # at most, each with all iterations
+_MOVES = 3  # to lower minima
+
+_DESCENTS = 2  # at most, each with all iterations
 
 _LITTLE = 4.0  # χ² over the variance ratio by which holding a parameter may make the fit worse
 
@@ -37,11 +39,13 @@ def fit_with_profiles(
     asked: Sequence[str],
     unasked: bool,
     search: Search,
+    moves: int = _MOVES,
 ) -> Fit:
     """The result that ``finish`` makes of what ``conclude`` knows at a solution, with profiles.
 
     These are of the parameters ``asked`` for and, if ``unasked``, of those whose errors need one. A lower minimum
-    that a walk meets takes the solution's place.
+    that a walk meets takes the solution's place, so many ``moves`` at most; one to which the descent does not
+    converge is a rival.
     """
     search.progress("errors")
     known = conclude(solution)
@@ -50,22 +54,25 @@ def fit_with_profiles(
         note = "no profile without convergence" if asked else ""
         return replace(fit, message="; ".join(filter(None, (fit.message, note))))
     due, left = _due(known, asked) if unasked else ([], [])
-    outcome = _walked(known, (*asked, *due), unasked, search)
+    outcome = _walked(known, walk_base(known, moves > 0), (*asked, *due), unasked, search)
     if isinstance(outcome, np.ndarray):
-        at = _continued(solution, outcome, search)
-        return fit_with_profiles(at, conclude, finish, asked, unasked, search)
+        lower = _continued(solution, outcome, search)
+        if lower.verdict != CONVERGED:
+            rival = Rival(lower.x, lower.equations.cost - solution.equations.cost)
+            lower, moves = replace(solution, rivals=(*solution.rivals, rival)), 0
+        return fit_with_profiles(lower, conclude, finish, asked, unasked, search, max(moves - 1, 0))
     profiles, remedies = outcome
     return finish(known, profiles, (*remedies, *_left_out(left)))
 
 
 def _walked(
-    known: Known, names: Sequence[str], remedied: bool, search: Search
+    known: Known, base: WalkBase, names: Sequence[str], remedied: bool, search: Search
 ) -> tuple[dict[str, Profile], list[Finding]] | np.ndarray:
     """The profiles and what to do at bounds, or u of a lower minimum that was met on the way."""
-    remedies = _remedies(known, search) if remedied else []
+    remedies = _remedies(known, base, search) if remedied else []
     if isinstance(remedies, np.ndarray):
         return remedies
-    profiles = profiled(known, names, search)
+    profiles = profiled(base, names, search)
     return profiles if isinstance(profiles, np.ndarray) else (profiles, remedies)
 
 
@@ -116,9 +123,9 @@ def _left_out(names: Sequence[str]) -> list[Finding]:
     return [Finding("conditional", words, tuple(names))]
 
 
-def _remedies(known: Known, search: Search) -> list[Finding] | np.ndarray:
+def _remedies(known: Known, base: WalkBase, search: Search) -> list[Finding] | np.ndarray:
     """For every parameter at its bound what to do, or u of a lower minimum that was met."""
-    findings, base = [], walk_base(known)
+    findings = []
     scale = max(base.ratios.values(), default=1.0)
     for name, side in zip(base.objective.problem.varying, known.solution.active, strict=True):
         if not side:

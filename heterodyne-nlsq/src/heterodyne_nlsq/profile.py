@@ -74,7 +74,7 @@ class WalkBase:
 
     ``variances`` of the coordinates by name go with the curvature of the cost, ``ratios`` are the variances in use
     over independent ones, where there are any, so that a quadratic profile gives back the errors in use, with ``dof``
-    degrees of freedom unless they take elements for independent.
+    degrees of freedom unless they take elements for independent. Walks end at lower minima where ``ends_lower``.
     """
 
     objective: Objective
@@ -83,6 +83,7 @@ class WalkBase:
     variances: Mapping[str, float]
     ratios: Mapping[str, float]
     dof: float | None
+    ends_lower: bool
 
     def thresholds(self, name: str) -> Thresholds:
         """The thresholds of Δχ²: t² times the scale for robust errors, the normal quantile for independent ones."""
@@ -140,20 +141,20 @@ def check_profiled(problem: Problem, names: Sequence[str]) -> None:
             raise ParameterError(f"parameter {name!r} is fixed at {row.start:g} and has no profile: free it")
 
 
-def profiled(known: Known, names: Sequence[str], search: Search) -> dict[str, Profile] | np.ndarray:
+def profiled(base: WalkBase, names: Sequence[str], search: Search) -> dict[str, Profile] | np.ndarray:
     """The profiles of these parameters by name, or u of a lower minimum where one of them meets it."""
-    base, profiles = walk_base(known), {}
+    profiles = {}
     for name in names:
         outcome = profile(base, name, search)
         if not isinstance(outcome, Profile):
-            search.progress(f"the profile of {name} met a lower minimum, where the fit goes on")
+            search.progress(f"the profile of {name} met a lower minimum")
             return outcome
         profiles[name] = outcome
     return profiles
 
 
-def walk_base(known: Known) -> WalkBase:
-    """Where all walks from a solution begin."""
+def walk_base(known: Known, ends_lower: bool = True) -> WalkBase:
+    """Where all walks from a solution begin, which end at lower minima or, if not, go on through them."""
     best = known.solution.x
     objective = unit_noise(known.solution.objective, best)
     variances = dict(zip(objective.problem.varying, _variances(objective, best), strict=True))
@@ -167,7 +168,9 @@ def walk_base(known: Known) -> WalkBase:
         )
         if name not in known.lost and alone > 0.0
     }
-    return WalkBase(objective, best, objective.cost(best), variances, ratios, known.errors.statistics.dof)
+    return WalkBase(
+        objective, best, objective.cost(best), variances, ratios, known.errors.statistics.dof, ends_lower
+    )
 
 
 def profile(base: WalkBase, name: str, search: Search) -> Profile | np.ndarray:
@@ -217,7 +220,7 @@ def walk(way: Way, side: float, limit: float, search: Search) -> list[Stop]:
         value = float(limit if (limit - value) * side <= 0 else value)
         minimum = _others_fitted(objective, _extrapolated(stops, index, value), index, tolerances)
         delta = 2.0 * (minimum.equations.cost - least)
-        if delta < -_LOWER * way.thresholds.scale:
+        if way.base.ends_lower and delta < -_LOWER * way.thresholds.scale:
             return [*stops, Stop(minimum.x, minimum.equations.cost, delta)]
         gained = (np.sqrt(max(delta, 0.0)) - np.sqrt(here.delta)) / goal
         if gained > _TOO_FAR and step > _SHRINK * first:

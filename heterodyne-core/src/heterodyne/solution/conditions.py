@@ -145,8 +145,9 @@ def rival_findings(at: Errors, rivals: Sequence[Rival]) -> list[Finding]:
         other = objective.parameters(objective.folded(rival.x))
         changed = {name: value for name, value in other.items() if value != here[name]}
         shown = ", ".join(f"{name} = {value:.5g}" for name, value in changed.items())
+        quality = "nearly as well" if more > 0.0 else "better"
         kind, words = ("other solution", reason) if reason else ("minimum", "there is another minimum")
-        words = f"{words}: {shown} fit nearly as well (χ² {more:+.2g})"
+        words = f"{words}: {shown} fit {quality} (χ² {more:+.2g})"
         findings.append(Finding(kind, words, tuple(changed), values=changed))
     return findings
 
