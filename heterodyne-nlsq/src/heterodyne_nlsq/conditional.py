@@ -54,6 +54,8 @@ def fit_with_profiles(
         note = "no profile without convergence" if asked else ""
         return replace(fit, message="; ".join(filter(None, (fit.message, note))))
     due, left = _due(known, asked) if unasked else ([], [])
+    if not (asked or due or (unasked and solution.active.any())):
+        return finish(known, {}, ())
     outcome = _walked(known, walk_base(known, moves > 0), (*asked, *due), unasked, search)
     if isinstance(outcome, np.ndarray):
         lower = _continued(solution, outcome, search)
