@@ -169,7 +169,7 @@ def walk_base(known: Known, ends_lower: bool = True) -> WalkBase:
         if name not in known.lost and alone > 0.0
     }
     return WalkBase(
-        objective, best, objective.cost(best), variances, ratios, known.errors.statistics.dof, ends_lower
+        objective, best, objective(best).cost, variances, ratios, known.errors.statistics.dof, ends_lower
     )
 
 
