@@ -10,8 +10,8 @@ from heterodyne.errors import ParameterError
 from heterodyne.problem import Choices, create_objective, create_problem
 from heterodyne.solution import create_solution
 from heterodyne.solution.covariance import quantile
-from heterodyne.solution.outcome import create_fit
-from heterodyne_nlsq.profile import fit_with_profiles
+from heterodyne.solution.outcome import fit_of, known_at
+from heterodyne_nlsq.conditional import fit_with_profiles
 from heterodyne_nlsq.starts.search import Search
 from heterodyne_nlsq.trust_region.minimise import Tolerances
 from heterodyne_nlsq.trust_region.refine import refined
@@ -159,7 +159,11 @@ def test_a_profile_that_meets_a_lower_minimum_moves_the_fit_there(weak_data):
     believed = create_solution(objective, best.x + np.array([1.0, 0.0]))
     lines = []
     search = Search(Tolerances(), 1, 1, 0, lines.append)
-    fit = fit_with_profiles(believed, lambda at: create_fit(at, "nlsq", 0.0), ["alpha"], search)
+
+    def finish(known, profiles, findings):
+        return fit_of(known, "nlsq", 0.0, profiles, findings)
+
+    fit = fit_with_profiles(believed, known_at, finish, ["alpha"], False, search)
     assert any("met a lower minimum" in line for line in lines)
     assert fit.values["alpha"] == pytest.approx(best.x[1], rel=1e-6)
     assert fit.profiles["alpha"].best == fit.values["alpha"]

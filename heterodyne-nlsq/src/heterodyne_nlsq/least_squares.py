@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from time import perf_counter
@@ -14,13 +14,16 @@ import numpy as np
 from heterodyne.problem.objective import Objective, create_objective
 from heterodyne.problem.problem import Problem
 from heterodyne.result.fit import Fit
+from heterodyne.result.identifiability import Finding
+from heterodyne.result.profile import Profile
 from heterodyne.result.statistics import Statistics
-from heterodyne.solution.outcome import create_fit
+from heterodyne.solution.outcome import Known, fit_of, known_at
 from heterodyne.solution.residuals import noise_of_frames, residuals_at
 from heterodyne.solution.solution import Solution, at_solution, residual_noise
 from heterodyne_nlsq.averaged import bin_warnings, fit_averaged
+from heterodyne_nlsq.conditional import fit_with_profiles
 from heterodyne_nlsq.held import check_priors, hold_undetermined
-from heterodyne_nlsq.profile import check_profiled, fit_with_profiles
+from heterodyne_nlsq.profile import check_profiled
 from heterodyne_nlsq.reading import choose, read
 from heterodyne_nlsq.scaling_choice import shared_where_unknown
 from heterodyne_nlsq.starts.global_search import with_global_search
@@ -35,7 +38,7 @@ _LEAST_NOISE = 2.0
 
 
 def fit(problem: Problem, options: Mapping[str, Any], progress: Callable[[str], None]) -> Solution | Fit:
-    """The least-squares solution of a problem; the whole result where profiles are asked for, which need its errors.
+    """The least-squares solution of a problem; the whole result where profiles may be due, which need its errors.
 
     Raises `ParameterError` and `ConfigError` for options that do not go with the problem.
     """
@@ -53,12 +56,17 @@ def fit(problem: Problem, options: Mapping[str, Any], progress: Callable[[str], 
     def ended(at: Solution) -> Solution:
         return hold_undetermined(at, search) if options["hold_at_prior"] else at
 
-    def conclude(at: Solution) -> Fit:
-        return create_fit(ended(at), "nlsq", perf_counter() - began)
+    unasked = options["profiles"] == "auto"
+    if not (unasked or options["profile"]):
+        return ended(solution)
 
-    if options["profile"]:
-        return fit_with_profiles(solution, conclude, options["profile"], search)
-    return ended(solution)
+    def conclude(at: Solution) -> Known:
+        return known_at(ended(at))
+
+    def finish(known: Known, profiles: Mapping[str, Profile], findings: Sequence[Finding]) -> Fit:
+        return fit_of(known, "nlsq", perf_counter() - began, profiles, findings)
+
+    return fit_with_profiles(solution, conclude, finish, options["profile"], unasked, search)
 
 
 def _solved(problem: Problem, options: Mapping[str, Any], search: Search) -> Solution:

@@ -53,6 +53,13 @@ OPTIONS = (
         "hold undetermined directions at the prior means, without changing the cost or what is determined",
     ),
     Option("profile", str, (), "parameters whose profile likelihood is computed", many=True),
+    Option(
+        "profiles",
+        str,
+        "auto",
+        "profiles also where errors are conditional or above 30 %, and what to do at bounds, or only what is asked",
+        ("auto", "asked"),
+    ),
     Option("global", bool, False, "search all that the bounds allow too, and say what that adds"),
     Option("starts", int, 64, "points to try where start values are missing", low=1, high=100_000),
     Option("polish", int, 3, "how many of the best points are fitted to the end", low=1, high=10_000),

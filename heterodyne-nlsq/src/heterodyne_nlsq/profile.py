@@ -7,7 +7,7 @@ threshold of the widest interval or a bound is reached.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -20,26 +20,28 @@ from heterodyne.problem.normal_equations import NormalEquations
 from heterodyne.problem.objective import Objective
 from heterodyne.problem.problem import Problem
 from heterodyne.problem.spectrum import independent_covariance, spectrum_of
-from heterodyne.result.fit import Fit
 from heterodyne.result.profile import Interval, Profile
 from heterodyne.solution.covariance import quantile
-from heterodyne.solution.solution import Solution
+from heterodyne.solution.outcome import Known
 from heterodyne_nlsq.starts.search import Search
 from heterodyne_nlsq.trust_region.minimise import Minimum, Tolerances, minimise
-from heterodyne_nlsq.trust_region.refine import continued
 from heterodyne_nlsq.trust_region.stationarity import Box
 
 _LEVELS = (0.95, 0.68)
 
-_PART = 0.2  # of the way to the threshold, in √Δχ², that a step shall make
+_PART = 0.3  # of the way to the threshold, in √Δχ², that a step shall make
 
-_TOO_FAR = 0.5  # of that way: such a step is halved
+_TOO_FAR = 0.6  # of that way: such a step is halved
 
 _GROWTH = 3.0  # at most, from one step to the next
 
-_SHRINK = 1e-3  # of the first step: a jump that remains below it is a jump of the profile
+_SHRINK = 0.02  # of the first step: a jump that remains below it is a jump of the profile
 
-_MOST = 60  # points on one side
+_MOST = 40  # points on one side
+
+_ACCURACY = 1e-4  # of the threshold
+
+_ITERATIONS = 40  # at each stop, which begins next to its minimum
 
 _LOWER = 1e-2  # Δχ² below minus this, times the scale, is a lower minimum and no rounding
 
@@ -67,17 +69,49 @@ class Thresholds:
 
 
 @dataclass(frozen=True, eq=False)
-class Profiled:
-    """A parameter that is profiled, ``error`` being that of its coordinate by the curvature of the cost.
+class WalkBase:
+    """The minimum ``best`` (p,) in u of an ``objective`` whose cost, there ``least``, is half of χ².
 
-    ``best`` (p,) is the minimum in u, of an ``objective`` whose cost is half of χ².
+    ``variances`` of the coordinates by name go with the curvature of the cost, ``ratios`` are the variances in use
+    over independent ones, where there are any, so that a quadratic profile gives back the errors in use, with ``dof``
+    degrees of freedom unless they take elements for independent. Walks end at lower minima where ``ends_lower``.
     """
 
-    name: str
     objective: Objective
     best: np.ndarray
-    error: float
+    least: float
+    variances: Mapping[str, float]
+    ratios: Mapping[str, float]
+    dof: float | None
+    ends_lower: bool
+
+    def thresholds(self, name: str) -> Thresholds:
+        """The thresholds of Δχ²: t² times the scale for robust errors, the normal quantile for independent ones."""
+        normal = tuple(("independent", level, float(ndtri(0.5 * (1.0 + level)) ** 2)) for level in _LEVELS)
+        if self.dof is None:
+            return Thresholds(1.0, True, normal)
+        scale = self.ratios.get(name, max(self.ratios.values(), default=1.0))
+        robust = tuple(("robust", level, float(scale * quantile(self.dof, level) ** 2)) for level in _LEVELS)
+        return Thresholds(scale, name in self.ratios, (*robust, *normal))
+
+
+@dataclass(frozen=True, eq=False)
+class Way:
+    """One parameter whose value is moved away from the minimum, all others following."""
+
+    base: WalkBase
+    name: str
     thresholds: Thresholds
+
+    @property
+    def objective(self) -> Objective:
+        """The objective, in units of the noise."""
+        return self.base.objective
+
+    @property
+    def best(self) -> np.ndarray:
+        """The minimum in u."""
+        return self.base.best
 
     @property
     def index(self) -> int:
@@ -87,6 +121,13 @@ class Profiled:
     def value(self, u: np.ndarray) -> float:
         """Its value at u."""
         return float(self.objective.to_values(u)[self.index])
+
+    def limit(self, side: float) -> float:
+        """The bound on one side of the coordinate; half a period away where the bounds are no walls."""
+        row = self.objective.problem.parameters[self.name]
+        if row.period and row.is_periodic:
+            return float(self.best[self.index] + side * 0.5 * row.period)
+        return float((self.objective.high if side > 0 else self.objective.low)[self.index])
 
 
 def check_profiled(problem: Problem, names: Sequence[str]) -> None:
@@ -100,39 +141,47 @@ def check_profiled(problem: Problem, names: Sequence[str]) -> None:
             raise ParameterError(f"parameter {name!r} is fixed at {row.start:g} and has no profile: free it")
 
 
-def fit_with_profiles(
-    solution: Solution, conclude: Callable[[Solution], Fit], names: Sequence[str], search: Search
-) -> Fit:
-    """The result that ``conclude`` makes of a solution, with the profiles of these parameters.
-
-    A lower minimum that a profile meets takes the solution's place.
-    """
-    search.progress("errors")
-    fit, objective = conclude(solution), solution.objective
-    if not fit.success:
-        return replace(fit, message="; ".join(filter(None, (fit.message, "no profile without convergence"))))
-    best, profiles = objective.point(fit.values), {}
+def profiled(base: WalkBase, names: Sequence[str], search: Search) -> dict[str, Profile] | np.ndarray:
+    """The profiles of these parameters by name, or u of a lower minimum where one of them meets it."""
+    profiles = {}
     for name in names:
-        outcome = profile(objective, best, fit, name, search)
+        outcome = profile(base, name, search)
         if not isinstance(outcome, Profile):
-            search.progress(f"the profile of {name} met a lower minimum, where the fit goes on")
-            lower = continued(objective, replace(solution, x=outcome), search.tolerances)
-            return fit_with_profiles(lower, conclude, names, search)
+            search.progress(f"the profile of {name} met a lower minimum")
+            return outcome
         profiles[name] = outcome
-    return replace(fit, profiles=profiles)
+    return profiles
 
 
-def profile(
-    objective: Objective, best: np.ndarray, fit: Fit, name: str, search: Search
-) -> Profile | np.ndarray:
-    """The profile of one parameter from the minimum ``best`` in u, or u of a lower one where its walk meets one."""
-    profiled = _profiled(unit_noise(objective, best), best, fit, name)
+def walk_base(known: Known, ends_lower: bool = True) -> WalkBase:
+    """Where all walks from a solution begin, which end at lower minima or, if not, go on through them."""
+    best = known.solution.x
+    objective = unit_noise(known.solution.objective, best)
+    variances = dict(zip(objective.problem.varying, _variances(objective, best), strict=True))
+    ratios = {
+        name: float(in_use / alone)
+        for name, in_use, alone in zip(
+            known.around.names,
+            np.diag(known.errors.covariance),
+            np.diag(known.errors.independent),
+            strict=True,
+        )
+        if name not in known.lost and alone > 0.0
+    }
+    return WalkBase(
+        objective, best, objective(best).cost, variances, ratios, known.errors.statistics.dof, ends_lower
+    )
+
+
+def profile(base: WalkBase, name: str, search: Search) -> Profile | np.ndarray:
+    """The profile of one parameter from the minimum, or u of a lower one where its walk meets one."""
+    way = Way(base, name, base.thresholds(name))
     sides = []
     for side in (-1.0, 1.0):
-        sides.append(_walk(profiled, side, search))
+        sides.append(walk(way, side, way.limit(side), search))
         if sides[-1][-1].delta < 0.0:
             return sides[-1][-1].u
-    return _profile(profiled, sides)
+    return _profile(way, sides)
 
 
 def unit_noise(objective: Objective, best: np.ndarray) -> Objective:
@@ -141,31 +190,6 @@ def unit_noise(objective: Objective, best: np.ndarray) -> Objective:
     equations = objective(best)
     square = 2.0 * equations.cost / max(equations.n_pairs - fitted, 1)
     return objective.weighted(objective.sigma * np.sqrt(max(square, np.finfo(float).tiny)))
-
-
-def _profiled(objective: Objective, best: np.ndarray, fit: Fit, name: str) -> Profiled:
-    varying = objective.problem.varying
-    variances = _variances(objective, best)
-    of_values = variances * objective.slopes(best) ** 2
-    thresholds = thresholds_of(dict(zip(varying, of_values, strict=True)), fit, name)
-    return Profiled(name, objective, best, float(np.sqrt(variances[varying.index(name)])), thresholds)
-
-
-def thresholds_of(variances: Mapping[str, float], fit: Fit, name: str) -> Thresholds:
-    """The thresholds of Δχ²: t² times the scale for robust errors, the normal quantile for independent ones.
-
-    ``variances`` are those of the parameters that go with the curvature of the cost, so that a quadratic
-    profile gives back the robust errors.
-    """
-    normal = tuple(("independent", level, float(ndtri(0.5 * (1.0 + level)) ** 2)) for level in _LEVELS)
-    dof = fit.statistics.dof
-    if dof is None:  # of errors that take elements for independent
-        return Thresholds(1.0, True, normal)
-    known = {key: error for key, error in fit.errors.items() if np.isfinite(error) and variances[key] > 0}
-    ratios = {key: error**2 / variances[key] for key, error in known.items()}
-    scale = ratios.get(name, max(ratios.values(), default=1.0))
-    robust = tuple(("robust", level, float(scale * quantile(dof, level) ** 2)) for level in _LEVELS)
-    return Thresholds(scale, name in ratios, (*robust, *normal))
 
 
 def _variances(objective: Objective, u: np.ndarray) -> np.ndarray:
@@ -181,48 +205,45 @@ def _variances(objective: Objective, u: np.ndarray) -> np.ndarray:
     return variances
 
 
-def _walk(profiled: Profiled, side: float, search: Search) -> list[Stop]:
-    """The stops from the minimum outward to one side, -1 or 1.
+def walk(way: Way, side: float, limit: float, search: Search) -> list[Stop]:
+    """The stops from the minimum outward to one side, -1 or 1, to a ``limit`` or the threshold.
 
     The last one has a negative Δχ² where a lower minimum was met.
     """
-    objective, best, index = profiled.objective, profiled.best, profiled.index
-    limit, least, first = _limit(profiled, side), objective.cost(best), _first_step(profiled)
-    goal = np.sqrt(profiled.thresholds.highest)
-    stops, step = [Stop(best, least, 0.0)], first
+    objective, index, least = way.objective, way.index, way.base.least
+    first, goal = _first_step(way), np.sqrt(way.thresholds.highest)
+    tolerances = _sufficient(search.tolerances, goal, least)
+    stops, step = [Stop(way.best, least, 0.0)], first
     while stops[-1].delta < goal**2 and stops[-1].u[index] != limit and len(stops) <= _MOST:
         here = stops[-1]
         value = here.u[index] + side * step
         value = float(limit if (limit - value) * side <= 0 else value)
-        minimum = _others_fitted(objective, _extrapolated(stops, index, value), index, search.tolerances)
+        minimum = _others_fitted(objective, _extrapolated(stops, index, value), index, tolerances)
         delta = 2.0 * (minimum.equations.cost - least)
-        if delta < -_LOWER * profiled.thresholds.scale:
+        if way.base.ends_lower and delta < -_LOWER * way.thresholds.scale:
             return [*stops, Stop(minimum.x, minimum.equations.cost, delta)]
         gained = (np.sqrt(max(delta, 0.0)) - np.sqrt(here.delta)) / goal
         if gained > _TOO_FAR and step > _SHRINK * first:
             step *= 0.5
             continue
         stops.append(Stop(minimum.x, minimum.equations.cost, max(delta, 0.0)))
-        shown = f"{profiled.value(minimum.x):.6g}, delta chi2 {delta:.4g}"
-        search.progress(f"profile of {profiled.name}: {shown}")
+        shown = f"{way.value(minimum.x):.6g}, delta chi2 {delta:.4g}"
+        search.progress(f"profile of {way.name}: {shown}")
         step *= float(np.clip(_PART / max(gained, 1e-9), 0.5, _GROWTH))
     return stops
 
 
-def _limit(profiled: Profiled, side: float) -> float:
-    """The bound on one side of the coordinate; half a period away where the bounds are no walls."""
-    objective, index = profiled.objective, profiled.index
-    row = objective.problem.parameters[profiled.name]
-    if row.period and row.is_periodic:
-        return float(profiled.best[index] + side * 0.5 * row.period)
-    return float((objective.high if side > 0 else objective.low)[index])
+def _sufficient(tolerances: Tolerances, goal: float, least: float) -> Tolerances:
+    """The tolerances with which Δχ² is known to a small part of the threshold, which is all that a stop needs."""
+    enough = np.sqrt(_ACCURACY * goal**2 / max(2.0 * least, goal**2))
+    return replace(tolerances.at_most(_ITERATIONS), gtol=max(tolerances.gtol, float(enough)))
 
 
-def _first_step(profiled: Profiled) -> float:
+def _first_step(way: Way) -> float:
     """The step in u that a quadratic profile asks for, never more than a tenth of the range."""
-    width = float(profiled.objective.width[profiled.index])
-    expected = _PART * np.sqrt(profiled.thresholds.highest) * profiled.error
-    return min(expected, 0.1 * width) if expected > 0 else 0.01 * width
+    width = float(way.objective.width[way.index])
+    expected = _PART * np.sqrt(way.thresholds.highest * way.base.variances[way.name])
+    return float(min(expected, 0.1 * width)) if expected > 0 else 0.01 * width
 
 
 def _extrapolated(stops: Sequence[Stop], index: int, value: float) -> np.ndarray:
@@ -254,18 +275,16 @@ def _others_fitted(objective: Objective, start: np.ndarray, index: int, toleranc
     return minimum._replace(x=whole(minimum.x))
 
 
-def _profile(profiled: Profiled, sides: Sequence[Sequence[Stop]]) -> Profile:
+def _profile(way: Way, sides: Sequence[Sequence[Stop]]) -> Profile:
     """The record of a walk to both sides."""
-    problem, thresholds, index = profiled.objective.problem, profiled.thresholds, profiled.index
-    row, stops = problem.parameters[profiled.name], [*reversed(sides[0][1:]), *sides[1]]
-    values = np.array([profiled.objective.to_values(stop.u) for stop in stops])
-    lows, highs = (
-        _crossings(profiled, stops, end) for stops, end in zip(sides, (-np.inf, np.inf), strict=True)
-    )
+    problem, thresholds, index = way.objective.problem, way.thresholds, way.index
+    row, stops = problem.parameters[way.name], [*reversed(sides[0][1:]), *sides[1]]
+    values = np.array([way.objective.to_values(stop.u) for stop in stops])
+    lows, highs = (_crossings(way, stops, end) for stops, end in zip(sides, (-np.inf, np.inf), strict=True))
     return Profile(
-        name=profiled.name,
+        name=way.name,
         unit=row.unit,
-        best=profiled.value(profiled.best),
+        best=way.value(way.best),
         low=row.low,
         high=row.high,
         scale=thresholds.scale,
@@ -281,20 +300,20 @@ def _profile(profiled: Profiled, sides: Sequence[Sequence[Stop]]) -> Profile:
     )
 
 
-def _crossings(profiled: Profiled, stops: Sequence[Stop], nowhere: float) -> list[float]:
+def _crossings(way: Way, stops: Sequence[Stop], nowhere: float) -> list[float]:
     """Where Δχ² first passes each threshold on one side, ``nowhere`` if it does not.
 
     √Δχ² is nearly linear in u, so its inverse is interpolated (monotone cubic).
     """
-    index, root = profiled.index, np.sqrt([stop.delta for stop in stops])
+    index, root = way.index, np.sqrt([stop.delta for stop in stops])
     u = np.array([stop.u[index] for stop in stops])
     rising = root > np.concatenate([[-1.0], np.maximum.accumulate(root)[:-1]])
     ends = []
-    for _, _, threshold in profiled.thresholds.rows:
+    for _, _, threshold in way.thresholds.rows:
         if root.max() < np.sqrt(threshold):
             ends.append(nowhere)
             continue
-        at = profiled.best.copy()
+        at = way.best.copy()
         at[index] = PchipInterpolator(root[rising], u[rising])(np.sqrt(threshold))
-        ends.append(profiled.value(at))
+        ends.append(way.value(at))
     return ends

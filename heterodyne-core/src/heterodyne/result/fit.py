@@ -39,8 +39,8 @@ class Estimate:
     """One parameter at the solution.
 
     ``error`` is the standard error in use, ``error_independent`` the one that takes all elements of c2
-    for independent; both are NaN where there is none. ``status`` is ``determined``, ``undetermined``,
-    ``at low``, ``at high``, ``fixed`` or ``= other`` for a tie.
+    for independent; both are NaN where there is none. ``status`` is ``determined``, ``conditional``,
+    ``undetermined``, ``at low``, ``at high``, ``fixed`` or ``= other`` for a tie.
     """
 
     name: str

@@ -14,9 +14,9 @@ from heterodyne.result.stated import Stated
 class Finding:
     """One thing that the data cannot tell, in words.
 
-    ``kind`` is ``no correlation``, ``merged``, ``bounds``, ``minor``, ``other solution``, ``axis``, ``floor``,
-    ``scaling``, ``aliased`` or ``same speckle``. ``parameters`` are those it is about, undetermined where
-    ``undetermined`` says so; ``values`` hold another solution.
+    ``kind`` is ``no correlation``, ``merged``, ``bounds``, ``minor``, ``open``, ``conditional``, ``at bound``,
+    ``other solution``, ``minimum``, ``axis``, ``floor``, ``scaling``, ``aliased`` or ``same speckle``.
+    ``parameters`` are those it is about, undetermined where ``undetermined`` says so; ``values`` hold another solution.
     """
 
     kind: str
@@ -50,7 +50,9 @@ class Identifiability(Stated):
     eigenvalues: tuple[float, ...] | None = None
     """The spectrum of the Gram matrix of their coordinates, scaled to unit diagonal."""
     undetermined: tuple[str, ...] | None = None
-    """Those without an error bar."""
+    """Those that the data do not determine."""
+    conditional: tuple[str, ...] | None = None
+    """Those whose error bar would hold on a condition only, and stands nowhere."""
     at_bounds: tuple[str, ...] | None = None
     """In words, what lies on a bound."""
     correlated: tuple[tuple[str, str, float], ...] | None = None

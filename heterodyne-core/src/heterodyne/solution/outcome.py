@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from heterodyne.frozen import FrozenMapping
 from heterodyne.problem.averaging import orders_of
 from heterodyne.problem.kinds import AUTO
 from heterodyne.problem.objective import Objective
 from heterodyne.result.fit import BinScaling, Estimate, Fit
+from heterodyne.result.identifiability import Finding
+from heterodyne.result.profile import Profile
 from heterodyne.result.provenance import Provenance
 from heterodyne.result.statistics import Statistics
 from heterodyne.solution.bands import curve_bands
 from heterodyne.solution.claims import excess
+from heterodyne.solution.conditions import (
+    BOUNDS,
+    Condition,
+    condition_findings,
+    conditions,
+    errors_at,
+    rival_findings,
+    settled,
+)
 from heterodyne.solution.covariance import quantile
 from heterodyne.solution.deviance import deviance
 from heterodyne.solution.lags import INDEPENDENT, doubtful_errors, of_lags, structure_over_lags
@@ -22,8 +35,6 @@ from heterodyne.solution.residuals import Residuals, residuals_at, structure_at,
 from heterodyne.solution.solution import AtSolution, Solution, at_solution
 from heterodyne.solution.standard_errors import StandardErrors, standard_errors
 from heterodyne.solution.unknowns import Unknowns, identifiability, unknowns
-
-_BOUND = {-1: "at low", 1: "at high"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +46,24 @@ class Known:
     errors: StandardErrors
     around: Neighbourhood
     unknown: Unknowns
+    conditional: Mapping[str, Condition]
     residuals: list[Residuals]
+
+    @property
+    def known(self) -> np.ndarray:
+        """The free coordinates (p,) whose error bar holds."""
+        return ~self.unknown.undetermined & ~np.isin(self.around.names, list(self.conditional))
+
+    @property
+    def lost(self) -> frozenset[str]:
+        """The names of those that are undetermined."""
+        names = zip(self.around.names, self.unknown.undetermined, strict=True)
+        return frozenset(name for name, is_lost in names if is_lost)
+
+    @property
+    def quantile(self) -> float:
+        """The half width of a 95 % interval in errors."""
+        return quantile(self.errors.statistics.get("dof", np.inf))
 
     @property
     def noise(self) -> np.ndarray:
@@ -45,11 +73,50 @@ class Known:
 
 def create_fit(solution: Solution, optimizer: str, seconds: float) -> Fit:
     """The result at a solution that the ``optimizer`` of this name found within ``seconds``."""
-    known = _known(solution.folded())
-    around, errors, unknown = known.around, known.errors, known.unknown
-    names = zip(around.names, unknown.undetermined, strict=True)
-    determined = tuple(name for name, is_lost in names if not is_lost)
-    covariance = _covariance(around, ~unknown.undetermined)
+    return fit_of(known_at(solution), optimizer, seconds)
+
+
+def known_at(solution: Solution) -> Known:
+    """What is known at a solution, axes folded into their bounds."""
+    solution = solution.folded()
+    here = at_solution(solution)
+    residuals = residuals_at(here)
+    errors = standard_errors(here, residuals, solution.robust)
+    problem, slopes = here.weighted.problem, here.weighted.slopes(here.x)
+    at = errors_at(here, errors)
+    around = Neighbourhood(
+        problem, solution.values, at.names, slopes[here.free], errors.spectrum, errors.covariance
+    )
+    unknown = unknowns(here, around, errors.statistics.errors == "robust")
+    unknown = unknown.joined(rival_findings(at, solution.rivals))
+    conditional = conditions(at, ~unknown.undetermined, solution.active, solution.rivals)
+    return Known(solution, here, errors, around, unknown, conditional, residuals)
+
+
+def _judged(known: Known, profiles: Mapping[str, Profile], remedies: Iterable[Finding]) -> Known:
+    """What is known after ``profiles``, with ``remedies`` for what stands at bounds."""
+    at = errors_at(known.here, known.errors)
+    sound = {name: profiles[name] for name in profiles if name not in known.lost}
+    conditional, opened = settled(at, known.conditional, sound, known.quantile)
+    unknown = known.unknown.joined([*opened, *condition_findings(conditional), *remedies])
+    return replace(known, conditional=conditional, unknown=unknown)
+
+
+def fit_of(
+    known: Known,
+    optimizer: str,
+    seconds: float,
+    profiles: Mapping[str, Profile] = FrozenMapping(),
+    remedies: Iterable[Finding] = (),
+) -> Fit:
+    """The result of what is known at a solution, with the ``profiles`` that judge its errors.
+
+    ``remedies`` are findings about what stands at bounds.
+    """
+    known = _judged(known, profiles, remedies)
+    solution, around, errors, unknown = known.solution, known.around, known.errors, known.unknown
+    determined = tuple(name for name, is_known in zip(around.names, known.known, strict=True) if is_known)
+    covariance = _covariance(around, known.known)
     structure, misfit = _structure(known)
     bounds = _at_bounds(known)
     problem, width = around.problem, solution.objective.width[known.here.free]
@@ -75,29 +142,16 @@ def create_fit(solution: Solution, optimizer: str, seconds: float) -> Fit:
         covariance_names=determined,
         statistics=statistics | errors.statistics | lags | structure | solution.statistics,
         identifiability=(
-            identifiability(around, unknown, covariance, determined, bounds) | solution.identifiability
+            identifiability(around, unknown, covariance, determined, bounds, tuple(known.conditional))
+            | solution.identifiability
         ),
         verdict=solution.verdict,
         message="; ".join(filter(None, (*doubts, note))),
         provenance=Provenance(scaling=_designs(solution.objective)),
         problem=problem,
-        curves=()
-        if problem.one_time
-        else curve_bands(around, width, quantile(errors.statistics.get("dof", np.inf))),
+        curves=() if problem.one_time else curve_bands(around, width, known.quantile),
+        profiles=dict(profiles),
     )
-
-
-def _known(solution: Solution) -> Known:
-    here = at_solution(solution)
-    residuals = residuals_at(here)
-    errors = standard_errors(here, residuals, solution.robust)
-    problem, slopes = here.weighted.problem, here.weighted.slopes(here.x)
-    names = tuple(name for name, is_free in zip(problem.varying, here.free, strict=True) if is_free)
-    around = Neighbourhood(
-        problem, solution.values, names, slopes[here.free], errors.spectrum, errors.covariance
-    )
-    robust = errors.statistics.errors == "robust"
-    return Known(solution, here, errors, around, unknowns(here, around, robust), residuals)
 
 
 def _covariance(around: Neighbourhood, determined: np.ndarray) -> np.ndarray:
@@ -129,10 +183,9 @@ def _designs(objective: Objective) -> dict[str, str]:
 
 
 def _estimates(known: Known) -> tuple[Estimate, ...]:
-    problem, around, lost = known.around.problem, known.around, known.unknown.undetermined
+    problem, around = known.around.problem, known.around
     both = np.sqrt([np.diag(known.errors.covariance), np.diag(known.errors.independent)])
-    errors = dict(zip(around.names, (np.where(lost, np.nan, both) * around.slopes).T, strict=True))
-    undetermined = {name for name, is_lost in zip(around.names, lost, strict=True) if is_lost}
+    errors = dict(zip(around.names, (np.where(known.known, both, np.nan) * around.slopes).T, strict=True))
     active = dict(zip(problem.varying, known.solution.active, strict=True))
 
     def status(name: str) -> str:
@@ -140,7 +193,11 @@ def _estimates(known: Known) -> tuple[Estimate, ...]:
             return f"= {problem.ties[name]}"
         if name not in active:
             return "fixed"
-        return _BOUND.get(int(active[name]), "undetermined" if name in undetermined else "determined")
+        if active[name]:
+            return BOUNDS[int(active[name])]
+        if name in known.lost:
+            return "undetermined"
+        return "conditional" if name in known.conditional else "determined"
 
     def estimate(name: str) -> Estimate:
         row, (error, independent) = problem.parameters[name], errors.get(name, (np.nan, np.nan))
@@ -196,7 +253,7 @@ def _at_bounds(known: Known) -> list[str]:
     """What stands at a bound, in words."""
     objective, scaling = known.here.weighted, known.here.scaling
     active = zip(objective.problem.varying, known.solution.active, strict=True)
-    at_bounds = [f"{name} {_BOUND[int(side)]}" for name, side in active if side]
+    at_bounds = [f"{name} {BOUNDS[int(side)]}" for name, side in active if side]
     for name, design, values in (
         ("contrast", objective.contrast, scaling.contrast),
         ("offset", objective.offset, scaling.offset),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -23,14 +23,22 @@ from heterodyne.solution.solution import AtSolution
 class Unknowns:
     """The findings at a solution.
 
-    ``undetermined`` (p,) marks the free coordinates without an error bar, ``contrast`` and ``offset`` (bins,) those
-    that the data do not determine.
+    ``undetermined`` (p,) marks the free coordinates ``names`` that the data do not determine, ``contrast`` and
+    ``offset`` (bins,) those of the scaling.
     """
 
     findings: tuple[Finding, ...]
+    names: tuple[str, ...]
     undetermined: np.ndarray
     contrast: np.ndarray
     offset: np.ndarray
+
+    def joined(self, findings: Iterable[Finding]) -> Unknowns:
+        """The same with further findings, and with what they leave undetermined."""
+        findings = tuple(findings)
+        lost = [name for finding in findings if finding.undetermined for name in finding.parameters]
+        undetermined = self.undetermined | np.isin(self.names, lost)
+        return replace(self, findings=(*self.findings, *findings), undetermined=undetermined)
 
 
 def unknowns(here: AtSolution, around: Neighbourhood, robust: bool) -> Unknowns:
@@ -55,7 +63,7 @@ def unknowns(here: AtSolution, around: Neighbourhood, robust: bool) -> Unknowns:
         *conventions(around),
     )
     lost = around.undetermined.union(*(finding.parameters for finding in merged if finding.undetermined))
-    return Unknowns(findings, np.isin(around.names, list(lost)), contrast, offset)
+    return Unknowns(findings, around.names, np.isin(around.names, list(lost)), contrast, offset)
 
 
 def bin_labels(problem: Problem) -> list[str]:
@@ -74,6 +82,7 @@ def identifiability(
     covariance: np.ndarray,
     determined: tuple[str, ...],
     bounds: Sequence[str],
+    conditional: tuple[str, ...],
 ) -> Identifiability:
     """What a result says of it; ``covariance`` is that of the ``determined`` parameters."""
     spectrum, names = around.spectrum, zip(around.names, unknown.undetermined, strict=True)
@@ -82,6 +91,7 @@ def identifiability(
         rank=0 if any(finding.kind == KIND for finding in unknown.findings) else spectrum.rank,
         eigenvalues=tuple(map(float, spectrum.eigenvalues)),
         undetermined=tuple(name for name, is_lost in names if is_lost),
+        conditional=conditional,
         at_bounds=tuple(bounds),
         correlated=tuple(strong_correlations(covariance, determined)),
         findings=unknown.findings,

@@ -1,0 +1,150 @@
+"""What follows a solution whose errors are conditional: profiles that nobody asked for, and what to do at bounds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from heterodyne.parameters import Parameter
+from heterodyne.result.fit import CONVERGED, Fit
+from heterodyne.result.identifiability import Finding
+from heterodyne.result.profile import Profile
+from heterodyne.solution.conditions import BOUND, BOUNDS, MINIMUM
+from heterodyne.solution.outcome import Known
+from heterodyne.solution.solution import Rival, Solution
+from heterodyne.words import listed
+from heterodyne_nlsq.profile import Thresholds, WalkBase, Way, profiled, walk, walk_base
+from heterodyne_nlsq.starts.search import Search
+from heterodyne_nlsq.trust_region.refine import continued
+
+_LARGE = 0.3  # of a value on a log scale: an error beyond it is no error of the value
+
+_MOST = 6  # profiles that nobody asked for
+
+_MOVES = 3  # to lower minima
+
+_DESCENTS = 2  # at most, each with all iterations
+
+_LITTLE = 4.0  # χ² over the variance ratio by which holding a parameter may make the fit worse
+
+Finish = Callable[[Known, Mapping[str, Profile], Sequence[Finding]], Fit]
+
+
+def fit_with_profiles(
+    solution: Solution,
+    conclude: Callable[[Solution], Known],
+    finish: Finish,
+    asked: Sequence[str],
+    unasked: bool,
+    search: Search,
+    moves: int = _MOVES,
+) -> Fit:
+    """The result that ``finish`` makes of what ``conclude`` knows at a solution, with profiles.
+
+    These are of the parameters ``asked`` for and, if ``unasked``, of those whose errors need one. A lower minimum
+    that a walk meets takes the solution's place, so many ``moves`` at most; one to which the descent does not
+    converge is a rival.
+    """
+    search.progress("errors")
+    known = conclude(solution)
+    if solution.verdict != CONVERGED:
+        fit = finish(known, {}, ())
+        note = "no profile without convergence" if asked else ""
+        return replace(fit, message="; ".join(filter(None, (fit.message, note))))
+    due, left = _due(known, asked) if unasked else ([], [])
+    if not (asked or due or (unasked and solution.active.any())):
+        return finish(known, {}, ())
+    outcome = _walked(known, walk_base(known, moves > 0), (*asked, *due), unasked, search)
+    if isinstance(outcome, np.ndarray):
+        lower = _continued(solution, outcome, search)
+        if lower.verdict != CONVERGED:
+            rival = Rival(lower.x, lower.equations.cost - solution.equations.cost)
+            lower, moves = replace(solution, rivals=(*solution.rivals, rival)), 0
+        return fit_with_profiles(lower, conclude, finish, asked, unasked, search, max(moves - 1, 0))
+    profiles, remedies = outcome
+    return finish(known, profiles, (*remedies, *_left_out(left)))
+
+
+def _walked(
+    known: Known, base: WalkBase, names: Sequence[str], remedied: bool, search: Search
+) -> tuple[dict[str, Profile], list[Finding]] | np.ndarray:
+    """The profiles and what to do at bounds, or u of a lower minimum that was met on the way."""
+    remedies = _remedies(known, base, search) if remedied else []
+    if isinstance(remedies, np.ndarray):
+        return remedies
+    profiles = profiled(base, names, search)
+    return profiles if isinstance(profiles, np.ndarray) else (profiles, remedies)
+
+
+def _continued(solution: Solution, lower: np.ndarray, search: Search) -> Solution:
+    """The minimum below u of a lower one, to which valleys may be long."""
+    at = replace(solution, x=lower)
+    for _ in range(_DESCENTS):
+        at = continued(solution.objective, at, search.tolerances)
+        if at.verdict == CONVERGED:
+            break
+    return at
+
+
+def _due(known: Known, asked: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The parameters that need a profile and are not ``asked`` for, the most serious first, and those left out."""
+    orders = (BOUND, MINIMUM)
+    conditional = sorted(
+        known.conditional,
+        key=lambda name: (
+            orders.index(kind) if (kind := known.conditional[name].kind) in orders else len(orders),
+            -known.conditional[name].weight,
+        ),
+    )
+    due = [name for name in (*conditional, *_wide(known)) if name not in asked]
+    return due[:_MOST], due[_MOST:]
+
+
+def _wide(known: Known) -> list[str]:
+    """The parameters whose error is large: 30 % of a value on a log scale, or beyond a bound of another."""
+    around, sd = known.around, np.sqrt(np.diag(known.errors.covariance))
+    rows = (around.problem.parameters[name] for name in around.names)
+    return [
+        row.name
+        for row, error, is_known in zip(rows, sd, known.known, strict=True)
+        if is_known and error > (_LARGE if row.scale == "log" else _room(row, around.values[row.name]))
+    ]
+
+
+def _room(row: Parameter, value: float) -> float:
+    """How far the nearer bound is, infinite where the bounds are no walls."""
+    return np.inf if row.is_periodic else min(value - row.low, row.high - value)
+
+
+def _left_out(names: Sequence[str]) -> list[Finding]:
+    if not names:
+        return []
+    words = f"no profile was computed of {listed(names)}, more than {_MOST} being due: ask for it (profile)"
+    return [Finding("conditional", words, tuple(names))]
+
+
+def _remedies(known: Known, base: WalkBase, search: Search) -> list[Finding] | np.ndarray:
+    """For every parameter at its bound what to do, or u of a lower minimum that was met."""
+    findings = []
+    scale = max(base.ratios.values(), default=1.0)
+    for name, side in zip(base.objective.problem.varying, known.solution.active, strict=True):
+        if not side:
+            continue
+        row, head = base.objective.problem.parameters[name], f"{name} {BOUNDS[int(side)]}"
+        words = f"{head}: the data ask for it beyond its bound: widen its bounds, or use another model"
+        if row.scale == "linear" and row.low <= 0.0 <= row.high:
+            way = Way(base, name, Thresholds(scale, False, (("robust", 0.95, scale * _LITTLE),)))
+            last = walk(way, -float(side), 0.0, search)[-1]
+            if last.delta < 0.0:
+                return last.u
+            if last.u[way.index] == 0.0 and last.delta < scale * _LITTLE:
+                more = f"{last.delta / scale:.2g}" if last.delta > 0.0 else "nothing"
+                words = f"{head}: hold {name} = 0: the fit gets worse by {more} (chi2)"
+            else:
+                words += f" ({name} = 0 makes the fit worse by more than {_LITTLE:g} in chi2)"
+        elif side < 0 and row.scale == "log":
+            words = f"{head}: nothing is seen of it: hold {name} = {row.low:g}, which changes nothing"
+        findings.append(Finding("at bound", words, (name,)))
+    return findings

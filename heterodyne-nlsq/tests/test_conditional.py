@@ -1,0 +1,98 @@
+"""Errors that hold on a condition: a parameter at its bound, another minimum, a cost that is no parabola."""
+
+import numpy as np
+import pytest
+
+import heterodyne as het
+from heterodyne.problem import Choices, create_objective, create_problem
+from heterodyne.solution import create_solution
+from heterodyne.solution.outcome import create_fit
+from heterodyne.solution.solution import Rival
+
+pytestmark = pytest.mark.slow
+
+STATIC = {"D0": 3e3, "alpha": 0.2, "D_offset": 300.0}
+
+
+@pytest.fixture(scope="module")
+def weak():
+    return het.simulate("static", params=STATIC, phi=[0.0], frames=40, noise=0.1, seed=0)
+
+
+def status(fit):
+    return {row.name: row.status for row in fit.estimates}
+
+
+def words(fit, kind):
+    return [finding.words for finding in fit.identifiability.findings if finding.kind == kind]
+
+
+def test_an_error_is_no_bare_number_where_it_rests_on_a_bound(weak):
+    fit = het.fit(weak, "static", bounds={"D_offset": (-500.0, 1e5)})
+    for row in fit.estimates:
+        if row.status in ("conditional", "undetermined"):
+            assert np.isnan([row.error, row.error_independent]).all()
+            assert row.name not in fit.covariance_names
+        if row.name in fit.profiles and row.status != "determined":
+            ends = fit.profiles[row.name].interval()
+            assert ends.low <= STATIC[row.name] <= ends.high
+    assert "determined" not in (status(fit)["D0"], status(fit)["alpha"])
+
+
+def test_what_stands_at_a_bound_comes_with_a_remedy():
+    data = het.simulate(frames=100, seed=4)
+    fixed = ["f1", "f3", "v_offset", "beta", "D_offset_sample"]
+    start = {"D0_ref": 1.18e5, "D_offset_ref": -1e5, "alpha_ref": -0.03, "D0_sample": 1e4, "f0": 0.54}
+    fit = het.fit(data, fix=fixed, start=start)
+    told = words(fit, "at bound")
+    assert len(told) == sum(row.status in ("at low", "at high") for row in fit.estimates)
+    for line in told:
+        assert ": hold " in line or "beyond its bound" in line
+
+
+def test_only_what_is_asked_for_is_profiled_on_request(weak):
+    fit = het.fit(weak, "static", bounds={"D_offset": (-500.0, 1e5)}, options={"profiles": "asked"})
+    assert not fit.profiles
+    conditional = {name for name, of in status(fit).items() if of == "conditional"}
+    assert conditional == {*fit.identifiability.conditional} != set()
+    assert words(fit, "at bound") == []
+
+
+def test_a_sharp_fit_has_no_profile_that_nobody_asked_for():
+    data = het.simulate("static", params={**STATIC, "D_offset": 0.0}, phi=[0.0, 90.0], frames=60, noise=0.005)
+    fit = het.fit(data, "static", fix={"D_offset": 0.0})
+    assert not fit.profiles
+    assert status(fit)["D0"] == status(fit)["alpha"] == "determined"
+    assert fit.identifiability.conditional == ()
+
+
+FLOW = {"D0_ref": 2e4, "D0_sample": 8e3, "v0": 2e3, "f0": 0.4, "phi0": 10.0}
+
+
+def with_rival(phi, reason):
+    """Estimates without and with another solution as a rival, and that solution's finding."""
+    rest = [name for name in het.create_model("two-component").parameters if name not in FLOW]
+    held = dict.fromkeys(rest, 0.0)
+    data = het.simulate(params={**FLOW, **held}, phi=phi, frames=60, noise=0.01, seed=1)
+    fit = het.fit(data, fix=held, start=FLOW)
+    other = next(one for one in fit.identifiability.findings if reason in one.words)
+    objective = create_objective(create_problem(data, het.create_model("two-component"), Choices(fix=held)))
+    rival = Rival(objective.point({**fit.values, **other.values}), 0.0)
+    solution = create_solution(objective, objective.point(fit.values), rivals=(rival,))
+    return fit, create_fit(solution, "other", 0.0)
+
+
+def test_another_minimum_as_good_leaves_no_error_bar():
+    alone, beside = with_rival([0.0, 40.0], "two axes")
+    assert status(alone)["v0"] == "determined"
+    assert status(beside)["v0"] == status(beside)["phi0"] == "conditional"
+    assert np.isnan(beside.errors["v0"])
+    assert beside.errors["f0"] > 0.0
+    assert "there is another minimum" in words(beside, "minimum")[0]
+
+
+def test_exchanged_names_of_components_are_no_condition():
+    alone, beside = with_rival([0.0, 40.0, 80.0], "exchanged")
+    assert status(beside) == status(alone)
+    assert not beside.identifiability.conditional
+    assert any("exchanged" in line for line in words(beside, "other solution"))
