@@ -128,11 +128,28 @@ def test_a_series_is_written_as_json_and_csv_beside_its_fits(series, tmp_path):
         (0.0, 0.5, "0.00 +/- 0.50"),
         (0.001, 3.0, "0.0 +/- 3.0"),
         (20049.3, 1442.0, "20000 +/- 1400"),
-        (3.21e-6, 4.4e-8, "3.21e-06 +/- 4.4e-08"),
+        (3.21e-6, 4.4e-8, "3.210e-06 +/- 4.4e-08"),
+        (1.23456e8, 120.0, "1.2345600e+08 +/- 1.2e+02"),
+        (9.96, 0.0996, "9.96 +/- 0.10"),
+        (-0.001, 3.0, "0.0 +/- 3.0"),
     ],
 )
 def test_a_value_is_shown_to_the_place_of_its_error(value, error, text):
     assert significant(value, error) == text
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "error", "text"),
+    [
+        (1991.48, 2020.91, 7.3, "[1991.5, 2020.9]"),
+        (6.41, 18534.0, 660.0, "[6.4, 18530]"),
+        (0.0, 12.34, 5.0, "[0, 12.3]"),
+        (-0.02, math.inf, 0.01, "[-0.020, inf]"),
+        (2.5e-7, 8.1e9, 3e4, "[2.5e-07, 8.1000e+09]"),
+    ],
+)
+def test_ends_are_shown_to_the_place_of_the_error_or_finer(low, high, error, text):
+    assert between(low, high, error) == text
 
 
 DATA = simulate(q=0.01, phi=[0.0, 45.0, 90.0], frames=10)

@@ -16,6 +16,7 @@ from heterodyne.solution.bands import curve_bands
 from heterodyne.solution.claims import excess
 from heterodyne.solution.covariance import quantile
 from heterodyne.solution.deviance import deviance
+from heterodyne.solution.intervals import parameter_interval
 from heterodyne.solution.lags import INDEPENDENT, doubtful_errors, of_lags, structure_over_lags
 from heterodyne.solution.neighbourhood import Neighbourhood
 from heterodyne.solution.residuals import Residuals, residuals_at, structure_at, structure_statistics
@@ -133,6 +134,7 @@ def _estimates(known: Known) -> tuple[Estimate, ...]:
     errors = dict(zip(around.names, (np.where(lost, np.nan, both) * around.slopes).T, strict=True))
     undetermined = {name for name, is_lost in zip(around.names, lost, strict=True) if is_lost}
     active = dict(zip(problem.varying, known.solution.active, strict=True))
+    t = quantile(known.errors.statistics.get("dof", np.inf))
 
     def status(name: str) -> str:
         if name in problem.ties:
@@ -143,8 +145,10 @@ def _estimates(known: Known) -> tuple[Estimate, ...]:
 
     def estimate(name: str) -> Estimate:
         row, (error, independent) = problem.parameters[name], errors.get(name, (np.nan, np.nan))
-        place = (row.unit, row.low, row.high, float(row.start), name in active, status(name))
-        return Estimate(name, around.values[name], float(error), float(independent), *place)
+        place = (row.unit, row.low, row.high, problem.given_start(name), name in active, status(name))
+        value, error = around.values[name], float(error)
+        interval = parameter_interval(row, value, error, t)
+        return Estimate(name, value, error, float(independent), *place, interval)
 
     return tuple(estimate(name) for name in problem.parameters)
 
