@@ -14,10 +14,11 @@ from heterodyne.fitting.constancy import constancy
 from heterodyne.fitting.series import Group, Series, grouped, named_alike
 from heterodyne.problem.choices import Choices
 from heterodyne.problem.problem import create_problem
+from heterodyne.result.band import Band
 from heterodyne.result.statistics import Statistics
 from heterodyne.simulation.simulate import simulate
 from heterodyne.testing.results import estimate, estimates_of, fit_by_hand
-from heterodyne.words import significant
+from heterodyne.words import between, significant
 
 
 def sets():
@@ -69,9 +70,16 @@ def test_what_cannot_be_grouped_is_said():
         grouped((ring,), "age")
 
 
+T = np.arange(1.0, 6.0)
+
+
 def group(value, name, one, error, verdict="converged"):
-    row = estimate("v0", one, error, unit="Å/s", low=0.0, high=1e6)
-    return Group(value, name, 3, fit_by_hand([row], verdict=verdict))
+    row = estimate(
+        "v0", one, error, unit="Å/s", low=0.0, high=1e6, interval=(one - 2 * error, one + 2 * error)
+    )
+    rate, spread = 100.0 * T, error * T
+    curves = (Band("J", "Å²/s", T, rate, spread, rate - 2 * spread, rate + 2 * spread),)
+    return Group(value, name, 3, fit_by_hand([row], verdict=verdict, curves=curves))
 
 
 @pytest.fixture
@@ -97,6 +105,8 @@ def test_the_report_shows_values_and_tests(series):
     text = series.report()
     assert "10.0 +/- 1.0" in text
     assert "undetermined" in text
+    assert "0.01  300.0 [294.0, 306.0]  150.0 [147.0, 153.0]" in text
+    assert "0.03  undetermined          undetermined" in text
     assert "q_0.03" in text.splitlines()[-1]
     assert " constant" in text.splitlines()[-1]
 
@@ -118,6 +128,11 @@ def test_a_series_is_written_as_json_and_csv_beside_its_fits(series, tmp_path):
     rows = list(csv.DictReader((tmp_path / "out" / "by_q.csv").read_text(encoding="utf-8").splitlines()))
     assert [row["v0_error"] for row in rows] == ["1.0", "1.0", ""]
     assert [float(row["q"]) for row in rows] == [0.01, 0.02, 0.03]
+    assert [row["v0_interval_high"] for row in rows] == ["12.0", "14.0", ""]
+    assert [row["J_middle"] for row in rows] == ["300.0"] * 3
+    assert [row["J/2_middle_interval_low"] for row in rows] == ["147.0", "147.0", ""]
+    assert document["groups"][0]["parameters"]["v0"]["interval"] == [8.0, 12.0]
+    assert document["groups"][0]["derived"][1]["words"] == "D = J/2"
 
 
 @pytest.mark.parametrize(
@@ -145,7 +160,7 @@ def test_a_value_is_shown_to_the_place_of_its_error(value, error, text):
         (6.41, 18534.0, 660.0, "[6.4, 18530]"),
         (0.0, 12.34, 5.0, "[0, 12.3]"),
         (-0.02, math.inf, 0.01, "[-0.020, inf]"),
-        (2.5e-7, 8.1e9, 3e4, "[2.5e-07, 8.1000e+09]"),
+        (2.5e-7, 8.1e9, 3e4, "[2.5e-07, 8.100000e+09]"),
     ],
 )
 def test_ends_are_shown_to_the_place_of_the_error_or_finer(low, high, error, text):
