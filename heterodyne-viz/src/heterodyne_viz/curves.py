@@ -7,6 +7,7 @@ logarithm.
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -73,7 +74,7 @@ def _draw(axes: Axes, band: Band) -> None:
 
 def _add_diffusion(axes: Axes, name: str) -> None:
     """The axis of half of a rate, at the right."""
-    right = axes.secondary_yaxis("right", functions=(lambda rate: 0.5 * rate, lambda half: 2.0 * half))
+    right = axes.secondary_yaxis("right", functions=(partial(np.multiply, 0.5), partial(np.multiply, 2.0)))
     right.set_ylabel(f"D = {_symbol(name)}/2 ({RATE})", fontsize=_SMALL)
     right.tick_params(labelsize=_SMALL)
 

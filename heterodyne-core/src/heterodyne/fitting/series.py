@@ -23,7 +23,7 @@ from heterodyne.plugins.outputs import OUTPUTS, Output, name_of_run, outputs_of,
 from heterodyne.problem.checks import check_data, data_sets
 from heterodyne.problem.choices import ChoiceKeywords, spells_choices
 from heterodyne.problem.one_time import Data, as_matrices
-from heterodyne.result.derived import ABOUT, MIDDLE
+from heterodyne.result.derived import ABOUT
 from heterodyne.result.document import plain
 from heterodyne.result.fit import Estimate, Fit
 from heterodyne.result.provenance import Provenance
@@ -259,7 +259,7 @@ def _row(group: Group, names: Iterable[str]) -> dict[str, Any]:
         cells |= {f"{name}_interval_low": low, f"{name}_interval_high": high}
         cells |= {f"{name}_error_independent": row.error_independent, f"{name}_status": row.status}
     for of in group.fit.derived:
-        middle = of.at(MIDDLE)
+        middle = of.at(of.middle)
         cells |= {f"{of.name}_middle{end}": number for end, number in zip(_ENDINGS, middle, strict=True)}
     return cells
 
@@ -274,7 +274,9 @@ def _derived(series: Series) -> list[str]:
     first = series.groups[0].fit.derived
     if not first:
         return []
-    cells = [[_value(group), *(row.cells()[MIDDLE] for row in group.fit.derived)] for group in series.groups]
+    cells = [
+        [_value(group), *(row.cells()[row.middle] for row in group.fit.derived)] for group in series.groups
+    ]
     return [
         f"[[Derived]] in the middle of the run, {ABOUT}",
         table((series.by, *(row.title for row in first)), cells),

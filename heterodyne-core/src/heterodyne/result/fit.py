@@ -110,7 +110,8 @@ class Fit:
             if not isinstance(given := getattr(self, name), kind):
                 object.__setattr__(self, name, kind.of(given))
         if self.curves:
-            object.__setattr__(self, "derived", derived_of(self.curves))
+            constant = self.problem is not None and self.problem.one_time
+            object.__setattr__(self, "derived", derived_of(self.curves, constant))
 
     @property
     def success(self) -> bool:

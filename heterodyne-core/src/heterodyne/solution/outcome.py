@@ -9,6 +9,7 @@ import numpy as np
 from heterodyne.problem.averaging import orders_of
 from heterodyne.problem.kinds import AUTO
 from heterodyne.problem.objective import Objective
+from heterodyne.result.derived import derived_of
 from heterodyne.result.fit import BinScaling, Estimate, Fit
 from heterodyne.result.provenance import Provenance
 from heterodyne.result.statistics import Statistics
@@ -54,6 +55,7 @@ def create_fit(solution: Solution, optimizer: str, seconds: float) -> Fit:
     structure, misfit = _structure(known)
     bounds = _at_bounds(known)
     problem, width = around.problem, solution.objective.width[known.here.free]
+    curves = curve_bands(around, width, quantile(errors.statistics.get("dof", np.inf)))
     statistics = _statistics(known, seconds)
     unlike = excess(problem, known.residuals, statistics.get("reduced_chi2", np.nan))
     note = INDEPENDENT if problem.one_time else ""
@@ -82,9 +84,8 @@ def create_fit(solution: Solution, optimizer: str, seconds: float) -> Fit:
         message="; ".join(filter(None, (*doubts, note))),
         provenance=Provenance(scaling=_designs(solution.objective)),
         problem=problem,
-        curves=()
-        if problem.one_time
-        else curve_bands(around, width, quantile(errors.statistics.get("dof", np.inf))),
+        curves=() if problem.one_time else curves,
+        derived=derived_of(curves, constant=problem.one_time),
     )
 
 
