@@ -157,13 +157,13 @@ def test_a_value_is_shown_to_the_place_of_its_error(value, error, text):
     ("low", "high", "error", "text"),
     [
         (1991.48, 2020.91, 7.3, "[1991.5, 2020.9]"),
-        (6.41, 18534.0, 660.0, "[6.4, 18530]"),
+        (6.41, 18534.0, 660.0, "[6, 18530]"),
         (0.0, 12.34, 5.0, "[0, 12.3]"),
-        (-0.02, math.inf, 0.01, "[-0.020, inf]"),
-        (2.5e-7, 8.1e9, 3e4, "[2.5e-07, 8.100000e+09]"),
+        (-0.00038, math.inf, 0.01, "[-0.0004, inf]"),
+        (2e-7, 8.1e9, 3e4, "[2e-07, 8.100000e+09]"),
     ],
 )
-def test_ends_are_shown_to_the_place_of_the_error_or_finer(low, high, error, text):
+def test_ends_are_shown_to_the_place_of_the_error_or_their_first_digit(low, high, error, text):
     assert between(low, high, error) == text
 
 

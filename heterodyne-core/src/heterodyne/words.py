@@ -29,9 +29,9 @@ def significant(value: float, error: float) -> str:
 
 
 def between(low: float, high: float, error: float) -> str:
-    """``[low, high]`` to the place of the second digit of an error, which is above 0, or of their own if finer."""
+    """``[low, high]`` to the place of the second digit of an error, which is above 0, or of their own first digit."""
     place = _second_digit(error)
-    ends = [_to_place(end, max(place, _second_digit(end)) if end else place) for end in (low, high)]
+    ends = [_to_place(end, max(place, _second_digit(end) - 1) if end else place) for end in (low, high)]
     return f"[{', '.join(ends)}]"
 
 

@@ -140,7 +140,8 @@ class Constant(Curve):
         return (self.value,)
 
     def times_parameter(self, number: float) -> str:
-        return f"{number * self.factor:g} {self.value}"
+        times = number * self.factor
+        return self.value if times == 1.0 else f"{times:g} {self.value}"
 
     def free(self, t: ArrayLike, *values: ArrayLike) -> Array:
         return self.factor * values[0] + 0.0 * t  # type: ignore[operator]  # arrays of NumPy or JAX
