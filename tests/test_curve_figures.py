@@ -32,7 +32,21 @@ def test_a_panel_per_curve_with_its_values_and_band(fit):
     assert corners[:, 1].max() == pytest.approx((1.0 + 1.2 * T).max())
     assert first.get_ylabel() == r"$J_{\mathrm{ref}}$ (Å²/s)"
     assert second.get_ylabel() == "$f$"
+    (half,), none = first.child_axes, second.child_axes
+    page.draw_without_rendering()
+    np.testing.assert_allclose(half.get_ylim(), 0.5 * np.array(first.get_ylim()))
+    assert half.get_ylabel() == r"D = $J_{\mathrm{ref}}$/2 (Å²/s)"
+    assert not none
     assert second.get_xlabel() == "t (s)"
+
+
+def test_a_rate_that_is_hardly_known_is_drawn_over_its_logarithm(fit):
+    wide = Band("J", "Å²/s", T, 1.0 + T, 1.0 + T, (1.0 + T) / 30.0, (1.0 + T) * 30.0)
+    wide_page, narrow_page = (curves.figure(replace(fit, curves=(one,))) for one in (wide, band("J", "Å²/s")))
+    assert (wide_page.axes[0].get_yscale(), narrow_page.axes[0].get_yscale()) == ("log", "linear")
+    low, high = wide_page.axes[0].get_ylim()
+    assert low <= wide.low.min()
+    assert high >= wide.high.max()
 
 
 def test_an_undetermined_curve_is_dotted_and_has_no_band(fit):

@@ -19,6 +19,7 @@ from heterodyne.problem.objective import create_objective
 from heterodyne.problem.problem import create_problem
 from heterodyne.result.statistics import Statistics
 from heterodyne.variants.two_component import J_SAMPLE
+from heterodyne.words import between
 from heterodyne.writing.fit_npz import arrays
 from heterodyne_cmc import netcdf
 from heterodyne_cmc.bands import posterior_bands
@@ -140,7 +141,10 @@ def test_the_report_shows_medians_intervals_and_diagnostics_also_when_read_back(
     assert "R-hat" in text
     assert "nan" not in text
     low, high = (np.quantile(fit.posterior.flat[:, 1], level) for level in (0.025, 0.975))
-    assert f"[{low:.6g}, {high:.6g}]" in text
+    (alpha,) = (row for row in fit.estimates if row.name == "alpha")
+    assert alpha.interval == pytest.approx((low, high))
+    assert between(low, high, alpha.error) in text
+    assert "D = J/2 (Å²/s)" in text
     fit.save(tmp_path, ["json"])
     assert het.read_fit(tmp_path).report() == text
 

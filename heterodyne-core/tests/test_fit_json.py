@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from heterodyne.catalogue import create_model
 from heterodyne.data.two_time import TwoTime
 from heterodyne.errors import DataError, HeterodyneError, PluginError
 from heterodyne.problem.problem import create_problem
+from heterodyne.result.band import Band
 from heterodyne.result.document import SCHEMA, fit_document, fit_text, read_fit
 from heterodyne.result.fit import BinScaling, Estimate, Fit
 from heterodyne.result.identifiability import Finding, Held, Identifiability
@@ -35,9 +37,21 @@ def fit() -> Fit:
         model="static",
         optimizer="by hand",
         estimates=(
-            Estimate("D0", 2.5e4, 12.5, 3.25, "Å²/s^(α+1)", 0.0, math.inf, 1e4, True, "determined"),
-            Estimate("alpha", -0.1, nan, nan, "1", -math.inf, 2.0, 0.0, True, "undetermined"),
-            Estimate("D_offset", 0.0, nan, nan, "Å²/s", -1e5, 1e5, 0.0, False, "fixed"),
+            Estimate(
+                "D0",
+                2.5e4,
+                12.5,
+                3.25,
+                "Å²/s^(α+1)",
+                0.0,
+                math.inf,
+                1e4,
+                True,
+                "determined",
+                (24970.0, 25031.0),
+            ),
+            Estimate("alpha", -0.1, nan, nan, "1", -math.inf, 2.0, nan, True, "undetermined"),
+            Estimate("D_offset", 0.0, nan, nan, "Å²/s", -1e5, 1e5, nan, False, "fixed"),
         ),
         scaling=(
             BinScaling(0.01, nan, 0.15, 1.0, 0.01, 0.001, 0.02, 10),
@@ -64,6 +78,10 @@ def fit() -> Fit:
         ),
         provenance=Provenance(data=({"file": "run.h5", "frames": (1, 5)},), warm_start=None),
         problem=create_problem(data, create_model("static")),
+        curves=(
+            Band("J_ref", "Å²/s", T, 600.0 * T, 10.0 * T, 580.0 * T, 621.0 * T, half="3 D_ref"),
+            Band("f", "1", T, 0.1 * T, nan * T, nan * T, nan * T),
+        ),
     )
 
 
@@ -92,10 +110,42 @@ def test_a_fit_read_back_is_the_fit_that_was_written(fit: Fit, tmp_path: Path):
 
 def test_the_report_has_units_where_there_are_any_and_no_empty_section(fit: Fit):
     lines = [line.strip() for line in fit.report().splitlines()]
-    assert "D0:       25000 +/- 12.5 (0.05%) Å²/s^(α+1) (init = 10000)" in lines
-    assert "alpha:    -0.1 (undetermined, no error bar) (init = 0)" in lines
+    assert "D0:       25000 +/- 12 (0.05%) Å²/s^(α+1) [24970, 25031] (init = 10000)" in lines
+    assert "alpha:    -0.1 (undetermined, no error bar)" in lines
+    assert "D_offset: 0 Å²/s (fixed)" in lines
     assert [line.split()[1] for line in lines if line.startswith("q=")] == ["ring", "phi=45"]
+    assert "contrast = 0.150 +/- 0.010, offset = 1.0000 +/- 0.0010" in lines[-2]
+    assert "contrast = 0.2 (no error bar), offset = 1.1 (no error bar)" in lines[-1]
     assert "[[Correlations]]" not in fit.report()
+
+
+def test_curves_are_shown_at_three_times_and_beside_a_rate_its_half(fit: Fit):
+    table = fit.report().partition("[[Derived]]")[2].splitlines()
+    assert "D = J/2 is the Stokes-Einstein diffusion coefficient" in table[0]
+    assert [re.split("  +", line)[1:] for line in table[1:5]] == [
+        ["t = 0.5 s", "t = 1.5 s", "t = 2.5 s"],
+        ["J_ref (Å²/s)", "300.0 [290.0, 310.5]", "900 [870, 932]", "1500 [1450, 1552]"],
+        [
+            "D = J_ref/2 = 3 D_ref (Å²/s)",
+            "150.0 [145.0, 155.2]",
+            "450.0 [435.0, 465.8]",
+            "750 [725, 776]",
+        ],
+        ["f", *["undetermined"] * 3],
+    ]
+
+
+def test_a_result_of_an_earlier_version_is_read(fit: Fit, tmp_path: Path):
+    document = fit_document(fit)
+    del document["derived"]
+    for row in document["parameters"].values():
+        del row["interval"]
+    (tmp_path / "fit.json").write_text(json.dumps(document), encoding="utf-8")
+    found = read_fit(tmp_path)
+    assert found.derived == ()
+    assert np.isnan([row.interval for row in found.estimates]).all()
+    assert "D0:       25000 +/- 12 (0.05%) Å²/s^(α+1) (init = 10000)" in found.report()
+    assert "[[Derived]]" not in found.report()
 
 
 def test_a_fit_and_its_data_are_short_in_a_prompt(fit: Fit):
@@ -115,10 +165,23 @@ def test_the_document_is_strict_json_of_the_published_schema(fit: Fit, tmp_path:
         "unit": "1",
         "low": None,
         "high": 2.0,
-        "start": 0.0,
+        "start": None,
         "vary": True,
         "status": "undetermined",
+        "interval": [None, None],
     }
+    assert document["parameters"]["D0"]["interval"] == [24970.0, 25031.0]
+    assert document["derived"][1] == {
+        "name": "J_ref/2",
+        "unit": "Å²/s",
+        "t": [0.5, 1.5, 2.5],
+        "value": [150.0, 450.0, 750.0],
+        "error": [2.5, 7.5, 12.5],
+        "low": [145.0, 435.0, 725.0],
+        "high": [155.25, 465.75, 776.25],
+        "words": "D = J_ref/2 = 3 D_ref",
+    }
+    assert document["derived"][2]["error"] == [None, None, None]
     assert document["bins"][0]["phi"] is None
     assert set(document["bins"][1]) == set(asdict(fit.scaling[0]))
     assert document["covariance"] == {"names": ["D0"], "matrix": [[156.25]]}
@@ -239,6 +302,12 @@ def damaged(document, *path, value):
         (("profiles",), {"x/../../escaped": {}}, r"'x/../../escaped' is no parameter \(in profiles\)"),
         (("profiles",), {"D0": {}}, r"KeyError .*in profiles"),
         (("profiles",), 3, r"in profiles"),
+        (("parameters", "D0", "interval"), [1.0], r"ValueError .*in parameters"),
+        (("parameters", "D0", "interval"), ["1", 2.0], r"TypeError '1' is no number \(in parameters\)"),
+        (("derived",), 3, r"in derived"),
+        (("derived", 0, "value"), 3, r"TypeError 3 is no list of numbers \(in derived\)"),
+        (("derived", 0, "value"), [3.0], r"columns differ in length \(in derived\)"),
+        (("derived", 0, "name"), 3, r"TypeError name is 3 \(in derived\)"),
     ],
 )
 def test_a_damaged_fit_is_one_line_that_names_file_and_place(fit: Fit, tmp_path: Path, path, value, said):

@@ -14,10 +14,11 @@ from heterodyne.fitting.constancy import constancy
 from heterodyne.fitting.series import Group, Series, grouped, named_alike
 from heterodyne.problem.choices import Choices
 from heterodyne.problem.problem import create_problem
+from heterodyne.result.band import Band
 from heterodyne.result.statistics import Statistics
 from heterodyne.simulation.simulate import simulate
 from heterodyne.testing.results import estimate, estimates_of, fit_by_hand
-from heterodyne.words import significant
+from heterodyne.words import between, significant
 
 
 def sets():
@@ -69,9 +70,16 @@ def test_what_cannot_be_grouped_is_said():
         grouped((ring,), "age")
 
 
+T = np.arange(1.0, 6.0)
+
+
 def group(value, name, one, error, verdict="converged"):
-    row = estimate("v0", one, error, unit="Å/s", low=0.0, high=1e6)
-    return Group(value, name, 3, fit_by_hand([row], verdict=verdict))
+    row = estimate(
+        "v0", one, error, unit="Å/s", low=0.0, high=1e6, interval=(one - 2 * error, one + 2 * error)
+    )
+    rate, spread = 100.0 * T, error * T
+    curves = (Band("J", "Å²/s", T, rate, spread, rate - 2 * spread, rate + 2 * spread),)
+    return Group(value, name, 3, fit_by_hand([row], verdict=verdict, curves=curves))
 
 
 @pytest.fixture
@@ -97,6 +105,8 @@ def test_the_report_shows_values_and_tests(series):
     text = series.report()
     assert "10.0 +/- 1.0" in text
     assert "undetermined" in text
+    assert "0.01  300.0 [294.0, 306.0]  150.0 [147.0, 153.0]" in text
+    assert "0.03  undetermined          undetermined" in text
     assert "q_0.03" in text.splitlines()[-1]
     assert " constant" in text.splitlines()[-1]
 
@@ -118,6 +128,11 @@ def test_a_series_is_written_as_json_and_csv_beside_its_fits(series, tmp_path):
     rows = list(csv.DictReader((tmp_path / "out" / "by_q.csv").read_text(encoding="utf-8").splitlines()))
     assert [row["v0_error"] for row in rows] == ["1.0", "1.0", ""]
     assert [float(row["q"]) for row in rows] == [0.01, 0.02, 0.03]
+    assert [row["v0_interval_high"] for row in rows] == ["12.0", "14.0", ""]
+    assert [row["J_middle"] for row in rows] == ["300.0"] * 3
+    assert [row["J/2_middle_interval_low"] for row in rows] == ["147.0", "147.0", ""]
+    assert document["groups"][0]["parameters"]["v0"]["interval"] == [8.0, 12.0]
+    assert document["groups"][0]["derived"][1]["words"] == "D = J/2"
 
 
 @pytest.mark.parametrize(
@@ -128,11 +143,28 @@ def test_a_series_is_written_as_json_and_csv_beside_its_fits(series, tmp_path):
         (0.0, 0.5, "0.00 +/- 0.50"),
         (0.001, 3.0, "0.0 +/- 3.0"),
         (20049.3, 1442.0, "20000 +/- 1400"),
-        (3.21e-6, 4.4e-8, "3.21e-06 +/- 4.4e-08"),
+        (3.21e-6, 4.4e-8, "3.210e-06 +/- 4.4e-08"),
+        (1.23456e8, 120.0, "1.2345600e+08 +/- 1.2e+02"),
+        (9.96, 0.0996, "9.96 +/- 0.10"),
+        (-0.001, 3.0, "0.0 +/- 3.0"),
     ],
 )
 def test_a_value_is_shown_to_the_place_of_its_error(value, error, text):
     assert significant(value, error) == text
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "error", "text"),
+    [
+        (1991.48, 2020.91, 7.3, "[1991.5, 2020.9]"),
+        (6.41, 18534.0, 660.0, "[6, 18530]"),
+        (0.0, 12.34, 5.0, "[0, 12.3]"),
+        (-0.00038, math.inf, 0.01, "[-0.0004, inf]"),
+        (2e-7, 8.1e9, 3e4, "[2e-07, 8.100000e+09]"),
+    ],
+)
+def test_ends_are_shown_to_the_place_of_the_error_or_their_first_digit(low, high, error, text):
+    assert between(low, high, error) == text
 
 
 DATA = simulate(q=0.01, phi=[0.0, 45.0, 90.0], frames=10)

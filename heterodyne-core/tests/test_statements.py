@@ -45,6 +45,12 @@ def test_curves_are_the_functions_of_their_kind():
     np.testing.assert_array_equal(
         curve_values(Constant("J", RATE, "D", 6.0), {"D": 2.0}, T), np.full(7, 12.0)
     )
+
+
+def test_only_a_constant_is_a_multiple_of_a_parameter():
+    halves = [Constant("J", RATE, "D", factor).times_parameter(0.5) for factor in (6.0, 2.0)]
+    assert halves == ["3 D", "D"]
+    assert J_REFERENCE.times_parameter(0.5) == ""
     below = {**TRUTH, "D_offset_ref": -1e5}
     assert curve_values(J_REFERENCE, below, T).max() == 0.0
     assert curve_values(J_REFERENCE, below, T, clipped=False).max() < 0.0

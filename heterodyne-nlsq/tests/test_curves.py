@@ -46,7 +46,10 @@ def test_bands_are_those_of_repeated_draws_of_the_parameters():
     np.testing.assert_allclose(band.error, 100.0 * spread, rtol=0.06)
     np.testing.assert_allclose(band.value, d0 * band.t**alpha, rtol=REORDERED)
     wide = quantile(fit.statistics["dof"])
-    np.testing.assert_allclose(band.high - band.value, wide * band.error, rtol=SOLVED)
+    np.testing.assert_allclose(np.log(band.high / band.value), wide * band.error / band.value, rtol=SOLVED)
+    np.testing.assert_allclose(band.low * band.high, band.value**2, rtol=SOLVED)
+    speed = curves_of(fit)["v"]
+    np.testing.assert_allclose(speed.high - speed.value, wide * speed.error, rtol=SOLVED)
 
 
 @pytest.mark.slow

@@ -41,6 +41,15 @@ def test_the_truth_lies_within_the_errors(model, truth):
     assert abs(np.mean(np.abs(found) < 1.0) - 0.68) < room
 
 
+def test_a_rate_that_is_the_same_at_all_times_is_shown_once(fitted):
+    rate, half = fitted.derived[:2]
+    assert (rate.name, half.words) == ("J_ref", "D = J_ref/2 = 3 D_ref")
+    np.testing.assert_allclose((*rate.value, *half.value), fitted.values["D_ref"] * np.array([6.0, 3.0]))
+    np.testing.assert_allclose(half.low + half.high, 3.0 * np.array(fitted.estimates[0].interval), rtol=1e-9)
+    assert "at all times" in fitted.report()
+    assert fitted.curves == ()
+
+
 def test_no_start_is_needed(fitted):
     """However far the lags and the decay are from one another: D within 3 errors, up to the exchange of components."""
     assert fitted.success

@@ -34,7 +34,8 @@ def _band(curve: Curve, values: Mapping[str, np.ndarray | float], t: np.ndarray)
     low, inner_low, median, inner_high, high, error = np.hstack(
         [_levels_and_spread(np.atleast_2d(curve_values(curve, values, block))) for block in blocks]
     )
-    return Band(curve.name, curve.unit, t, median, error, low, high, inner_low, inner_high)
+    half = curve.times_parameter(0.5)
+    return Band(curve.name, curve.unit, t, median, error, low, high, inner_low, inner_high, half)
 
 
 def _levels_and_spread(curves: np.ndarray) -> np.ndarray:

@@ -135,7 +135,7 @@ def _estimates(problem: Problem, posterior: Posterior, known: Mapping[str, float
     """Medians and standard deviations; ``known`` is what was learnt of every parameter of which something was."""
     median = np.median(posterior.flat, axis=0)
     sd = dict(zip(posterior.names, posterior.flat.std(axis=0, ddof=1), strict=True))
-    values = problem.expand(median)
+    values, ends = problem.expand(median), posterior.quantiles((LEVELS[0], LEVELS[-1]))
 
     def status(name: str) -> str:
         if name in problem.ties:
@@ -145,10 +145,11 @@ def _estimates(problem: Problem, posterior: Posterior, known: Mapping[str, float
         return "determined" if known.get(name, 0.0) > _UNLEARNT else "undetermined"
 
     def estimate(name: str) -> Estimate:
-        parameter, error = problem.parameters[name], float(sd.get(problem.ties.get(name, name), np.nan))
-        bounds, start = (parameter.low, parameter.high), float(parameter.start)
+        parameter, source = problem.parameters[name], problem.ties.get(name, name)
+        error, (low, high) = float(sd.get(source, np.nan)), ends.get(source, (np.nan, np.nan))
+        bounds, start = (parameter.low, parameter.high), problem.given_start(name)
         stands = (parameter.unit, *bounds, start, name in sd, status(name))
-        return Estimate(name, values[name], error, np.nan, *stands)
+        return Estimate(name, values[name], error, np.nan, *stands, (low, high))
 
     return tuple(estimate(name) for name in problem.parameters)
 

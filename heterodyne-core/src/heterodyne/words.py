@@ -21,11 +21,41 @@ def table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
 
 
 def significant(value: float, error: float) -> str:
-    """``value +/- error`` with two digits of the error and the value to the same place."""
-    place = 1 - math.floor(math.log10(error))
-    if not 1e-4 <= max(abs(value), error) < 1e7:
-        return f"{value:.4g} +/- {error:.2g}"
-    return " +/- ".join(f"{round(number, place):.{max(place, 0)}f}" for number in (value, error))
+    """``value +/- error`` with two digits of the error, which is above 0, and the value to the same place."""
+    place = _second_digit(error)
+    if not _is_plain(max(abs(value), error)):
+        return f"{_to_place(value, place)} +/- {error:.2g}"
+    return " +/- ".join(f"{round(number, place) + 0.0:.{max(place, 0)}f}" for number in (value, error))
+
+
+def between(low: float, high: float, error: float) -> str:
+    """``[low, high]`` to the place of the second digit of an error, which is above 0, or of their own first digit."""
+    place = _second_digit(error)
+    ends = [_to_place(end, max(place, _second_digit(end) - 1) if end else place) for end in (low, high)]
+    return f"[{', '.join(ends)}]"
+
+
+def to_error(value: float, error: float) -> str:
+    """The value to the place of the second digit of its error, which is above 0."""
+    return _to_place(value, _second_digit(error))
+
+
+def _second_digit(number: float) -> int:
+    """The decimal place of the second digit of a number."""
+    return 1 - int(f"{number:.1e}".partition("e")[2] or 0)
+
+
+def _is_plain(size: float) -> bool:
+    return 1e-4 <= size < 1e7
+
+
+def _to_place(number: float, place: int) -> str:
+    """The number to this decimal place, with an exponent where it is very large or small."""
+    if not math.isfinite(number) or number == 0.0:
+        return f"{number:g}"
+    if _is_plain(abs(number)):
+        return f"{round(number, place) + 0.0:.{max(place, 0)}f}"
+    return f"{number:.{max(place - _second_digit(number) + 1, 0)}e}"
 
 
 def as_utf8(name: str) -> str:

@@ -2,7 +2,8 @@
 
     S = e^{-(Λ_j - Λ_i)},   Λ(t) = 2 (q² D t)^γ
 
-t is the sample's age. Λ never decreases, as a component's exponent must not; γ = 1 is free diffusion.
+t is the sample's age. Λ never decreases, as a component's exponent must not; γ = 1 is free diffusion, with the rate
+J = 2 D.
 """
 
 from __future__ import annotations
@@ -35,6 +36,6 @@ MODEL = separable(
     PARAMETERS,
     components,
     uses_azimuth=False,
-    curves=(Constant("D", RATE, "D"),),
+    curves=(Constant("J", RATE, "D", 2.0),),
     example={"D": 400.0, "gamma": 0.7},
 )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from heterodyne.plugins.manager import manager, optimizer_record
-from heterodyne.words import table
+from heterodyne.words import between, significant, table
 from heterodyne_cli.output import NOT_CONVERGED, extent, progress, refuse_existing, show
 
 if TYPE_CHECKING:
@@ -53,20 +53,22 @@ def demo(
 
 
 def _comparison(result: Fit, truth: dict[str, float]) -> str:
-    """Truth beside fit, and their difference in standard errors."""
+    """Truth beside fit, and their difference in standard errors; the curves at three times."""
+    from heterodyne.result.derived import ABOUT, derived_table
+
     rows = [_cells(estimate, truth[estimate.name]) for estimate in result.estimates]
     seconds, chi2 = result.statistics["seconds"], result.statistics["reduced_chi2"]
     verdict = (
         f"fitted {result.model} by {result.optimizer} in {seconds:.1f} s: "
         f"{result.verdict}, reduced chi2 {chi2:.4g}"
     )
-    header = ("parameter", "unit", "truth", "fit", "standard error", "(fit - truth)/error", "status")
-    return f"{verdict}\n\n{table(header, rows)}\n"
+    header = ("parameter", "unit", "truth", "fit", "95 % interval", "(fit - truth)/error", "status")
+    return f"{verdict}\n\n{table(header, rows)}\n\n{ABOUT}\n{derived_table(result.derived)}\n"
 
 
 def _cells(estimate: Estimate, truth: float) -> tuple[str, ...]:
     known = estimate.vary and estimate.error > 0  # false where there is no error bar (NaN)
-    error = f"{estimate.error:.3g}" if known else "-"
+    value = significant(estimate.value, estimate.error) if known else f"{estimate.value:.6g}"
+    interval = between(*estimate.interval, estimate.error) if known else "-"
     deviation = f"{(estimate.value - truth) / estimate.error:+.2f}" if known else "-"
-    value = f"{estimate.value:.6g}"
-    return estimate.name, estimate.unit, f"{truth:g}", value, error, deviation, estimate.status
+    return estimate.name, estimate.unit, f"{truth:g}", value, interval, deviation, estimate.status

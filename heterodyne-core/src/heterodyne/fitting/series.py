@@ -23,6 +23,7 @@ from heterodyne.plugins.outputs import OUTPUTS, Output, name_of_run, outputs_of,
 from heterodyne.problem.checks import check_data, data_sets
 from heterodyne.problem.choices import ChoiceKeywords, spells_choices
 from heterodyne.problem.one_time import Data, as_matrices
+from heterodyne.result.derived import ABOUT
 from heterodyne.result.document import plain
 from heterodyne.result.fit import Estimate, Fit
 from heterodyne.result.provenance import Provenance
@@ -34,6 +35,8 @@ SCHEMA = "heterodyne/series/1"
 
 BY: Mapping[str, str] = {"q": "1/Å", "phi": "degree", "file": ""}
 """What fits can be grouped by, and its unit."""
+
+_ENDINGS = ("", "_error", "_interval_low", "_interval_high")  # of columns of derived quantities
 
 _TELLING = 3.84  # Δχ² of one parameter at 95 %: less does not tell two solutions apart
 
@@ -75,6 +78,7 @@ class Series:
             (
                 f"[[Series]] {first.model} by {first.optimizer}, one fit per {self.by}{unit}",
                 table((self.by, "bins", "verdict", *self.tests), values),
+                *_derived(self),
                 f"[[Constancy]] over {self.by}; p < {SIGNIFICANT:g} counts as not constant",
                 table(("parameter", "mean", "chi2", "dof", "p", "verdict", "left out"), tests),
             )
@@ -237,21 +241,50 @@ def _folder_names(by: str, values: Sequence[float]) -> list[str]:
 
 
 def _columns(series: Series) -> tuple[list[str], list[list[Any]]]:
-    """Header and rows of the table: value, bins, verdict, then four columns per parameter."""
-    kinds = {"": "value", "_error": "error", "_error_independent": "error_independent", "_status": "status"}
-    header = [series.by, "n_bins", "verdict", *(f"{name}{end}" for name in series.tests for end in kinds)]
-    rows = []
-    for group in series.groups:
-        estimates = [group.estimate(name) for name in series.tests]
-        cells = [getattr(row, attribute) for row in estimates for attribute in kinds.values()]
-        rows.append([group.value, group.n_bins, group.fit.verdict, *cells])
-    return header, rows
+    """Header and rows of the table: value, bins, verdict, six columns per parameter, four per derived quantity."""
+    rows = [_row(group, series.tests) for group in series.groups]
+    return [series.by, "n_bins", "verdict", *rows[0]], [
+        [group.value, group.n_bins, group.fit.verdict, *row.values()]
+        for group, row in zip(series.groups, rows, strict=True)
+    ]
+
+
+def _row(group: Group, names: Iterable[str]) -> dict[str, Any]:
+    """The numbers of a group by column."""
+    cells: dict[str, Any] = {}
+    for name in names:
+        row = group.estimate(name)
+        low, high = row.interval
+        cells |= {name: row.value, f"{name}_error": row.error}
+        cells |= {f"{name}_interval_low": low, f"{name}_interval_high": high}
+        cells |= {f"{name}_error_independent": row.error_independent, f"{name}_status": row.status}
+    for of in group.fit.derived:
+        middle = of.at(of.middle)
+        cells |= {f"{of.name}_middle{end}": number for end, number in zip(_ENDINGS, middle, strict=True)}
+    return cells
 
 
 def _group_cells(group: Group, names: Iterable[str]) -> list[str]:
-    value = group.value if isinstance(group.value, str) else f"{group.value:.4g}"
-    cells = [value, str(group.n_bins), group.fit.verdict]
+    cells = [_value(group), str(group.n_bins), group.fit.verdict]
     return cells + [_estimate_cell(group.estimate(name)) for name in names]
+
+
+def _derived(series: Series) -> list[str]:
+    """The derived quantities in the middle of the run against q, azimuth or file; nothing where there are none."""
+    first = series.groups[0].fit.derived
+    if not first:
+        return []
+    cells = [
+        [_value(group), *(row.cells()[row.middle] for row in group.fit.derived)] for group in series.groups
+    ]
+    return [
+        f"[[Derived]] in the middle of the run, {ABOUT}",
+        table((series.by, *(row.title for row in first)), cells),
+    ]
+
+
+def _value(group: Group) -> str:
+    return group.value if isinstance(group.value, str) else f"{group.value:.4g}"
 
 
 def _estimate_cell(row: Estimate) -> str:
@@ -268,7 +301,8 @@ def _test_cells(test: Constancy) -> list[str]:
 
 
 def _group_document(group: Group, by: str) -> dict[str, Any]:
-    keys = ("value", "error", "error_independent", "status")
+    keys = ("value", "error", "interval", "error_independent", "status")
     rows = {row.name: {key: getattr(row, key) for key in keys} for row in group.fit.estimates}
     about = {by: group.value, "folder": group.name, "n_bins": group.n_bins}
-    return plain({**about, "verdict": group.fit.verdict, "message": group.fit.message, "parameters": rows})
+    said = {"verdict": group.fit.verdict, "message": group.fit.message}
+    return plain({**about, **said, "parameters": rows, "derived": group.fit.derived})

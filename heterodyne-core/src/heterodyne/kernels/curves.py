@@ -25,7 +25,7 @@ from heterodyne.kernels._jax import FloatArray, jax
 from heterodyne.kernels.rates import fraction, transport_rate, unclipped_fraction, velocity
 
 RATE, SPEED = "Å²/s", "Å/s"
-"""The units that make a curve a transport coefficient, or a velocity."""
+"""The units that make a curve a transport coefficient J, with |g1|² = e^{-q² ∫J}, or a velocity."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,10 @@ class Curve(ABC):
     def limits(self) -> tuple[float, float]:
         """Where the model cuts it."""
         return -np.inf, np.inf
+
+    def times_parameter(self, number: float) -> str:
+        """``number`` times the curve as a multiple of a parameter, such as ``3 D_ref``; empty where it is none."""
+        return ""
 
     @abstractmethod
     def free(self, t: ArrayLike, *values: ArrayLike) -> FloatArray:
@@ -134,6 +138,10 @@ class Constant(Curve):
     @property
     def factors(self) -> tuple[str, ...]:
         return (self.value,)
+
+    def times_parameter(self, number: float) -> str:
+        times = number * self.factor
+        return self.value if times == 1.0 else f"{times:g} {self.value}"
 
     def free(self, t: ArrayLike, *values: ArrayLike) -> Array:
         return self.factor * values[0] + 0.0 * t  # type: ignore[operator]  # arrays of NumPy or JAX

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -63,6 +64,11 @@ class Problem:
     def needs_start(self) -> bool:
         """Whether some varying parameter has only the table's start value."""
         return not set(self.varying) <= self.started
+
+    def given_start(self, name: str) -> float:
+        """The start value of a varying parameter that the user or an earlier result gave, NaN where there is none."""
+        given = name in self.started and name in self.varying
+        return float(self.parameters[name].start) if given else math.nan
 
     def column(self, attribute: str) -> np.ndarray:
         """One attribute (start, low, high) of the varying parameters, as an array."""

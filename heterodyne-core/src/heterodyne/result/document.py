@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, fields, is_dataclass
 from functools import partial
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import numpy as np
 
 from heterodyne.atomic import as_path
 from heterodyne.errors import DataError
+from heterodyne.result.derived import Derived
 from heterodyne.result.fit import STATED, BinScaling, Estimate, Fit
 from heterodyne.result.identifiability import Finding, Held
 from heterodyne.result.profile import Profile, profile_document, read_profile
@@ -53,6 +55,7 @@ def fit_document(fit: Fit) -> dict[str, Any]:
         "message": fit.message,
         "parameters": {row.name: plain(_without_name(row)) for row in fit.estimates},
         "bins": plain(fit.scaling),
+        "derived": plain(fit.derived),
         "covariance": {"names": list(fit.covariance_names), "matrix": plain(fit.covariance)},
         "statistics": plain(fit.statistics),
         "identifiability": plain(fit.identifiability),
@@ -112,6 +115,7 @@ def _fit(document: Mapping[str, Any], file: Path) -> Fit:
         covariance=matrix,
         covariance_names=names,
         profiles=part("profiles", profiles, {"profiles": {}, **document}),
+        derived=part("derived", _derived, {"derived": [], **document}),
         **{name: part(name, partial(_stated, name)) for name in STATED},
     )
 
@@ -123,7 +127,31 @@ def _words(value: Any) -> str:
 
 
 def _estimates(rows: Mapping[str, Any]) -> tuple[Estimate, ...]:
-    return tuple(_record(Estimate, {"name": name, **row}) for name, row in rows.items())
+    return tuple(_estimate(name, row) for name, row in rows.items())
+
+
+def _estimate(name: str, row: Mapping[str, Any]) -> Estimate:
+    known = {"name": name, "interval": [None, None], **row}  # results of earlier versions have no interval
+    low, high = _numbers(known["interval"])
+    return _record(Estimate, {**known, "interval": (low, high)})
+
+
+def _derived(rows: Sequence[Mapping[str, Any]]) -> tuple[Derived, ...]:
+    columns = ("t", "value", "error", "low", "high")
+    found = tuple(_record(Derived, {**row, **{key: _numbers(row[key]) for key in columns}}) for row in rows)
+    if len({len(getattr(row, key)) for row in found for key in columns}) > 1:
+        raise ValueError("columns differ in length")
+    return found
+
+
+def _numbers(column: Sequence[Any]) -> tuple[float, ...]:
+    """The numbers of a list; null is NaN."""
+    if not isinstance(column, list):
+        raise TypeError(f"{column!r:.40} is no list of numbers")
+    numbers = [math.nan if number is None else number for number in column]
+    if strange := [number for number in numbers if isinstance(number, bool) or not isinstance(number, Real)]:
+        raise TypeError(f"{strange[0]!r:.40} is no number")
+    return tuple(map(float, numbers))
 
 
 def _covariance(document: Mapping[str, Any]) -> tuple[tuple[str, ...], np.ndarray]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,11 +13,12 @@ import numpy as np
 
 from heterodyne.atomic import as_path
 from heterodyne.errors import escaped
+from heterodyne.result.derived import ABOUT, Derived, derived_of, derived_table
 from heterodyne.result.identifiability import Identifiability
 from heterodyne.result.provenance import Provenance
 from heterodyne.result.stated import Stated
 from heterodyne.result.statistics import Statistics
-from heterodyne.words import table
+from heterodyne.words import between, significant, table
 
 if TYPE_CHECKING:
     from heterodyne.plugins.outputs import Output
@@ -39,8 +41,10 @@ class Estimate:
     """One parameter at the solution.
 
     ``error`` is the standard error in use, ``error_independent`` the one that takes all elements of c2
-    for independent; both are NaN where there is none. ``status`` is ``determined``, ``conditional``,
-    ``undetermined``, ``at low``, ``at high``, ``fixed`` or ``= other`` for a tie.
+    for independent; both are NaN where there is none. ``start`` is the start value that was given, NaN where none
+    was. ``status`` is ``determined``, ``conditional``, ``undetermined``, ``at low``, ``at high``, ``fixed`` or
+    ``= other`` for a tie. ``interval`` holds the ends of the 95 % interval within the bounds, symmetric in the
+    logarithm for a parameter on a log scale, of the profile where there is one, or of draws; NaN where there is none.
     """
 
     name: str
@@ -53,6 +57,7 @@ class Estimate:
     start: float
     vary: bool
     status: str
+    interval: tuple[float, float] = (math.nan, math.nan)
 
 
 @dataclass(frozen=True)
@@ -76,7 +81,8 @@ class Fit:
     ``covariance`` is over ``covariance_names``, the determined varying parameters. ``problem`` is what
     was fitted while it is in memory, None after reading a result back. ``statistics``, ``identifiability``
     and ``provenance`` may be given as mappings. ``profiles`` are profile likelihoods by parameter;
-    ``curves`` are J(t), v(t) and f(t) with their bands, none after reading a result back;
+    ``curves`` are J(t), v(t) and f(t) with their bands, none after reading a result back; ``derived`` is what they come
+    to at the beginning, the middle and the end of the run, made of them where there are any;
     ``posterior`` is what a sampler drew, for the writers that know it, None after reading a result back;
     ``checkpoint`` is the folder in which its optimizer kept what it had done, where that holds other runs, too.
     """
@@ -95,6 +101,7 @@ class Fit:
     problem: Problem | None = None
     profiles: Mapping[str, Profile] = field(default_factory=dict)
     curves: tuple[Band, ...] = ()
+    derived: tuple[Derived, ...] = ()
     posterior: Any = None
     checkpoint: Path | None = None
 
@@ -102,6 +109,9 @@ class Fit:
         for name, kind in STATED.items():
             if not isinstance(given := getattr(self, name), kind):
                 object.__setattr__(self, name, kind.of(given))
+        if self.curves:
+            constant = self.problem is not None and self.problem.one_time
+            object.__setattr__(self, "derived", derived_of(self.curves, constant))
 
     @property
     def success(self) -> bool:
@@ -130,7 +140,8 @@ class Fit:
 
     def report(self) -> str:
         """The result as text, in the form of lmfit's fit reports."""
-        parts = (*(_head, _variables, _identifiability, _diagnostics, _profiles, _scaling, _correlations),)
+        numbers = (_variables, _derived, _identifiability, _diagnostics, _profiles, _scaling, _correlations)
+        parts = (_head, *numbers)
         return "\n".join(escaped(line) for part in parts for line in part(self))
 
     def save(self, folder: str | Path, write: Iterable[str] | None = None) -> list[Path]:
@@ -177,34 +188,31 @@ def _text(value: Any) -> str:
 
 def _variables(fit: Fit) -> list[str]:
     width = max((len(row.name) for row in fit.estimates), default=0) + 1
-    intervals = _intervals(fit.statistics)
-    about = " median +/- standard deviation [95 % interval]" if intervals else ""
-    lines = [
-        f"    {row.name + ':':<{width}} {_estimate(row, intervals.get(row.name))}" for row in fit.estimates
-    ]
-    return [f"[[Variables]]{about}", *lines]
+    middle = (
+        "value +/- standard error" if fit.statistics.quantiles is None else "median +/- standard deviation"
+    )
+    lines = [f"    {row.name + ':':<{width}} {_estimate(row)}" for row in fit.estimates]
+    return [f"[[Variables]] {middle} [95 % interval]", *lines]
 
 
-def _intervals(statistics: Statistics) -> dict[str, str]:
-    """By parameter, the 95 % interval of its draws; empty where there are no draws, or no such quantiles."""
-    levels = statistics.levels or ()
-    if statistics.quantiles is None or not {0.025, 0.975} <= {*levels}:
-        return {}
-    low, high = levels.index(0.025), levels.index(0.975)
-    return {name: f"[{ends[low]:.6g}, {ends[high]:.6g}]" for name, ends in statistics.quantiles.items()}
-
-
-def _estimate(row: Estimate, interval: str | None = None) -> str:
-    value, unit = f"{row.value:.8g}", "" if row.unit == "1" else f" {row.unit}"
+def _estimate(row: Estimate) -> str:
+    """The estimate to the digits that its error leaves, with its interval, and where the fit was told to start."""
+    unit = "" if row.unit == "1" else f" {row.unit}"
     if not row.vary:
-        return f"{value}{unit} ({row.status})"
-    if not np.isfinite(row.error):
-        return f"{value}{unit} ({row.status}, no error bar) (init = {row.start:.6g})"
+        return f"{row.value:.8g}{unit} ({row.status})"
+    init = "" if math.isnan(row.start) else f" (init = {row.start:.6g})"
+    if not 0.0 < row.error < math.inf:
+        return f"{row.value:.8g}{unit} ({row.status}, no error bar){init}"
     relative = f" ({abs(row.error / row.value):.2%})" if row.value else ""
-    if interval is not None:
-        note = f" ({row.status})" if row.status != "determined" else ""
-        return f"{value} +/- {row.error:.4g}{relative}{unit} {interval}{note}"
-    return f"{value} +/- {row.error:.4g}{relative}{unit} (init = {row.start:.6g})"
+    interval = "" if math.isnan(row.interval[0]) else f" {between(*row.interval, row.error)}"
+    note = "" if row.status == "determined" else f" ({row.status})"
+    return f"{significant(row.value, row.error)}{relative}{unit}{interval}{note}{init}"
+
+
+def _derived(fit: Fit) -> list[str]:
+    if not fit.derived:
+        return []
+    return [f"[[Derived]] {ABOUT}", *(f"    {line}" for line in derived_table(fit.derived).splitlines())]
 
 
 def _identifiability(fit: Fit) -> list[str]:
@@ -259,12 +267,15 @@ def _scaling(fit: Fit) -> list[str]:
     return [
         f"[[Scaling]] {designs}".rstrip(),
         *(
-            f"    q={row.q:<9.4g} {_azimuth(row):<12} contrast = {row.contrast:.6g} +/- "
-            f"{row.contrast_error:.2g}, offset = {row.offset:.7g} +/- {row.offset_error:.2g}, "
-            f"noise = {row.noise:.3g}"
+            f"    q={row.q:<9.4g} {_azimuth(row):<12} contrast = {_solved(row.contrast, row.contrast_error)}, "
+            f"offset = {_solved(row.offset, row.offset_error)}, noise = {row.noise:.3g}"
             for row in fit.scaling
         ),
     ]
+
+
+def _solved(value: float, error: float) -> str:
+    return significant(value, error) if 0.0 < error < math.inf else f"{value:.7g} (no error bar)"
 
 
 def _azimuth(row: BinScaling) -> str:

@@ -2,7 +2,8 @@
 
 With G = ∂(curve)/∂u by automatic differentiation and the covariance V of the coordinates u over all directions
 that the data tell anything about, var(curve) = G V Gᵀ. A curve may be determined where its parameters are
-not, as J is where D0 and D_offset merge. It is undetermined where more than a tenth of its slope, squared, lies in
+not, as J is where D0 and D_offset merge. The interval of a rate is symmetric in its logarithm
+(`heterodyne.solution.intervals`). A curve is undetermined where more than a tenth of its slope, squared, lies in
 directions that are lost, or where its error spans more than the bounds of a parameter would let it move.
 """
 
@@ -10,8 +11,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from heterodyne.kernels.curves import Curve, curve_slopes, curve_values
+from heterodyne.kernels.curves import RATE, Curve, curve_slopes, curve_values
 from heterodyne.result.band import Band
+from heterodyne.solution.intervals import interval_ends
 from heterodyne.solution.neighbourhood import Neighbourhood
 
 _LOADING = 0.1
@@ -31,8 +33,9 @@ def _band(curve: Curve, around: Neighbourhood, width: np.ndarray, quantile: floa
     value = curve_values(curve, around.values, t, clipped=False)
     gradient = curve_slopes(curve, around.problem.ties, around.values, around.names, t, clipped=False)
     error = np.where(determined(gradient, around, width), around.errors(gradient), np.nan)
-    low, high = (np.clip(value + side * quantile * error, *curve.limits) for side in (-1, 1))
-    return Band(curve.name, curve.unit, t, np.clip(value, *curve.limits), error, low, high)
+    ends = interval_ends(value, error, quantile, logarithmic=curve.unit == RATE)
+    value, low, high = (np.clip(each, *curve.limits) for each in (value, *ends))
+    return Band(curve.name, curve.unit, t, value, error, low, high, half=curve.times_parameter(0.5))
 
 
 def determined(gradient: np.ndarray, around: Neighbourhood, width: np.ndarray) -> np.ndarray:

@@ -147,6 +147,11 @@ def bartlett(x: np.ndarray, bandwidth: int) -> np.ndarray:
     return np.fft.irfft(np.fft.rfft(x, size) * even, size)[:, : x.shape[1]]
 
 
+def longest_bandwidth(frames: int) -> int:
+    """The longest bandwidth for so many frames, a fifth of them."""
+    return max(int(_LONGEST * frames), 1)
+
+
 def bandwidth_of(frames: Iterable[np.ndarray], fewest: int, grains: Sequence[int] = ()) -> int:
     """The bandwidth for the frame scores (p, N) of all clusters: 4 mean integrated correlation times.
 
@@ -155,7 +160,7 @@ def bandwidth_of(frames: Iterable[np.ndarray], fewest: int, grains: Sequence[int
     """
     clusters = list(frames)
     lengths = list(zip(clusters, grains or [1] * len(clusters), strict=True))
-    longest = max(int(_LONGEST * min(scores.shape[1] * grain for scores, grain in lengths)), 1)
+    longest = longest_bandwidth(min(scores.shape[1] * grain for scores, grain in lengths))
     times = [correlation_time(scores) * grain for scores, grain in lengths]
     return int(np.clip(round(_FACTOR * float(np.mean(times))), min(fewest, longest), longest))
 

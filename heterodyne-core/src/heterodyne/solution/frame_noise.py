@@ -52,6 +52,11 @@ class FrameNoise(NamedTuple):
     scale: float
     scale_near: float
 
+    @property
+    def excess(self) -> float:
+        """The one over the other: by how much more the residual varies than its differences let expect."""
+        return self.scale / self.scale_near
+
 
 def frame_noise(sums: NeighbourSums, bin: Bin, contrast: float, offset: float) -> FrameNoise:
     """The noise of the frames of a bin with this contrast and offset; κ is 1e4 where elements are independent.

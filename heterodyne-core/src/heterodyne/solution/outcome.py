@@ -11,6 +11,7 @@ from heterodyne.frozen import FrozenMapping
 from heterodyne.problem.averaging import orders_of
 from heterodyne.problem.kinds import AUTO
 from heterodyne.problem.objective import Objective
+from heterodyne.result.derived import derived_of
 from heterodyne.result.fit import BinScaling, Estimate, Fit
 from heterodyne.result.identifiability import Finding
 from heterodyne.result.profile import Profile
@@ -29,6 +30,7 @@ from heterodyne.solution.conditions import (
 )
 from heterodyne.solution.covariance import quantile
 from heterodyne.solution.deviance import deviance
+from heterodyne.solution.intervals import parameter_interval
 from heterodyne.solution.lags import INDEPENDENT, doubtful_errors, of_lags, structure_over_lags
 from heterodyne.solution.neighbourhood import Neighbourhood
 from heterodyne.solution.residuals import Residuals, residuals_at, structure_at, structure_statistics
@@ -120,6 +122,7 @@ def fit_of(
     structure, misfit = _structure(known)
     bounds = _at_bounds(known)
     problem, width = around.problem, solution.objective.width[known.here.free]
+    curves = curve_bands(around, width, known.quantile)
     statistics = _statistics(known, seconds)
     unlike = excess(problem, known.residuals, statistics.get("reduced_chi2", np.nan))
     note = INDEPENDENT if problem.one_time else ""
@@ -136,7 +139,7 @@ def fit_of(
     return Fit(
         model=problem.model.name,
         optimizer=optimizer,
-        estimates=_estimates(known),
+        estimates=_estimates(known, profiles),
         scaling=_bins(known),
         covariance=covariance,
         covariance_names=determined,
@@ -149,7 +152,8 @@ def fit_of(
         message="; ".join(filter(None, (*doubts, note))),
         provenance=Provenance(scaling=_designs(solution.objective)),
         problem=problem,
-        curves=() if problem.one_time else curve_bands(around, width, known.quantile),
+        curves=() if problem.one_time else curves,
+        derived=derived_of(curves, constant=problem.one_time),
         profiles=dict(profiles),
     )
 
@@ -182,11 +186,12 @@ def _designs(objective: Objective) -> dict[str, str]:
     }
 
 
-def _estimates(known: Known) -> tuple[Estimate, ...]:
+def _estimates(known: Known, profiles: Mapping[str, Profile]) -> tuple[Estimate, ...]:
     problem, around = known.around.problem, known.around
     both = np.sqrt([np.diag(known.errors.covariance), np.diag(known.errors.independent)])
     errors = dict(zip(around.names, (np.where(known.known, both, np.nan) * around.slopes).T, strict=True))
     active = dict(zip(problem.varying, known.solution.active, strict=True))
+    t = known.quantile
 
     def status(name: str) -> str:
         if name in problem.ties:
@@ -201,10 +206,21 @@ def _estimates(known: Known) -> tuple[Estimate, ...]:
 
     def estimate(name: str) -> Estimate:
         row, (error, independent) = problem.parameters[name], errors.get(name, (np.nan, np.nan))
-        place = (row.unit, row.low, row.high, float(row.start), name in active, status(name))
-        return Estimate(name, around.values[name], float(error), float(independent), *place)
+        place = (row.unit, row.low, row.high, problem.given_start(name), name in active, status(name))
+        value, error = around.values[name], float(error)
+        interval = _profiled(profiles, name) or parameter_interval(row, value, error, t)
+        return Estimate(name, value, error, float(independent), *place, interval)
 
     return tuple(estimate(name) for name in problem.parameters)
+
+
+def _profiled(profiles: Mapping[str, Profile], name: str) -> tuple[float, float] | None:
+    """The 95 % interval of a profile, an open end at the bound."""
+    if name not in profiles:
+        return None
+    profile = profiles[name]
+    ends = profile.interval()
+    return max(ends.low, profile.low), min(ends.high, profile.high)
 
 
 def _bins(known: Known) -> tuple[BinScaling, ...]:
@@ -232,7 +248,14 @@ def _statistics(known: Known, seconds: float) -> Statistics:
     objective, equations, scaling = known.here.weighted, known.here.equations, known.here.scaling
     variables = int((known.solution.active == 0).sum()) + scaling.design.shape[1]
     ssr = np.array([residual.ssr for residual in known.residuals])
-    square = float(np.sum(ssr / known.noise**2))
+    pairs = np.array([bin.moments.pairs for bin in objective.bins])
+    square = (
+        float(pairs @ [residual.excess for residual in known.errors.frames])
+        if known.errors.frames
+        else np.nan
+    )
+    if not np.isfinite(square):  # of data of which no two neighbours are in use
+        square = float(np.sum(ssr / known.noise**2))
     orders = orders_of(objective.bins)
     return Statistics(
         n_pairs=equations.n_pairs,

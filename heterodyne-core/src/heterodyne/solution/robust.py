@@ -21,6 +21,7 @@ from heterodyne.solution.covariance import (
     bandwidth_of,
     degrees_of_freedom,
     grain_of,
+    longest_bandwidth,
     summed_scores,
 )
 from heterodyne.solution.frame_noise import FrameNoise
@@ -30,7 +31,8 @@ from heterodyne.solution.frame_noise import FrameNoise
 class Meat:
     """The covariance of scores over the free coordinates and, after them, the scaling weights, (q, q).
 
-    ``matrix`` is M of the residual, with its bandwidth in frames and degrees of freedom; ``shared`` (p, p) is M over
+    ``matrix`` is M of the residual, with its bandwidth in frames, whether that is the longest, ``at_most``, and degrees
+    of freedom; ``shared`` (p, p) is M over
     the coordinates with all bins of one length as one cluster, None where that is the same. ``model`` is the covariance
     that c2 of speckle with the noise of its frames gives.
     """
@@ -40,6 +42,7 @@ class Meat:
     dof: float
     shared: np.ndarray | None
     model: np.ndarray
+    at_most: bool = False
 
 
 def robust_meat(objective: Objective, u: np.ndarray, free: np.ndarray, noise: Sequence[FrameNoise]) -> Meat:
@@ -64,6 +67,7 @@ def robust_meat(objective: Objective, u: np.ndarray, free: np.ndarray, noise: Se
         degrees_of_freedom(shortest, bandwidth),
         _shared(of_coordinates, bandwidth),
         _placed(size, acts, modelled),
+        bandwidth >= longest_bandwidth(shortest),
     )
 
 

@@ -10,17 +10,21 @@ from scipy.linalg import block_diag
 
 from heterodyne.problem.spectrum import FLAT, Spectrum, independent_covariance, spectrum_of, with_covariance
 from heterodyne.result.statistics import Statistics
+from heterodyne.solution.frame_noise import FrameNoise
 from heterodyne.solution.residuals import Residuals, noise_of_frames, residuals_at
-from heterodyne.solution.robust import robust_meat
+from heterodyne.solution.robust import Meat, robust_meat
 from heterodyne.solution.solution import AtSolution, Solution, at_solution
 
+_EXCESS = 1.5  # ratio of variances from which noise beyond speckle is said to be there
+_MANY = 200.0  # degrees of freedom of errors that the model gives
+_SINGULAR = 1e-12
 _COMMON = 2.0  # ratio of errors from which bins are said to share noise
 
 
 class StandardErrors(NamedTuple):
     """Covariances over the free coordinates (p, p), the spectrum judged by the first, and what to say.
 
-    ``contrast`` and ``offset`` (bins,) are the standard errors of these.
+    ``contrast`` and ``offset`` (bins,) are the standard errors of these, ``frames`` the noise of every bin's frames.
     """
 
     covariance: np.ndarray
@@ -29,6 +33,7 @@ class StandardErrors(NamedTuple):
     statistics: Statistics
     contrast: np.ndarray
     offset: np.ndarray
+    frames: tuple[FrameNoise, ...]
     doubts: tuple[str, ...] = ()
 
 
@@ -46,32 +51,67 @@ def standard_errors(here: AtSolution, residuals: Sequence[Residuals], robust: bo
     """
     width, robust = here.weighted.width[here.free], robust and not here.weighted.problem.one_time
     spectrum, independent = with_covariance(here.spectrum, independent_covariance(here.spectrum), width)
+    frames = tuple(noise_of_frames(here, residuals))
     if not robust or not here.free.any():
         statistics = Statistics(errors="independent")
-        return StandardErrors(independent, independent, spectrum, statistics, *scaling_errors(here))
-    meat = robust_meat(here.weighted, here.x, here.free, noise_of_frames(here, residuals))
+        return StandardErrors(independent, independent, spectrum, statistics, *scaling_errors(here), frames)
+    meat = robust_meat(here.weighted, here.x, here.free, frames)
     whole = Whole.of(here)
-    inner = combined_meat(*(whole.half.T @ matrix @ whole.half for matrix in (meat.matrix, meat.model)))
-    spectrum, covariance = with_covariance(here.spectrum, whole.of_coordinates(inner.matrix), width)
+    robust_part, model_part = (whole.half.T @ matrix @ whole.half for matrix in (meat.matrix, meat.model))
+    excess = excess_noise(robust_part, model_part, meat)
+    inner = max(excess.ratio, 1.0) * model_part
+    spectrum, covariance = with_covariance(here.spectrum, whole.of_coordinates(inner), width)
     statistics = Statistics(
         errors="robust",
         bandwidth=meat.bandwidth,
-        dof=inner.dof(meat.dof),
-        noise_ratio=inner.ratio,
-        effective_parameters=float(np.trace(inner.matrix)),
+        dof=excess.dof,
+        noise_ratio=excess.ratio,
+        effective_parameters=float(np.trace(inner)),
     )
-    errors = whole.of_scaling(inner.matrix)
+    errors, doubts = whole.of_scaling(inner), excess.words(meat)
     if meat.shared is None:
-        return StandardErrors(covariance, independent, spectrum, statistics, *errors)
+        return StandardErrors(covariance, independent, spectrum, statistics, *errors, frames, doubts)
     p = len(meat.shared)
     own, together = (
-        whole.of_coordinates(whole.half[:p].T @ matrix @ whole.half[:p])
+        np.diag(whole.of_coordinates(whole.half[:p].T @ matrix @ whole.half[:p]))[~spectrum.undetermined]
         for matrix in (meat.matrix[:p, :p], meat.shared)
     )
-    both = zip(np.diag(together)[~spectrum.undetermined], np.diag(own)[~spectrum.undetermined], strict=True)
-    ratio = float(np.sqrt(max((b / a for b, a in both if a > 0.0), default=0.0)))
+    ratio = float(np.sqrt(np.max(together / np.maximum(own, 1e-300), initial=0.0, where=own > 0.0)))
     statistics |= Statistics(common_noise_ratio=ratio)
-    return StandardErrors(covariance, independent, spectrum, statistics, *errors, _shared_noise(ratio))
+    doubts += _shared_noise(ratio)
+    return StandardErrors(covariance, independent, spectrum, statistics, *errors, frames, doubts)
+
+
+class ExcessNoise(NamedTuple):
+    """By how much the variance that the residual shows exceeds that of speckle and frames, and its degrees of freedom.
+
+    ``ratio`` φ = tr(M_model⁻¹ M)/p is the mean over directions.
+    """
+
+    ratio: float
+    dof: float
+
+    def words(self, meat: Meat) -> tuple[str, ...]:
+        """What to say of it."""
+        if self.ratio < _EXCESS:
+            return ()
+        words = f"the data hold noise beyond that of speckle and photons: errors are {self.ratio**0.5:.2g} times as large"
+        if meat.at_most:
+            words += ", or more, as it is correlated over more than a fifth of the frames"
+        return (words,)
+
+
+def excess_noise(robust: np.ndarray, model: np.ndarray, meat: Meat) -> ExcessNoise:
+    """The excess of M over that of the model, both (q, q) in one basis."""
+    values, vectors = np.linalg.eigh(model)
+    keep = values > _SINGULAR * max(values[-1], 0.0)
+    back = vectors[:, keep] / np.sqrt(values[keep])
+    inner = np.linalg.eigvalsh(back.T @ robust @ back)
+    ratio = float(np.mean(inner))
+    if ratio <= 1.0:
+        return ExcessNoise(ratio, _MANY)
+    directions = float(np.sum(inner) ** 2 / np.sum(inner**2))
+    return ExcessNoise(ratio, float(np.clip(directions * meat.dof, meat.dof, _MANY)))
 
 
 class Whole(NamedTuple):
@@ -108,26 +148,6 @@ class Whole(NamedTuple):
         variance = np.einsum("bi,ij,bj->b", self.scaling, meat, self.scaling)
         contrast, offset = np.split(np.where(self.lost, np.nan, np.sqrt(np.maximum(variance, 0.0))), 2)
         return contrast, offset
-
-
-class CombinedMeat(NamedTuple):
-    """M in use (q, q), and by how much the noise of the data exceeds that of speckle and frames."""
-
-    matrix: np.ndarray
-    ratio: float
-
-    def dof(self, robust: float) -> float:
-        return robust
-
-
-def combined_meat(robust: np.ndarray, model: np.ndarray) -> CombinedMeat:
-    values, vectors = np.linalg.eigh(model)
-    keep = values > 1e-12 * max(values[-1], 0.0)
-    root = vectors[:, keep] * np.sqrt(values[keep])
-    back = (vectors[:, keep] / np.sqrt(values[keep])).T
-    inner, directions = np.linalg.eigh(back @ robust @ back.T)
-    half = root @ directions * np.sqrt(np.maximum(inner, 1.0))
-    return CombinedMeat(half @ half.T, float(np.mean(inner)))
 
 
 def _shared_noise(ratio: float) -> tuple[str, ...]:

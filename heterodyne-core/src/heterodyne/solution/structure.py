@@ -11,9 +11,10 @@ space. What is left is a sum of r with z - K D, whose covariance for speckle is
 C and the scale from differences of the residual between neighbours, which a misfit cannot inflate
 (`heterodyne.solution.frame_noise`). Then
 
-    χ² = Σ g² / V_ff over the cells of all bins,
+    χ² = gᵀ V⁻¹ g,
 
-and χ²/K, K the number of cells, is compared with χ²_d/d, d = K² / tr R² for cells of correlation matrix R. Sums over
+over the directions of the cells of all bins along which their correlation matrix is more than 1 % of its largest
+eigenvalue, has as many degrees of freedom as there are of these. Sums over
 lag bins are exact; in z and T frames and ages are taken in blocks.
 """
 
@@ -28,6 +29,8 @@ from scipy.special import chdtrc
 
 BLOCKS = 128
 """Blocks of frames along a side at most."""
+
+_SINGULAR = 0.01  # of the largest eigenvalue: along less, V is no better known than the noise is Gaussian
 
 LEVEL = 0.01
 """Structure is reported where noise alone would show as much less often than this."""
@@ -92,7 +95,7 @@ def cells_of(sums: BlockSums, tangent: np.ndarray, sigma: float) -> Cells:
 
 def cell_panel(z: np.ndarray, frames: int, grain: int, columns: slice) -> np.ndarray:
     """z of every cell between frames, (F, M, columns), 0 beyond ``frames`` and where i = j."""
-    padded, (bins, kinds, n, _) = columns.stop, z.shape
+    padded, (bins, kinds, *_) = columns.stop, z.shape
     edges = lag_edges(frames)
     of_lag = np.searchsorted(edges, np.arange(edges[-1]), side="right") - 1
     rows = np.arange(frames)
@@ -107,7 +110,7 @@ def cell_panel(z: np.ndarray, frames: int, grain: int, columns: slice) -> np.nda
 
 @dataclass(frozen=True)
 class Check:
-    """χ² over the cells of all bins, their number, and how often noise exceeds it."""
+    """χ² of the cells of all bins, its degrees of freedom, and how often noise exceeds it."""
 
     chi2: float
     cells: int
@@ -159,7 +162,7 @@ def residual_structure(cells: Sequence[Cells], variance: np.ndarray) -> Structur
         > _TAKEN * np.max(np.diag(variance) / np.maximum(alone, 1e-300), initial=0.0) * alone
     )
     z = np.where(seen, sums / np.sqrt(np.where(seen, np.diag(variance), 1.0)), np.nan)
-    lag, age = (_check(z, variance, seen & among) for among in (number == 0, number > 0))
+    lag, age = (_check(sums, variance, seen & among) for among in (number == 0, number > 0))
     ends = np.cumsum([len(of.sums) for of in cells])[:-1]
     of_bins = [row.reshape(-1, kinds) for row in np.split(z, ends)]
     return Structure(lag, age, tuple(row[:, 0] for row in of_bins), tuple(row[:, 1:] for row in of_bins))
@@ -181,13 +184,14 @@ def _mean(sums: np.ndarray, weights: np.ndarray) -> np.ndarray:
     return np.divide(sums, weights, out=np.zeros_like(sums), where=weights > 0)
 
 
-def _check(z: np.ndarray, variance: np.ndarray, among: np.ndarray) -> Check:
+def _check(sums: np.ndarray, variance: np.ndarray, among: np.ndarray) -> Check:
     """The check over some of the cells."""
-    cells = int(among.sum())
-    if not cells:
+    own = variance[np.ix_(among, among)]
+    size = np.sqrt(np.diag(own))
+    values, vectors = np.linalg.eigh(own / np.outer(size, size))
+    keep = values > _SINGULAR * max(values[-1:], default=0.0)
+    if not keep.any():
         return Check(0.0, 0, 1.0)
-    size = np.sqrt(np.diag(variance)[among])
-    correlation = variance[np.ix_(among, among)] / np.outer(size, size)
-    chi2 = float(np.sum(z[among] ** 2))
-    spread = cells**2 / float(np.sum(correlation**2))
-    return Check(chi2, cells, float(chdtrc(spread, spread * chi2 / cells)))
+    along = (sums[among] / size) @ vectors[:, keep]
+    chi2, count = float(np.sum(along**2 / values[keep])), int(keep.sum())
+    return Check(chi2, count, float(chdtrc(count, chi2)))

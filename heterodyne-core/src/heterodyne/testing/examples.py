@@ -66,14 +66,14 @@ def example_fit() -> Fit:
     data = noisy()
     nan, n = math.nan, data.n_frames * (data.n_frames - 1) // 2
     known = {
-        "along": (2.0, 0.02, "determined"),
-        "across": (0.5, nan, "undetermined"),
-        "gamma": (0.8, nan, "fixed"),
+        "along": (2.0, 0.02, "determined", (1.96, 2.04)),
+        "across": (0.5, nan, "undetermined", (nan, nan)),
+        "gamma": (0.8, nan, "fixed", (nan, nan)),
     }
 
     def estimate(row: Parameter) -> Estimate:
-        value, error, status = known[row.name]
-        place = (row.unit, row.low, row.high, row.start, status != "fixed", status)
+        value, error, status, interval = known[row.name]
+        place = (row.unit, row.low, row.high, row.start, status != "fixed", status, interval)
         return Estimate(row.name, value, error, error, *place)
 
     value, away = 2.0 * np.ones(data.n_frames), np.linspace(-2.0, 2.0, 9)

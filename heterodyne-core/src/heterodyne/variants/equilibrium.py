@@ -3,7 +3,8 @@
     S(τ) = (1-x)² e^{-6 q² D_r τ} + x² e^{-6 q² D_s τ}
            + 2 x (1-x) e^{-3 q² (D_r + D_s) τ} cos(q cos(φ - φ0) v τ)
 
-x is a fraction of the *intensity*, x = f²/(f² + (1-f)²) of a field fraction f, and J = 6 D.
+x is a fraction of the *intensity*, x = f²/(f² + (1-f)²) of a field fraction f, and J = 6 D: the Stokes-Einstein
+coefficient of free diffusion, J/2, is 3 D.
 He et al., PNAS 122 (2025), SI Eq. S-98.
 """
 

@@ -12,7 +12,7 @@ from heterodyne.data.one_time import FirstRow
 from heterodyne.data.two_time import TwoTime
 from heterodyne.result.fit import BinScaling, Fit
 
-_PER_PARAMETER = ("value", "error", "error_independent", "low", "high", "start", "vary", "status")
+_PER_PARAMETER = ("value", "error", "error_independent", "low", "high", "start", "vary", "status", "interval")
 
 _PER_CURVE = ("name", "unit", "error", "low", "high")
 
@@ -30,8 +30,8 @@ def write(fit: Fit, folder: Path) -> list[Path]:
 def arrays(fit: Fit) -> dict[str, np.ndarray]:
     """The result as arrays by name.
 
-    Per parameter ``name``, ``value``, ``error`` and the rest of `Estimate`; per bin ``q``, ``phi``,
-    ``contrast``, ``offset`` and the rest of `BinScaling`; ``covariance`` over ``covariance_names``. While
+    Per parameter ``name``, ``value``, ``error``, ``interval`` (P, 2) and the rest of `Estimate`; per bin ``q``,
+    ``phi``, ``contrast``, ``offset`` and the rest of `BinScaling`; ``covariance`` over ``covariance_names``. While
     the data are in memory also ``t``, the frame times of all files one after the other, and ``n_frames`` per
     file (of one-time data the lags ``tau`` and ``n_lags``), and ``bin_file``, the file of every bin, from 0.
     Where the fit has derived curves, ``curve_name``
