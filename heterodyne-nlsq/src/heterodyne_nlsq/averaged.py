@@ -33,7 +33,8 @@ def fit_averaged(solution: Solution, search: Search) -> Solution:
             return solution
         orders = finer
         search.progress(f"S averaged over every bin: {orders}")
-        solution = continued(_averaged(solution.objective, orders), solution, search.tolerances)
+        averaged = _averaged(solution.objective, orders)
+        solution = continued(averaged, solution, search.rough(averaged))
 
 
 def _averaged(objective: Objective, orders: BinOrders) -> Objective:

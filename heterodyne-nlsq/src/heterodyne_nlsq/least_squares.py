@@ -23,7 +23,8 @@ from heterodyne_nlsq.profile import check_profiled, fit_with_profiles
 from heterodyne_nlsq.reading import choose, read
 from heterodyne_nlsq.scaling_choice import shared_where_unknown
 from heterodyne_nlsq.starts.global_search import with_global_search
-from heterodyne_nlsq.starts.search import Search, best_of, create_search, screened_cost, search_points
+from heterodyne_nlsq.starts.minima import Minima, carried, concluded, on_objective
+from heterodyne_nlsq.starts.search import Search, create_search, minima_of, screened_cost, search_points
 from heterodyne_nlsq.starts.sequential import bin_by_bin
 from heterodyne_nlsq.trust_region.refine import continued
 
@@ -58,39 +59,42 @@ def fit(problem: Problem, options: Mapping[str, Any], progress: Callable[[str], 
 
 
 def _solved(problem: Problem, options: Mapping[str, Any], search: Search) -> Solution:
-    """The solution with averaging, scaling designs and weights as it needs them itself."""
+    """The lowest minimum with averaging, scaling designs and weights as it needs them itself."""
     strategy = choose(problem, options["strategy"], options["memory"])
     search.progress(f"{strategy.name}: {strategy.reason}")
     objective = create_objective(problem, read(problem, strategy))
-    solution = _searched(objective, search, strategy.name == "sequential")
+    minima = _searched(objective, search, strategy.name == "sequential")
     if options["global"]:
-        solution = with_global_search(solution, search)
+        minima = with_global_search(minima, search)
     if options["bin_average"]:
-        solution = fit_averaged(solution, search)
-    solution = shared_where_unknown(solution, search)
+        minima = carried(minima, partial(fit_averaged, search=search), search.rough)
+    minima = carried(minima, partial(shared_where_unknown, search=search), search.rough)
     if options["weights"] == "noise" and len(objective.bins) > 1:
-        solution = _reweighted(solution, search)
+        minima = _reweighted(minima, search)
+    solution = concluded(minima, search.tolerances)
     figures = Statistics(strategy=strategy.name, strategy_reason=strategy.reason)
     return replace(solution, statistics=figures | solution.statistics)
 
 
-def _searched(objective: Objective, search: Search, sequential: bool) -> Solution:
-    """The lowest minimum from all starts; if ``sequential`` from where fits of bin after bin lead."""
+def _searched(objective: Objective, search: Search, sequential: bool) -> Minima:
+    """The lowest minima from all starts; if ``sequential`` from where fits of bin after bin lead."""
     points = search_points(objective, search)
     if not sequential:
-        return best_of(objective, points, search)
+        return minima_of(objective, points, search)
     first = min(points, key=partial(screened_cost, objective))
     start, table = bin_by_bin(objective, first, search)
-    return replace(best_of(objective, start[None], search), statistics=Statistics(sequential=table))
+    minima = minima_of(objective, start[None], search)
+    return tuple(replace(at, statistics=Statistics(sequential=table)) for at in minima)
 
 
-def _reweighted(solution: Solution, search: Search) -> Solution:
-    """The solution with every bin weighted by its noise, which is estimated anew from the residual twice."""
+def _reweighted(minima: Minima, search: Search) -> Minima:
+    """The minima with every bin weighted by its noise, which is estimated anew from the best one's residual twice."""
     for number in range(_WEIGHT_ROUNDS):
-        objective = solution.objective.weighted(residual_noise(solution))
+        objective = minima[0].objective.weighted(residual_noise(minima[0]))
         search.progress(f"weights, round {number + 1}: noise {_listed(objective.sigma)}")
-        solution = continued(objective, solution, search.tolerances)
-    return solution
+        best, *others = on_objective(objective, minima, search.rough)
+        minima = (continued(objective, best, search.tolerances), *others)
+    return minima
 
 
 def _listed(values: np.ndarray) -> str:
