@@ -96,7 +96,9 @@ def _known(solution: Solution) -> Known:
         problem, solution.values, names, slopes[here.free], errors.spectrum, errors.covariance
     )
     robust = errors.statistics.errors == "robust"
-    return Known(solution, here, errors, around, unknowns(here, around, robust), residuals_at(here))
+    return Known(
+        solution, here, errors, around, unknowns(here, around, robust, solution.rivals), residuals_at(here)
+    )
 
 
 def _covariance(around: Neighbourhood, determined: np.ndarray) -> np.ndarray:

@@ -31,7 +31,7 @@ _BETWEEN = np.arange(1, 6) / 6  # where on the way from one point to another a b
 
 
 def lowest(solutions: Iterable[Solution]) -> Minima:
-    """The best of these solutions of one objective, and the next best that lie in other basins and are not far above."""
+    """The best of these solutions of one objective, and the next ones that lie in other basins, not far above."""
     ranked = sorted(solutions, key=lambda solution: solution.equations.cost)
     kept = ranked[:1]
     for solution in ranked[1:]:
