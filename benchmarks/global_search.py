@@ -16,6 +16,7 @@ import argparse
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
+from importlib import import_module
 from unittest.mock import patch
 
 import numpy as np
@@ -62,8 +63,7 @@ def _dual_annealing(cost: Cost, count: int, seed: int) -> None:
 
 
 def _cma(cost: Cost, count: int, seed: int) -> None:
-    import cma
-
+    cma = import_module("cma")  # which no distribution depends on
     said = {"bounds": [0.0, 1.0], "seed": seed + 1, "verbose": -9}
     while True:  # restarts with populations that grow, until the budget ends
         cma.fmin2(cost, lambda: np.random.default_rng(seed).random(count), 0.3, said, restarts=9, bipop=True)
@@ -81,7 +81,8 @@ def found_by(method: Callable[[Cost, int, int], None], objective: Objective, bud
     cost = Counted(objective, budget)
     with suppress(StopIteration):
         method(cost, len(objective.low), 0)
-    return objective.parameters(objective.low + cost.best * (objective.high - objective.low))
+    best = objective.low + cost.best * (objective.high - objective.low)
+    return objective.parameters(objective.folded(best))
 
 
 def trial(seed: int, free: bool) -> tuple[dict[str, float], int]:

@@ -33,8 +33,7 @@ def fit_averaged(solution: Solution, search: Search) -> Solution:
             return solution
         orders = finer
         search.progress(f"S averaged over every bin: {orders}")
-        averaged = _averaged(solution.objective, orders)
-        solution = continued(averaged, solution, search.rough(averaged))
+        solution = continued(_averaged(solution.objective, orders), solution, search.tolerances)
 
 
 def _averaged(objective: Objective, orders: BinOrders) -> Objective:

@@ -18,15 +18,15 @@ from heterodyne.result.statistics import Statistics
 from heterodyne.solution.outcome import create_fit
 from heterodyne.solution.solution import Solution, residual_noise
 from heterodyne_nlsq.averaged import bin_warnings, fit_averaged
+from heterodyne_nlsq.carried import carried, on_objective, with_rivals
 from heterodyne_nlsq.held import check_priors, hold_undetermined
 from heterodyne_nlsq.profile import check_profiled, fit_with_profiles
 from heterodyne_nlsq.reading import choose, read
 from heterodyne_nlsq.scaling_choice import shared_where_unknown
 from heterodyne_nlsq.starts.global_search import with_global_search
-from heterodyne_nlsq.starts.minima import Minima, carried, concluded, on_objective
+from heterodyne_nlsq.starts.minima import Minima
 from heterodyne_nlsq.starts.search import Search, create_search, minima_of, screened_cost, search_points
 from heterodyne_nlsq.starts.sequential import bin_by_bin
-from heterodyne_nlsq.trust_region.refine import continued
 
 _WEIGHT_ROUNDS = 2
 
@@ -67,11 +67,11 @@ def _solved(problem: Problem, options: Mapping[str, Any], search: Search) -> Sol
     if options["global"]:
         minima = with_global_search(minima, search)
     if options["bin_average"]:
-        minima = carried(minima, partial(fit_averaged, search=search), search.rough)
-    minima = carried(minima, partial(shared_where_unknown, search=search), search.rough)
+        minima = carried(minima, partial(fit_averaged, search=search), search)
+    minima = carried(minima, partial(shared_where_unknown, search=search), search)
     if options["weights"] == "noise" and len(objective.bins) > 1:
         minima = _reweighted(minima, search)
-    solution = concluded(minima, search.tolerances)
+    solution = with_rivals(minima)
     figures = Statistics(strategy=strategy.name, strategy_reason=strategy.reason)
     return replace(solution, statistics=figures | solution.statistics)
 
@@ -92,8 +92,7 @@ def _reweighted(minima: Minima, search: Search) -> Minima:
     for number in range(_WEIGHT_ROUNDS):
         objective = minima[0].objective.weighted(residual_noise(minima[0]))
         search.progress(f"weights, round {number + 1}: noise {_listed(objective.sigma)}")
-        best, *others = on_objective(objective, minima, search.rough)
-        minima = (continued(objective, best, search.tolerances), *others)
+        minima = on_objective(objective, minima, search)
     return minima
 
 

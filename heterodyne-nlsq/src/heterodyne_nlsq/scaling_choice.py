@@ -38,7 +38,7 @@ def shared_where_unknown(solution: Solution, search: Search) -> Solution:
     if not unknown.any():
         return solution
     search.progress(f"contrast shared per q: {_worst(here, error, unknown)}")
-    found = continued(shared, solution, search.rough(shared))
+    found = continued(shared, solution, search.tolerances)
     silent = unknown & _without_contrast(here, found)
     return _with_silent(solution, here, silent) if silent.any() else found
 

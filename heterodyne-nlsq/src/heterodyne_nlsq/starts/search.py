@@ -6,7 +6,7 @@ twins of a model each minimum has another beside it, a little worse or better, t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,8 +17,8 @@ from heterodyne.solution.solution import Solution
 from heterodyne_nlsq.starts.excerpts import on_excerpts
 from heterodyne_nlsq.starts.minima import Minima, lowest
 from heterodyne_nlsq.starts.points import start_points, twin_points
-from heterodyne_nlsq.trust_region.minimise import Tolerances
-from heterodyne_nlsq.trust_region.refine import refined
+from heterodyne_nlsq.trust_region.minimise import Tolerances, Watch
+from heterodyne_nlsq.trust_region.refine import continued, refined
 
 _EXCERPT = 50  # iterations on excerpts, whose solution is only a start
 _ROUGH = 1e-4  # gtol: the cost is then known to 1e-4 of a χ²
@@ -68,14 +68,17 @@ def search_points(objective: Objective, search: Search) -> np.ndarray:
 def minima_of(objective: Objective, points: np.ndarray, search: Search) -> Minima:
     """The lowest minima over these starting points (points, p) and the twins of the best.
 
-    They are rough, as `Search.rough` has it: the one that wins is still to be descended to the end. A single point
-    is where the fit is to begin, and nothing else is looked for.
+    The lowest is descended to the end, the others as `Search.rough` has it. Beside a single point, where the fit is to
+    begin, nothing else is looked for.
     """
     if len(points) == 1:
-        return (_descended(objective, search, points[0]),)
+        return (refined(objective, points[0], search.tolerances, _watch(search)),)
     if len(points) > search.polish:
         points = _promising(objective, points, search)
-    return with_twins([_descended(objective, search, point) for point in points], search)
+    found = lowest(_descended(objective, search, point) for point in points)
+    twins = [_descended(objective, search, x) for x in twin_points(objective, found[0].x)]
+    best, *others = lowest((*found, *twins))
+    return (continued(objective, best, search.tolerances), *others)
 
 
 def _promising(objective: Objective, points: np.ndarray, search: Search) -> np.ndarray:
@@ -87,19 +90,15 @@ def _promising(objective: Objective, points: np.ndarray, search: Search) -> np.n
     return np.array([trial.x for trial in sorted(trials, key=_cost)[: search.polish]])
 
 
-def with_twins(solutions: Iterable[Solution], search: Search) -> Minima:
-    """The lowest of these solutions and of the minima next to the twins of the best."""
-    found = lowest(solutions)
-    objective = found[0].objective
-    twins = [_descended(objective, search, x) for x in twin_points(objective, found[0].x)]
-    return lowest((*found, *twins))
-
-
 def _descended(objective: Objective, search: Search, x: np.ndarray) -> Solution:
+    return refined(objective, x, search.rough(objective), _watch(search))
+
+
+def _watch(search: Search) -> Watch:
     def watch(iteration: int, cost: float) -> None:
         search.progress(f"iteration {iteration}: cost {cost:.8g}")
 
-    return refined(objective, x, search.rough(objective), watch)
+    return watch
 
 
 def screened_cost(objective: Objective, point: np.ndarray) -> float:
