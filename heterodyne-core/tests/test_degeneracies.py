@@ -223,6 +223,20 @@ def test_another_solution_is_named_only_where_it_fits_as_well():
     assert not other_solutions(held, values, lambda other: 100.0)
 
 
+def test_a_minimum_where_a_twin_leads_is_named_as_that_twin_whatever_its_cost():
+    values = {**TRUTH, "f1": 0.0, "f2": 0.0}
+    ((reason, twin),) = twins(problem_of(), values)
+    met = {**twin, "f1": 0.01, "D0_ref": 1.02 * twin["D0_ref"]}
+    minima = [(met, 8.5), ({**values, "beta": -0.3}, 0.1)]
+    exchanged, another = other_solutions(problem_of(), values, lambda other: 100.0, minima)
+    assert exchanged.words.startswith(reason)
+    assert "χ² +17" in exchanged.words
+    assert "nearly as well" in exchanged.words
+    assert exchanged.values["D0_ref"] == met["D0_ref"]
+    assert another.words.startswith("another minimum: beta")
+    assert "fit equally well (χ² +0.2)" in another.words
+
+
 def test_speckle_that_bins_share_is_named_and_single_bins_are_not():
     found = same_speckle(["a", "b", "c"], [(0, 2), (1,)], robust=True)
     assert [one.words for one in found] == ["a and c hold the same speckle and count once in the errors"]

@@ -11,7 +11,7 @@ import pytest
 from heterodyne.catalogue import create_model
 from heterodyne.errors import ConfigError, DataError
 from heterodyne.fitting.constancy import constancy
-from heterodyne.fitting.series import Group, Series, grouped, named_alike
+from heterodyne.fitting.series import Group, Series, agreed, grouped, named_alike, nearest_of
 from heterodyne.problem.choices import Choices
 from heterodyne.problem.problem import create_problem
 from heterodyne.result.band import Band
@@ -197,3 +197,40 @@ def test_names_that_agree_are_left_alone():
     assert named_alike(alike, two_component(ONE), again=None) is alike
     silent = replace(two_component(OTHER), statistics=Statistics())
     assert named_alike(silent, two_component(ONE), again=None) is silent
+
+
+def test_a_group_in_a_higher_minimum_is_led_to_the_lower_one():
+    good, high = two_component(ONE, -10.0), two_component({**ONE, "v0": 3000.0}, 20.0)
+    starts = []
+
+    def again(start):
+        starts.append(start["v0"])
+        return two_component(start, 5.0 if start["v0"] < 2000.0 else 20.0)
+
+    first, second = agreed([good, high], None, [again, again])
+    assert (first.values["v0"], second.values["v0"]) == (1500.0, 1500.0)
+    assert (first.statistics.deviance, second.statistics.deviance) == (-10.0, 5.0)
+    assert starts == [3000.0, 1500.0]
+
+
+def test_a_joint_fit_leads_all_groups_and_names_their_components():
+    first, second = agreed(
+        [two_component(OTHER), two_component({**OTHER, "v0": 1600.0})],
+        two_component(ONE),
+        [lambda start: two_component(start)] * 2,
+    )
+    assert first.values["D0_ref"] == second.values["D0_ref"] == 2e4
+
+
+def test_draws_are_not_made_again():
+    drawn = replace(two_component(ONE), posterior=object())
+    found = agreed([drawn, replace(drawn)], None, [pytest.fail, pytest.fail])
+    assert all(fit.posterior is drawn.posterior for fit in found)
+
+
+def test_of_minima_that_fit_as_well_the_converged_one_like_the_neighbour_is_taken():
+    low, like = two_component(OTHER, 0.0), two_component(ONE, 3.0)
+    assert nearest_of([low, like], like) is like
+    assert nearest_of([low, like], None) is low
+    assert nearest_of([low, replace(like, verdict="stalled")], like) is low
+    assert nearest_of([low, two_component(ONE, 4.0)], like) is low

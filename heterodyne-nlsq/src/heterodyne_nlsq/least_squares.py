@@ -21,15 +21,16 @@ from heterodyne.solution.outcome import Known, fit_of, known_at
 from heterodyne.solution.residuals import noise_of_frames, residuals_at
 from heterodyne.solution.solution import Solution, at_solution, residual_noise
 from heterodyne_nlsq.averaged import bin_warnings, fit_averaged
+from heterodyne_nlsq.carried import carried, on_objective, with_rivals
 from heterodyne_nlsq.conditional import fit_with_profiles
 from heterodyne_nlsq.held import check_priors, hold_undetermined
 from heterodyne_nlsq.profile import check_profiled
 from heterodyne_nlsq.reading import choose, read
 from heterodyne_nlsq.scaling_choice import shared_where_unknown
 from heterodyne_nlsq.starts.global_search import with_global_search
-from heterodyne_nlsq.starts.search import Search, best_of, create_search, screened_cost, search_points
+from heterodyne_nlsq.starts.minima import Minima
+from heterodyne_nlsq.starts.search import Search, create_search, minima_of, screened_cost, search_points
 from heterodyne_nlsq.starts.sequential import bin_by_bin
-from heterodyne_nlsq.trust_region.refine import continued
 
 _WEIGHT_ROUNDS = 2
 
@@ -70,54 +71,56 @@ def fit(problem: Problem, options: Mapping[str, Any], progress: Callable[[str], 
 
 
 def _solved(problem: Problem, options: Mapping[str, Any], search: Search) -> Solution:
-    """The solution with averaging, scaling designs and weights as it needs them itself."""
+    """The lowest minimum with averaging, scaling designs and weights as it needs them itself."""
     strategy = choose(problem, options["strategy"], options["memory"])
     search.progress(f"{strategy.name}: {strategy.reason}")
     objective = create_objective(problem, read(problem, strategy))
-    solution = _searched(objective, search, strategy.name == "sequential")
+    minima = _searched(objective, search, strategy.name == "sequential")
     if options["global"]:
-        solution = with_global_search(solution, search)
+        minima = with_global_search(minima, search)
     if options["bin_average"]:
-        solution = fit_averaged(solution, search)
-    solution = shared_where_unknown(solution, search)
-    if options["weights"] == "noise" and len(objective.bins) > 1:
-        solution = _reweighted(solution, search)
+        minima = carried(minima, partial(fit_averaged, search=search), search)
+    minima = carried(minima, partial(shared_where_unknown, search=search), search)
+    if options["weights"] != "equal" and len(objective.bins) > 1:
+        minima = _reweighted(minima, search)
     if options["weights"] == "speckle":
-        solution = _whitened(_reweighted(solution, search), search)
+        minima = _whitened(minima, search)
+    solution = with_rivals(minima)
     figures = Statistics(strategy=strategy.name, strategy_reason=strategy.reason)
     return replace(solution, statistics=figures | solution.statistics)
 
 
-def _searched(objective: Objective, search: Search, sequential: bool) -> Solution:
-    """The lowest minimum from all starts; if ``sequential`` from where fits of bin after bin lead."""
+def _searched(objective: Objective, search: Search, sequential: bool) -> Minima:
+    """The lowest minima from all starts; if ``sequential`` from where fits of bin after bin lead."""
     points = search_points(objective, search)
     if not sequential:
-        return best_of(objective, points, search)
+        return minima_of(objective, points, search)
     first = min(points, key=partial(screened_cost, objective))
     start, table = bin_by_bin(objective, first, search)
-    return replace(best_of(objective, start[None], search), statistics=Statistics(sequential=table))
+    minima = minima_of(objective, start[None], search)
+    return tuple(replace(at, statistics=Statistics(sequential=table)) for at in minima)
 
 
-def _reweighted(solution: Solution, search: Search) -> Solution:
-    """The solution with every bin weighted by its noise, which is estimated anew from the residual twice."""
+def _reweighted(minima: Minima, search: Search) -> Minima:
+    """The minima with every bin weighted by its noise, which is estimated anew from the best one's residual twice."""
     for number in range(_WEIGHT_ROUNDS):
-        objective = solution.objective.weighted(residual_noise(solution))
+        objective = minima[0].objective.weighted(residual_noise(minima[0]))
         search.progress(f"weights, round {number + 1}: noise {_listed(objective.sigma)}")
-        solution = continued(objective, solution, search.tolerances)
-    return solution
+        minima = on_objective(objective, minima, search)
+    return minima
 
 
-def _whitened(solution: Solution, search: Search) -> Solution:
-    """The solution with pairs weighted by the covariance of their frames, which is made anew at the solution twice."""
-    here = at_solution(solution)
+def _whitened(minima: Minima, search: Search) -> Minima:
+    """The minima with pairs weighted by the covariance of their frames, made anew at the best one twice."""
+    here = at_solution(minima[0])
     noise = [of.ratio for of in noise_of_frames(here, residuals_at(here))]
     ratio = np.maximum(noise, _LEAST_NOISE)
     for number in range(_WEIGHT_ROUNDS):
-        objective = solution.objective.whitened(solution.x, ratio)
-        objective = objective.weighted(residual_noise(replace(solution, objective=objective)))
+        objective = minima[0].objective.whitened(minima[0].x, ratio)
+        objective = objective.weighted(residual_noise(replace(minima[0], objective=objective)))
         search.progress(f"weights of frames, round {number + 1}: noise over contrast {_listed(ratio)}")
-        solution = continued(objective, solution, search.tolerances)
-    return solution
+        minima = on_objective(objective, minima, search)
+    return minima
 
 
 def _listed(values: np.ndarray) -> str:

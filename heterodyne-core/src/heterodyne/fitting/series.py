@@ -128,30 +128,39 @@ def fit_by(
 ) -> Series:
     """One fit per q (bins within 5 %), per azimuth (modulo 180°, half a bin) or per file, and tests of constancy.
 
-    ``by`` is ``q``, ``phi`` or ``file``. Where reference and sample can be exchanged without a difference that the data
-    tell, every group names them as the one before it. Raises `ConfigError` for another ``by``, `DataError` for
-    bins without an azimuth, and what `heterodyne.fit` raises.
+    ``by`` is ``q``, ``phi`` or ``file``. A group is fitted from the solutions of its neighbours too, and, but by
+    file, from that of all bins, and the lowest deviance counts. Where several minima fit
+    a group as well, such as reference and sample exchanged, it takes the one like the group before it. Raises
+    `ConfigError` for another ``by``, `DataError` for bins without an azimuth, and what `heterodyne.fit` raises.
     """
     sets, chosen = data_sets(data), create_choices(choices)
     if by == "file":  # each is fitted alone, and the tests take them for independent
         check_data(as_matrices(sets), model if isinstance(model, Model) else create_model(model))
 
-    def fitted(part: list[Data], name: str, **more: Any) -> Fit:
+    def fitted(part: Sequence[Data], name: str, **more: Any) -> Fit:
         said = labelled(progress, name)
         return fit_chosen(part, model, optimizer, replace(chosen, **more), options, said)
 
-    groups: list[Group] = []
-    for value, name, members in grouped(sets, by):
-        part = [data.bins(indices) for data, indices in zip(sets, members, strict=True) if indices]
-        alone = partial(fitted, part, name)
-        result = alone()
-        if groups:
-            result = named_alike(result, groups[-1].fit, alone)
-        origin = Provenance(group={"by": by, "value": value})
-        result = replace(result, provenance=result.provenance | origin)
-        groups.append(Group(value, name, sum(map(len, members)), result))
+    parts = grouped(sets, by)
+    bins = [
+        [data.bins(of_set) for data, of_set in zip(sets, members, strict=True) if of_set]
+        for *_, members in parts
+    ]
+    again = [partial(fitted, some, name) for some, (_, name, _) in zip(bins, parts, strict=True)]
+    results = [alone() for alone in again]
+    leads = len(results) > 1 and by != "file" and all(map(_descends, results))
+    results = agreed(results, fitted(sets, "all bins") if leads else None, again)
+    groups = [
+        Group(value, name, sum(map(len, members)), _of_group(result, by, value))
+        for (value, name, members), result in zip(parts, results, strict=True)
+    ]
     names = [row.name for row in groups[0].fit.estimates if row.vary]
     return Series(by, tuple(groups), {name: _tested(name, groups) for name in names})
+
+
+def _of_group(result: Fit, by: str, value: float | str) -> Fit:
+    origin = Provenance(group={"by": by, "value": value})
+    return replace(result, provenance=result.provenance | origin)
 
 
 def grouped(sets: Sequence[Data], by: str) -> list[tuple[float | str, str, list[list[int]]]]:
@@ -185,6 +194,56 @@ def _by_file(sets: Sequence[Data]) -> list[tuple[float | str, str, list[list[int
     return list(zip(files, names, bins, strict=True))
 
 
+def agreed(results: Sequence[Fit], joint: Fit | None, again: Sequence[Callable[..., Fit]]) -> list[Fit]:
+    """The fits of all groups at the lowest minima that they lead one another to, with components named alike.
+
+    ``again[k](start=...)`` fits group k from other values. ``joint`` is the fit of all groups, as which the first of
+    them names its components; each of the others names them as the one before it.
+    """
+    tried = [
+        [own, *_from_others(own, [joint, *results[max(k - 1, 0) : k], *results[k + 1 : k + 2]], alone)]
+        for k, (own, alone) in enumerate(zip(results, again, strict=True))
+    ]
+    named: list[Fit] = []
+    for fits, alone in zip(tried, again, strict=True):
+        neighbour = named[-1] if named else joint
+        found = nearest_of(fits, neighbour)
+        named.append(found if neighbour is None else named_alike(found, neighbour, alone))
+    return named
+
+
+def _from_others(own: Fit, others: Sequence[Fit | None], again: Callable[..., Fit]) -> list[Fit]:
+    """The fits of a group from the solutions of others that are not its own within its errors."""
+    tried: list[Fit] = []
+    for other in others if _descends(own) else ():
+        if other is not None and all(_is_apart(other.values, fit) for fit in (own, *tried)):
+            tried.append(again(start=_inside(own, other.values)))
+    return tried
+
+
+def _descends(fit: Fit) -> bool:
+    """Whether a fit depends on where it starts and is quickly made again: draws are neither."""
+    return _stated(fit) and fit.posterior is None
+
+
+def _is_apart(values: Mapping[str, float], fit: Fit) -> bool:
+    """Whether values are no solution that a fit has found: off by more than 2 of its errors, rms, or without errors."""
+    count = sum(error > 0 for error in fit.errors.values())
+    return not count or _distance(values, fit) > 4.0 * count
+
+
+def nearest_of(fits: Sequence[Fit], neighbour: Fit | None) -> Fit:
+    """The fit like its neighbour among those whose deviance is the lowest, or higher by what says nothing.
+
+    Those that converged go before others; without a neighbour the lowest is taken.
+    """
+    least = min(_deviance(fit) for fit in fits)
+    if neighbour is None:
+        return min(fits, key=_deviance)
+    near = [fit for fit in fits if _deviance(fit) <= least + _TELLING]
+    return min(near, key=lambda fit: (not fit.success, _distance(fit.values, neighbour)))
+
+
 def named_alike(found: Fit, neighbour: Fit, again: Callable[..., Fit]) -> Fit:
     """The fit with reference and sample named as in its neighbour, where the data do not tell the two apart.
 
@@ -192,8 +251,8 @@ def named_alike(found: Fit, neighbour: Fit, again: Callable[..., Fit]) -> Fit:
     estimates, and its result is taken if it is not worse than noise explains. An optimizer that states no
     deviance is left alone.
     """
-    problem, deviance = found.problem, found.statistics.deviance
-    if problem is None or deviance is None or not (found.success and neighbour.success):
+    problem = found.problem
+    if problem is None or not _stated(found) or not (found.success and neighbour.success):
         return found
     nearest = min(
         (twin for _, twin in twins(problem, found.values)),
@@ -202,11 +261,25 @@ def named_alike(found: Fit, neighbour: Fit, again: Callable[..., Fit]) -> Fit:
     )
     if _distance(nearest, neighbour) >= _distance(found.values, neighbour):
         return found
-    rows = problem.parameters
-    inside = {name: min(max(nearest[name], rows[name].low), rows[name].high) for name in problem.varying}
-    other = again(start=inside)
-    worse = math.inf if other.statistics.deviance is None else other.statistics.deviance - deviance
+    other = again(start=_inside(found, nearest))
+    worse = _deviance(other) - _deviance(found)
     return other if other.success and worse <= _TELLING else found
+
+
+def _inside(fit: Fit, values: Mapping[str, float]) -> dict[str, float]:
+    """Start values of what a fit varies, within its bounds."""
+    assert fit.problem is not None
+    rows = fit.problem.parameters
+    return {name: min(max(values[name], rows[name].low), rows[name].high) for name in fit.problem.varying}
+
+
+def _stated(fit: Fit) -> bool:
+    """Whether a fit can be compared with others of the same data, and be made again."""
+    return fit.problem is not None and fit.statistics.deviance is not None
+
+
+def _deviance(fit: Fit) -> float:
+    return math.inf if fit.statistics.deviance is None else fit.statistics.deviance
 
 
 def _tested(name: str, groups: Sequence[Group]) -> Constancy:

@@ -134,24 +134,6 @@ def _on_minimum(at: Errors, rivals: Sequence[Rival]) -> Iterator[tuple[str, Cond
                 yield name, Condition(MINIMUM, "this minimum, beside which there is another", float(errors))
 
 
-def rival_findings(at: Errors, rivals: Sequence[Rival]) -> list[Finding]:
-    """Other minima of nearly the same cost, with the values that differ."""
-    objective, findings = at.here.weighted, []
-    here = objective.parameters(at.here.x)
-    for rival in rivals:
-        more, (reason, away) = _rise(at, rival), _nearest(at, rival)
-        if more / max(at.ratio.max(initial=1.0), 1.0) >= _NEARLY or not (reason or (away > _APART).any()):
-            continue
-        other = objective.parameters(objective.folded(rival.x))
-        changed = {name: value for name, value in other.items() if value != here[name]}
-        shown = ", ".join(f"{name} = {value:.5g}" for name, value in changed.items())
-        quality = "nearly as well" if more > 0.0 else "better"
-        kind, words = ("other solution", reason) if reason else ("minimum", "there is another minimum")
-        words = f"{words}: {shown} fit {quality} (χ² {more:+.2g})"
-        findings.append(Finding(kind, words, tuple(changed), values=changed))
-    return findings
-
-
 def _rise(at: Errors, rival: Rival) -> float:
     """By how much χ² is larger at another minimum."""
     return 2.0 * (at.here.weighted(rival.x).cost - at.here.equations.cost)

@@ -8,7 +8,7 @@ A model states its twins, such as reference and sample exchanged and f → 1 - f
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import numpy as np
@@ -30,25 +30,65 @@ _EQUAL = 1e-3  # of half a χ²: less is rounding
 _SAME = 1e-6  # relative difference of values below which two solutions are one
 
 
-def other_solutions(problem: Problem, values: Mapping[str, float], cost: Cost) -> list[Finding]:
-    """The twins and the mirrored flow, where they may be reached and fit as well: lines 4 and 7.
+def other_solutions(
+    problem: Problem,
+    values: Mapping[str, float],
+    cost: Cost,
+    minima: Sequence[tuple[Mapping[str, float], float]] = (),
+) -> list[Finding]:
+    """The twins and the mirrored flow, where they may be reached and fit as well, and other ``minima``: lines 4 and 7.
 
-    ``cost`` is half of χ² at all parameters, contrast and offset solved.
+    ``cost`` is half of χ² at all parameters, contrast and offset solved. ``minima`` are all parameters of those that
+    were met, and by how much half of χ² is above; one that lies where a twin leads stands for it.
     """
-    findings, here = [], cost(values)
+    findings, here, left = [], cost(values), list(minima)
     for reason, other in (*twins(problem, values), *_mirror(problem, values)):
-        if not _reachable(problem, values, other):
-            continue
-        more = cost(other) - here
-        if more <= _AS_GOOD:
-            changed = tuple(name for name in values if _differs(values[name], other[name]))
-            shown = ", ".join(f"{name} = {other[name]:.5g}" for name in changed)
-            own = ", ".join(f"{name} = {values[name]:.5g}" for name in changed)
-            apart = f"χ² {2.0 * more:+.2g}" if abs(more) > _EQUAL else "equal χ²"
-            words = f"{reason}: {own} and {shown} fit equally well ({apart})"
-            other_values = {name: other[name] for name in changed}
-            findings.append(Finding("other solution", words, changed, values=other_values))
-    return findings
+        beside = [at for at in left if _is_nearer(problem, at[0], other, values)]
+        if beside:
+            met, more = min(beside, key=lambda at: at[1])
+            left = [at for at in left if at[0] is not met]
+            findings.append(_finding(reason, values, met, more))
+        elif _reachable(problem, values, other) and (more := cost(other) - here) <= _AS_GOOD:
+            findings.append(_finding(reason, values, other, more))
+    return findings + [_finding("another minimum", values, *at) for at in left]
+
+
+def _finding(reason: str, values: Mapping[str, float], other: Mapping[str, float], more: float) -> Finding:
+    """Another solution and its difference, in words."""
+    changed = tuple(name for name in values if _differs(values[name], other[name]))
+    shown = ", ".join(f"{name} = {other[name]:.5g}" for name in changed)
+    own = ", ".join(f"{name} = {values[name]:.5g}" for name in changed)
+    apart = f"χ² {2.0 * more:+.2g}" if abs(more) > _EQUAL else "equal χ²"
+    fit = (
+        "fit equally well"
+        if more <= _AS_GOOD
+        else "fit nearly as well, which noise that elements share may decide"
+    )
+    other_values = {name: other[name] for name in changed}
+    return Finding(
+        "other solution", f"{reason}: {own} and {shown} {fit} ({apart})", changed, values=other_values
+    )
+
+
+def _is_nearer(
+    problem: Problem, at: Mapping[str, float], twin: Mapping[str, float], values: Mapping[str, float]
+) -> bool:
+    """Whether a minimum lies nearer to a twin than to the solution, in parts of the ranges of the parameters."""
+    return _squares(problem, at, twin) < _squares(problem, at, values)
+
+
+def _squares(problem: Problem, one: Mapping[str, float], other: Mapping[str, float]) -> float:
+    total = 0.0
+    for name in problem.varying:
+        row = problem.parameters[name]
+        if row.scale == "log":
+            low = row.low
+            part = np.log(max(one[name], low) / max(other[name], low)) / np.log(row.high / low)
+        else:
+            part = (one[name] - other[name]) / (row.high - row.low)
+            part -= round(part) if row.is_periodic else 0.0
+        total += float(part) ** 2
+    return total
 
 
 def twins(problem: Problem, values: Mapping[str, float]) -> list[tuple[str, dict[str, float]]]:

@@ -25,7 +25,6 @@ from heterodyne.solution.conditions import (
     condition_findings,
     conditions,
     errors_at,
-    rival_findings,
     settled,
 )
 from heterodyne.solution.covariance import quantile
@@ -89,8 +88,7 @@ def known_at(solution: Solution) -> Known:
     around = Neighbourhood(
         problem, solution.values, at.names, slopes[here.free], errors.spectrum, errors.covariance
     )
-    unknown = unknowns(here, around, errors.statistics.errors == "robust")
-    unknown = unknown.joined(rival_findings(at, solution.rivals))
+    unknown = unknowns(here, around, errors.statistics.errors == "robust", solution.rivals)
     conditional = conditions(at, ~unknown.undetermined, solution.active, solution.rivals)
     return Known(solution, here, errors, around, unknown, conditional, residuals)
 

@@ -36,8 +36,8 @@ class Solution:
     ``equations`` are the normal equations there, ``active`` (p,) the bounds on which x lies and beyond which the
     cost falls: -1 low, 0 none, 1 high. Errors are robust, or take all elements of c2 for independent where
     ``robust`` is not wanted. ``rivals`` are other minima whose cost is nearly the same. What only its optimizer
-    knows joins that of the `Fit`: ``doubts`` the message,
-    ``statistics`` and ``identifiability``, also as plain mappings, those of the `Fit`.
+    knows joins that of the `Fit`: ``doubts`` the message, ``statistics`` and ``identifiability``, also as plain
+    mappings, those of the `Fit`.
     """
 
     objective: Objective

@@ -16,7 +16,7 @@ from heterodyne.solution.degeneracies import conventions, merged_parameters, mer
 from heterodyne.solution.neighbourhood import Neighbourhood
 from heterodyne.solution.other_solutions import aliased_fringes, other_solutions
 from heterodyne.solution.robust import speckle_clusters
-from heterodyne.solution.solution import AtSolution
+from heterodyne.solution.solution import AtSolution, Rival
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,8 +41,8 @@ class Unknowns:
         return replace(self, findings=(*self.findings, *findings), undetermined=undetermined)
 
 
-def unknowns(here: AtSolution, around: Neighbourhood, robust: bool) -> Unknowns:
-    """What the data leave open at a solution, ``around`` which they say so much."""
+def unknowns(here: AtSolution, around: Neighbourhood, robust: bool, rivals: Sequence[Rival] = ()) -> Unknowns:
+    """What the data leave open at a solution, ``around`` which they say so much, and beside its ``rivals``."""
     objective, problem, values = here.weighted, around.problem, around.values
     sums = objective.sums(here.x)
     contrast, offset = undetermined_scaling(sums, objective.contrast, objective.offset, objective.sigma)
@@ -54,9 +54,10 @@ def unknowns(here: AtSolution, around: Neighbourhood, robust: bool) -> Unknowns:
         # by the code that the fit has compiled: `Objective.cost` is faster, but takes another second to compile
         return objective(objective.point(other)).cost
 
+    minima = [(objective.parameters(objective.folded(rival.x)), rival.more) for rival in rivals]
     findings = (
         *merged,
-        *other_solutions(problem, values, cost),
+        *other_solutions(problem, values, cost, minima),
         *merged_scaling(labels, sums.model.total[:, 0] / sums.data.pairs, contrast, offset, absent),
         *aliased_fringes(problem, values),
         *same_speckle(labels, speckle_clusters(objective), robust),

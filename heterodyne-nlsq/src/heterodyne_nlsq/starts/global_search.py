@@ -18,8 +18,9 @@ from heterodyne.problem.objective import Objective
 from heterodyne.result.statistics import Statistics
 from heterodyne.solution.solution import Solution
 from heterodyne_nlsq.starts.excerpts import on_excerpts
+from heterodyne_nlsq.starts.minima import Minima, lowest
 from heterodyne_nlsq.starts.points import data_points, latin_hypercube
-from heterodyne_nlsq.starts.search import Search, best_of
+from heterodyne_nlsq.starts.search import Search, minima_of
 from heterodyne_nlsq.trust_region.refine import refined
 
 _EXCERPTS = (2, 64, 128)  # windows of every bin, frames of a window, frames of the thinned matrix
@@ -32,24 +33,19 @@ _GATHERED = 1  # standard deviation of the deviance over the population at which
 _LOWER = 1e-9  # relative: by less than this a cost is not lower
 
 
-def with_global_search(solution: Solution, search: Search) -> Solution:
-    """The better of a solution and of what the global search finds, which says what the search added.
-
-    Iterations are added up.
-    """
-    objective = solution.objective
+def with_global_search(minima: Minima, search: Search) -> Minima:
+    """The lowest of these minima and of what the global search finds; each says what the search added."""
+    objective = minima[0].objective
     points, evaluations = _evolved(objective, search)
-    searched = best_of(objective, points, search)
-    without, alone = (float(np.sum(objective.solve(at.x)[1].ssr)) for at in (solution, searched))
-    lower = searched.equations.cost < solution.equations.cost * (1.0 - _LOWER)
+    searched = minima_of(objective, points, search)
+    without, alone = (float(np.sum(objective.solve(at[0].x)[1].ssr)) for at in (minima, searched))
+    lower = searched[0].equations.cost < minima[0].equations.cost * (1.0 - _LOWER)
     found = "a lower minimum" if lower else "nothing lower"
     words = f"the global search found {found}: ssr {alone:.8g}, without it {without:.8g}"
     figures = Statistics(ssr_without_global=without, ssr_global=alone, global_evaluations=evaluations)
-    return replace(
-        searched if lower else solution,
-        iterations=solution.iterations + searched.iterations,
-        doubts=(*solution.doubts, words),
-        statistics=figures | solution.statistics,
+    return tuple(
+        replace(at, doubts=(*at.doubts, words), statistics=figures | at.statistics)
+        for at in lowest((*minima, *searched))
     )
 
 

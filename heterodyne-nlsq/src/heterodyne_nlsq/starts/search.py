@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,12 +15,16 @@ import numpy as np
 from heterodyne.problem.objective import Objective
 from heterodyne.solution.solution import Solution
 from heterodyne_nlsq.starts.excerpts import on_excerpts
+from heterodyne_nlsq.starts.minima import Minima, lowest
 from heterodyne_nlsq.starts.points import start_points, twin_points
-from heterodyne_nlsq.trust_region.minimise import Tolerances
-from heterodyne_nlsq.trust_region.refine import refined
+from heterodyne_nlsq.trust_region.minimise import Tolerances, Watch
+from heterodyne_nlsq.trust_region.refine import continued, refined
 
 _EXCERPT = 50  # iterations on excerpts, whose solution is only a start
-_TRIAL = 12  # iterations after which the better half of the screened starts goes on
+_ROUGH = 1e-4  # gtol: the cost is then known to 1e-4 of a χ²
+_IDLE = 1e-3  # half of χ²: steps that promise no more tell minima apart no better
+_TRIAL = 12  # iterations, after which the best of the screened starts go on
+_TRIED = 5  # screened starts that are tried, for every one that is fitted to the end
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,11 @@ class Search:
     polish: int
     seed: int
     progress: Callable[[str], None]
+
+    def rough(self, objective: Objective) -> Tolerances:
+        """The tolerances for as long as minima of an objective are compared."""
+        pairs, own = sum(bin.moments.pairs for bin in objective.bins), self.tolerances
+        return replace(own, gtol=max(own.gtol, _ROUGH), ftol=max(own.ftol, 2.0 * _IDLE / max(pairs, 1)))
 
     def at_most(self, iterations: int) -> Search:
         """The same with no more than so many iterations per start."""
@@ -53,27 +61,44 @@ def search_points(objective: Objective, search: Search) -> np.ndarray:
     *parts, both = on_excerpts(objective)
     search.progress(f"start from {len(both.bins)} excerpts of the data")
     short = search.at_most(_EXCERPT)
-    solutions = [best_of(part, start_points(part, search.starts, search.seed), short) for part in parts]
-    return best_of(both, np.array([solution.x for solution in solutions]), short).x[None]
+    found = [minima_of(part, start_points(part, search.starts, search.seed), short)[0].x for part in parts]
+    return np.array([solution.x for solution in minima_of(both, np.array(found), short)])
 
 
-def best_of(objective: Objective, points: np.ndarray, search: Search) -> Solution:
-    """The solution of least cost over these starting points (points, p) and the twins of the solutions."""
+def minima_of(objective: Objective, points: np.ndarray, search: Search) -> Minima:
+    """The lowest minima over these starting points (points, p) and the twins of the best.
 
+    The lowest is descended to the end, the others as `Search.rough` has it. Beside a single point, where the fit is to
+    begin, nothing else is looked for.
+    """
+    if len(points) == 1:
+        return (refined(objective, points[0], search.tolerances, _watch(search)),)
+    if len(points) > search.polish:
+        points = _promising(objective, points, search)
+    found = lowest(_descended(objective, search, point) for point in points)
+    twins = [_descended(objective, search, x) for x in twin_points(objective, found[0].x)]
+    best, *others = lowest((*found, *twins))
+    return (continued(objective, best, search.tolerances), *others)
+
+
+def _promising(objective: Objective, points: np.ndarray, search: Search) -> np.ndarray:
+    """The points (polish, p) to which the best of these lead in a few iterations."""
+    search.progress(f"screening {len(points)} starts")
+    order = np.argsort([screened_cost(objective, point) for point in points])
+    short = search.at_most(_TRIAL)
+    trials = [_descended(objective, short, points[k]) for k in order[: _TRIED * search.polish]]
+    return np.array([trial.x for trial in sorted(trials, key=_cost)[: search.polish]])
+
+
+def _descended(objective: Objective, search: Search, x: np.ndarray) -> Solution:
+    return refined(objective, x, search.rough(objective), _watch(search))
+
+
+def _watch(search: Search) -> Watch:
     def watch(iteration: int, cost: float) -> None:
         search.progress(f"iteration {iteration}: cost {cost:.8g}")
 
-    def run(x: np.ndarray, tolerances: Tolerances = search.tolerances) -> Solution:
-        return refined(objective, x, tolerances, watch)
-
-    if len(points) == 1:
-        return run(points[0])
-    search.progress(f"screening {len(points)} starts")
-    order = np.argsort([screened_cost(objective, point) for point in points])
-    short = partial(run, tolerances=search.tolerances.at_most(_TRIAL))
-    trials = sorted((short(points[k]) for k in order[: 2 * search.polish]), key=_cost)
-    best = min((run(trial.x) for trial in trials[: search.polish]), key=_cost)
-    return min((best, *map(run, twin_points(objective, best.x))), key=_cost)
+    return watch
 
 
 def screened_cost(objective: Objective, point: np.ndarray) -> float:
