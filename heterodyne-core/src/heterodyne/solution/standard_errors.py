@@ -95,7 +95,8 @@ class ExcessNoise(NamedTuple):
         """What to say of it."""
         if self.ratio < _EXCESS:
             return ()
-        words = f"the data hold noise beyond that of speckle and photons: errors are {self.ratio**0.5:.2g} times as large"
+        larger = f"{self.ratio**0.5:.2g} times as large"
+        words = f"the data hold noise beyond that of speckle and photons: errors are {larger}"
         if meat.at_most:
             words += ", or more, as it is correlated over more than a fifth of the frames"
         return (words,)
