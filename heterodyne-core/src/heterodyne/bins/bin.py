@@ -5,14 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar, Generic, NamedTuple, TypeVar
+from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
 import numpy as np
 
 from heterodyne.bins.nodes import Nodes
 from heterodyne.bins.parts import Needed, Part, Weights
 from heterodyne.bins.tiles import Tiles
-from heterodyne.bins.whitening import Whitened
 
 PADDING = 64
 """Frames are padded to a multiple of this, so that evaluators can cut blocks of one size."""
@@ -48,6 +47,28 @@ class Dense:
                 w, d = weights(rows, columns), self.d[rows]
                 c2 = reference + np.divide(d, w, out=np.zeros_like(d), where=w > 0)
                 yield Part(first, 0, c2, w)
+
+
+@dataclass(frozen=True, eq=False)
+class Whitened:
+    """Data of a bin that enter by ½ tr(W R W R) in place of Σ_{i<j} R², R the residual with zero diagonal.
+
+    ``plain`` are the data as they were, D with zero diagonal; ``d`` (M, M) is E = W D W, of which
+    Σ_{i<j} E_ij X_ij is ½ tr(W D W X). ``moments`` are those of this product: of O = 1 1ᵀ - 1 with itself, with D,
+    and of D with itself. ``factor`` is the Cholesky factor of W⁻¹ = S + κ 1 in whatever form its evaluator takes it,
+    and ``noise`` is κ.
+    """
+
+    in_memory: ClassVar[bool] = True
+    plain: Dense
+    d: np.ndarray
+    moments: Moments[float]
+    factor: Any
+    noise: float
+
+    def parts(self, weights: Weights, reference: float, needed: Needed) -> Iterator[Part]:
+        """The parts of the upper triangle of c2 itself."""
+        return self.plain.parts(weights, reference, needed)
 
 
 @dataclass(frozen=True, eq=False)

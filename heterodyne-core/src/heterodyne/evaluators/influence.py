@@ -17,8 +17,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from jaxtyping import Float
 
-from heterodyne.bins.bin import Bin
-from heterodyne.bins.whitening import Whitened
+from heterodyne.bins.bin import Bin, Whitened
 from heterodyne.evaluators.meshgrid import averaged_tile
 from heterodyne.evaluators.quasiseparable import (
     Factor,

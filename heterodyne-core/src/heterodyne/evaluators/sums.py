@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float
 
-from heterodyne.bins.bin import Bin, Moments, at_once
+from heterodyne.bins.bin import Bin, Moments, Whitened, at_once
 from heterodyne.bins.tiles import Tiles
-from heterodyne.bins.whitening import Whitened
 from heterodyne.device.cores import side_by_side
 from heterodyne.evaluators import dense, streamed, structured, whitened
 from heterodyne.evaluators.elementwise import skipped_sums

@@ -25,9 +25,8 @@ import numpy as np
 from jax import Array
 from jaxtyping import Float
 
-from heterodyne.bins.bin import Bin, Dense, Moments
+from heterodyne.bins.bin import Bin, Dense, Moments, Whitened
 from heterodyne.bins.nodes import Nodes, bin_nodes
-from heterodyne.bins.whitening import Whitened
 from heterodyne.evaluators.blocks import cut
 from heterodyne.evaluators.pair_sums import Sums
 from heterodyne.evaluators.quasiseparable import Factor, Generators, expanded, factorised, generators, solved

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from heterodyne.bins.whitening import Whitened
+from heterodyne.bins.bin import Whitened
 from heterodyne.data.geometry import axis_of, ring_of
 from heterodyne.device.cores import side_by_side
 from heterodyne.evaluators.influence import influence_panels, score_covariance, whitened_scores

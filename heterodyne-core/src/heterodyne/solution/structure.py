@@ -14,14 +14,15 @@ C and the scale from differences of the residual between neighbours, which a mis
     χ² = gᵀ V⁻¹ g,
 
 over the directions of the cells of all bins along which their correlation matrix is more than 1 % of its largest
-eigenvalue, has as many degrees of freedom as there are of these. Sums over
+eigenvalue, has as many degrees of freedom as there are of these; likewise with the cells of all bins added up, in which
+shows what they have in common. Sums over
 lag bins are exact; in z and T frames and ages are taken in blocks.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -32,8 +33,8 @@ BLOCKS = 128
 
 _SINGULAR = 0.01  # of the largest eigenvalue: along less, V is no better known than the noise is Gaussian
 
-LEVEL = 0.01
-"""Structure is reported where noise alone would show as much less often than this."""
+LEVEL = 0.005
+"""Structure over lag, and over age, is reported where noise alone would show as much less often than this."""
 
 AGES = 3
 """Parts into which the ages are divided."""
@@ -67,15 +68,15 @@ class Cells(NamedTuple):
 
 
 def lag_cells(weight: np.ndarray) -> np.ndarray:
-    """z of the lag bins but the last, (K - 1, 1, n, n), for weights (K, n, n)."""
-    return np.ones((len(weight) - 1, 1, *weight.shape[1:]))
+    """z of the lag bins, (K, 1, n, n), for weights (K, n, n)."""
+    return np.ones((len(weight), 1, *weight.shape[1:]))
 
 
 def age_cells(weight: np.ndarray) -> np.ndarray:
-    """z of the thirds of ages within the lag bins but the last, (K - 1, 3, n, n)."""
-    number, inside = np.arange(weight.shape[1]), weight[:-1]
+    """z of the thirds of ages within the lag bins, (K, 3, n, n)."""
+    number = np.arange(weight.shape[1])
     ages = (number[:, None] + number) * AGES // (2 * len(number)) == np.arange(AGES)[:, None, None]
-    means = [_lag_means(inside * age, inside) for age in ages]
+    means = [_lag_means(weight * age, weight) for age in ages]
     return ages - np.stack(means, axis=1)
 
 
@@ -83,18 +84,18 @@ def cells_of(sums: BlockSums, tangent: np.ndarray, sigma: float) -> Cells:
     """The cells over lag and, after them in every lag bin, over age; ``tangent`` (a, n, n) is T in blocks."""
     weight = sums.weight / sigma**2
     z = np.concatenate([lag_cells(weight), age_cells(weight)], axis=1)
-    weighted = weight[:-1, None] * z
+    weighted = weight[:, None] * z
     flat = weighted.reshape(-1, tangent[0].size)
     return Cells(
         z,
-        _sum(sums.residual[:-1, None] * z).ravel() / sigma**2,
+        _sum(sums.residual[:, None] * z).ravel() / sigma**2,
         flat @ tangent.reshape(len(tangent), -1).T,
         _sum(weighted * z).ravel(),
     )
 
 
 def cell_panel(z: np.ndarray, frames: int, grain: int, columns: slice) -> np.ndarray:
-    """z of every cell between frames, (F, M, columns), 0 beyond ``frames`` and where i = j."""
+    """z of every cell between frames, (F, frames, columns), 0 where i = j."""
     padded, (bins, kinds, *_) = columns.stop, z.shape
     edges = lag_edges(frames)
     of_lag = np.searchsorted(edges, np.arange(edges[-1]), side="right") - 1
@@ -143,10 +144,7 @@ class Structure:
 
 
 def lag_edges(frames: int) -> np.ndarray:
-    """Edges of the lag bins in frames, 1, 2, 3, 5, 9, 17, ..., N/2, and of the rest, N/2 to N.
-
-    The rest is no cell: it has too few stretches of independent frames to tell the noise of its mean.
-    """
+    """Edges of the lag bins in frames, 1, 2, 3, 5, 9, 17, ..., N/2, and of the rest, N/2 to N."""
     last = max(frames // 2, 2)
     inner = 1 + 2 ** np.arange(last.bit_length())
     return np.concatenate([[1], inner[3 * inner < 2 * last], [last, max(frames, last + 1)]])
@@ -155,17 +153,29 @@ def lag_edges(frames: int) -> np.ndarray:
 def residual_structure(cells: Sequence[Cells], variance: np.ndarray) -> Structure:
     """The structure of the cells of all bins, whose sums have this covariance (F, F)."""
     sums, alone = (np.concatenate([getattr(of, name) for of in cells]) for name in ("sums", "alone"))
-    kinds = 1 + AGES
-    number = np.concatenate([np.arange(len(of.sums)) % kinds for of in cells])
-    seen = (
-        np.diag(variance)
-        > _TAKEN * np.max(np.diag(variance) / np.maximum(alone, 1e-300), initial=0.0) * alone
+    kinds, own = 1 + AGES, np.diag(variance)
+    place = np.concatenate([np.arange(len(of.sums)) for of in cells])
+    seen = own > _TAKEN * np.max(own / np.maximum(alone, 1e-300), initial=0.0) * alone
+    lag, age = (
+        _joined(sums, variance, place, seen & among) for among in (place % kinds == 0, place % kinds > 0)
     )
-    z = np.where(seen, sums / np.sqrt(np.where(seen, np.diag(variance), 1.0)), np.nan)
-    lag, age = (_check(sums, variance, seen & among) for among in (number == 0, number > 0))
-    ends = np.cumsum([len(of.sums) for of in cells])[:-1]
-    of_bins = [row.reshape(-1, kinds) for row in np.split(z, ends)]
-    return Structure(lag, age, tuple(row[:, 0] for row in of_bins), tuple(row[:, 1:] for row in of_bins))
+    z = np.where(seen, sums / np.sqrt(np.where(seen, own, 1.0)), np.nan)
+    rows = [row.reshape(-1, kinds) for row in np.split(z, np.cumsum([len(of.sums) for of in cells])[:-1])]
+    return Structure(lag, age, tuple(row[:, 0] for row in rows), tuple(row[:, 1:] for row in rows))
+
+
+def _joined(sums: np.ndarray, variance: np.ndarray, place: np.ndarray, among: np.ndarray) -> Check:
+    """The check over some of the cells one by one, and over those in one ``place`` of all bins together.
+
+    What all bins have in common stands out where they are added up. Each of the two may find it.
+    """
+    chosen, covariance = sums[among], variance[np.ix_(among, among)]
+    apart = _check(chosen, covariance)
+    together = (np.unique(place[among])[:, None] == place[among]).astype(float)
+    if len(together) == len(chosen):
+        return apart
+    pooled = _check(together @ chosen, together @ covariance @ together.T)
+    return replace(apart, probability=min(1.0, 2.0 * min(apart.probability, pooled.probability)))
 
 
 def _sum(values: np.ndarray) -> np.ndarray:
@@ -184,14 +194,13 @@ def _mean(sums: np.ndarray, weights: np.ndarray) -> np.ndarray:
     return np.divide(sums, weights, out=np.zeros_like(sums), where=weights > 0)
 
 
-def _check(sums: np.ndarray, variance: np.ndarray, among: np.ndarray) -> Check:
-    """The check over some of the cells."""
-    own = variance[np.ix_(among, among)]
-    size = np.sqrt(np.diag(own))
-    values, vectors = np.linalg.eigh(own / np.outer(size, size))
-    keep = values > _SINGULAR * max(values[-1:], default=0.0)
+def _check(sums: np.ndarray, covariance: np.ndarray) -> Check:
+    """The check of sums with this covariance."""
+    size = np.sqrt(np.diag(covariance))
+    values, vectors = np.linalg.eigh(covariance / np.outer(size, size))
+    keep = values > _SINGULAR * np.max(values, initial=0.0)
     if not keep.any():
         return Check(0.0, 0, 1.0)
-    along = (sums[among] / size) @ vectors[:, keep]
+    along = (sums / size) @ vectors[:, keep]
     chi2, count = float(np.sum(along**2 / values[keep])), int(keep.sum())
     return Check(chi2, count, float(chdtrc(count, chi2)))
