@@ -43,6 +43,8 @@ _ACCURACY = 1e-4  # of the threshold
 
 _ITERATIONS = 40  # at each stop, which begins next to its minimum
 
+_NO_NOISE = 1e-24  # of Σ data²: less of Σ residual² is rounding
+
 _LOWER = 1e-2  # Δχ² below minus this, times the scale, is a lower minimum and no rounding
 
 
@@ -189,7 +191,8 @@ def unit_noise(objective: Objective, best: np.ndarray) -> Objective:
     fitted = len(best) + objective.contrast.matrix.shape[1] + objective.offset.matrix.shape[1]
     equations = objective(best)
     square = 2.0 * equations.cost / max(equations.n_pairs - fitted, 1)
-    return objective.weighted(objective.sigma * np.sqrt(max(square, np.finfo(float).tiny)))
+    least = _NO_NOISE * objective.data_square / equations.n_pairs
+    return objective.weighted(objective.sigma * np.sqrt(max(square, least)))
 
 
 def _variances(objective: Objective, u: np.ndarray) -> np.ndarray:
