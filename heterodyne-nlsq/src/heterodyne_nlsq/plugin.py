@@ -25,7 +25,7 @@ OPTIONS = (
         "weights",
         str,
         "noise",
-        "weight of a bin: its noise, re-estimated twice, or equal; speckle weights pairs by the covariance of frames too",
+        "weights: equal, of bins by their noise (noise), or of pairs by the covariance of frames too (speckle)",
         ("speckle", "noise", "equal"),
     ),
     Option(

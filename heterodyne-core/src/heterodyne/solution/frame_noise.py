@@ -64,9 +64,11 @@ def frame_noise(sums: NeighbourSums, bin: Bin, contrast: float, offset: float) -
     κ comes from the diagonal of c2 where that tells what the residual does, else from the residual. The scales are NaN
     where no two neighbours are in use.
     """
-    if not (sums.in_row and sums.in_square and sums.adjacent and sums.mixed > 0.0):
+    if not sums.in_row:
         return FrameNoise(_MOST, np.nan, np.nan)
     square, difference, t0 = (total / sums.in_row for total in sums[1:4])
+    if not (sums.mixed > 0.0 and sums.adjacent):
+        return FrameNoise(_MOST, square / _MOST**2, difference / _MOST**2)
     mixed, t1 = sums.mixed / sums.in_square, sums.s_next / sums.adjacent
     on_diagonal = _of_diagonal(bin, contrast, offset)
     if abs(1.0 - t1 / (1.0 + on_diagonal) - mixed / difference) <= _ALIKE:

@@ -69,7 +69,7 @@ def examine_residuals(
         _add_blocks(totals, first, second, residual, weights, edges, grain, blocks)
         _add_squares(squares, first, second, residual, weights)
         ssr += float(np.vdot(weights, np.where(weights > 0, residual, 0.0) ** 2))
-        neighbours += _common(first, second, residual, s, weights)
+        neighbours += _common(first, second, residual, s, weights, frames)
     noise = float(np.sqrt(square / count)) if count else float("nan")
     residuals, used = totals.reshape(2, -1, blocks, blocks)
     with np.errstate(invalid="ignore"):
@@ -78,7 +78,9 @@ def examine_residuals(
     return Residuals(noise, sums, of_frames, ssr, NeighbourSums(*neighbours.tolist()))
 
 
-def _common(first: int, second: int, residual: np.ndarray, s: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def _common(
+    first: int, second: int, residual: np.ndarray, s: np.ndarray, weights: np.ndarray, frames: int
+) -> np.ndarray:
     """The `NeighbourSums` of a part."""
     used = weights > 0
     both = used[:, 1:] & used[:, :-1]
@@ -87,10 +89,10 @@ def _common(first: int, second: int, residual: np.ndarray, s: np.ndarray, weight
     all_four = both[1:] & both[:-1]
     change = here - beside
     mixed = np.where(all_four, change[1:] - change[:-1], 0.0)
-    # S between the frames j and j + 1 stands in the row of j
-    rows = np.arange(max(second - first - 1, 0), min(len(s), second + s.shape[1] - first - 1))
-    columns = rows + first + 1 - second
-    next_used = used[rows, columns]
+    # S between the frames j and j + 1 stands in the row of j, whether that pair is used or not
+    last = min(len(s), second + s.shape[1] - first - 1, frames - first - 1)
+    rows = np.arange(max(second - first - 1, 0), max(last, 0))
+    s_next = s[rows, rows + first + 1 - second]
     square = 0.5 * (float(np.vdot(here, here)) + float(np.vdot(beside, beside)))
     return np.array(
         [
@@ -100,8 +102,8 @@ def _common(first: int, second: int, residual: np.ndarray, s: np.ndarray, weight
             float(np.vdot(np.where(both, s[:, :-1], 0.0), s[:, :-1])),
             np.count_nonzero(all_four),
             0.25 * float(np.vdot(mixed, mixed)),
-            np.count_nonzero(next_used),
-            float(s[rows, columns][next_used].sum()),
+            len(s_next),
+            float(s_next.sum()),
         ]
     )
 

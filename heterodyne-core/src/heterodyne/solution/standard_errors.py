@@ -47,11 +47,13 @@ def judged(solution: Solution) -> AtSolution:
 def standard_errors(here: AtSolution, residuals: Sequence[Residuals], robust: bool) -> StandardErrors:
     """The standard errors at a solution with these residuals.
 
-    They take all elements for independent where not ``robust``, and those of one-time data, which share no frames.
+    They take all elements for independent where not ``robust``, those of one-time data, which share no frames, and
+    those of which no two neighbours are in use, whose noise nothing tells.
     """
     width, robust = here.weighted.width[here.free], robust and not here.weighted.problem.one_time
     spectrum, independent = with_covariance(here.spectrum, independent_covariance(here.spectrum), width)
     frames = tuple(noise_of_frames(here, residuals))
+    robust &= all(np.isfinite(of.scale_near) for of in frames)
     if not robust or not here.free.any():
         statistics = Statistics(errors="independent")
         return StandardErrors(independent, independent, spectrum, statistics, *scaling_errors(here), frames)
