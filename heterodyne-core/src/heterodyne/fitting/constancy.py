@@ -60,7 +60,7 @@ def constancy(
 
     Errors are NaN where there is none. Values of an axis repeat after ``period``; ``labels`` name the groups.
     """
-    used = (errors > 0).all(axis=1)
+    used = np.all(errors > 0, axis=1, keepdims=True)[:, 0]
     left_out = tuple(label for label, is_used in zip(labels, used, strict=True) if not is_used)
     if not used.any():
         return Constancy(name, unit, math.nan, math.nan, math.nan, 0, math.nan, left_out)
