@@ -50,7 +50,7 @@ class TestTheOptimizerOfThePage(OptimizerConformance):
 
 
 def both(data, **choices):
-    """The fit of `scipy` that begins beside that of `nlsq`, and this one; bins are weighted alike, no profile judges."""
+    """The fit of `scipy` that begins beside that of `nlsq`, and this one; bins weigh the same, no profile judges."""
     nlsq = het.fit(data, optimizer="nlsq", options={"weights": "equal", "profiles": "asked"}, **choices)
     beside = {row.name: row.value + np.nan_to_num(row.error) for row in nlsq.estimates if row.vary}
     return het.fit(data, optimizer="scipy", **choices, start=beside), nlsq

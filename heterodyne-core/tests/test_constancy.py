@@ -12,12 +12,18 @@ from tolerances import SOLVED
 LABELS = ("a", "b", "c", "d")
 
 
+def both_sides(errors):
+    """The same error below and above, or what is given of both."""
+    given = np.array(errors, dtype=float)
+    return given if given.ndim == 2 else np.stack([given, given], axis=1)
+
+
 def outcome(values, errors, freedom=math.inf, **more):
     return constancy(
         "v0",
         "Å/s",
         np.array(values, dtype=float),
-        np.array(errors, dtype=float),
+        both_sides(errors),
         np.full(len(values), freedom),
         LABELS[: len(values)],
         **more,
@@ -40,7 +46,7 @@ def test_estimated_errors_are_those_of_welch():
         "x",
         "1",
         np.array([one.mean() for one in samples]),
-        np.array([one.std(ddof=1) / math.sqrt(len(one)) for one in samples]),
+        both_sides([one.std(ddof=1) / math.sqrt(len(one)) for one in samples]),
         np.array([len(one) - 1.0 for one in samples]),
         LABELS,
     )
@@ -75,3 +81,14 @@ def test_an_axis_is_compared_across_its_end():
     found = outcome([89.0, -89.5, 90.0], [1.0] * 3, period=180.0)
     assert found.mean == pytest.approx(89.0 + (0.0 + 1.5 + 1.0) / 3.0)
     assert found.verdict == "constant"
+
+
+def test_an_error_counts_on_the_side_on_which_the_mean_lies():
+    found = outcome([1.0, 4.0], [[9.0, 1.0], [2.0, 9.0]])
+    assert found.mean == pytest.approx((1.0 + 4.0 / 4.0) / (1.0 + 1.0 / 4.0))
+    assert found.chi2 == pytest.approx((found.mean - 1.0) ** 2 + (found.mean - 4.0) ** 2 / 4.0)
+    assert outcome([1.0, 4.0], [[1.0, 9.0], [9.0, 2.0]]).chi2 < found.chi2
+
+
+def test_equal_values_are_their_mean():
+    assert (outcome([2.0, 2.0], [0.1, 0.2]).mean, outcome([2.0, 2.0], [0.1, 0.2]).chi2) == (2.0, 0.0)

@@ -129,7 +129,8 @@ class Steps(NamedTuple):
 
 
 def steps_of(b: Blocks) -> Steps:
-    over = jnp.concatenate([b.span[:-1] + b.jump[1:], jnp.zeros_like(b.span[:1])])
+    # after the last block there is nothing; its l must be finite all the same
+    over = jnp.concatenate([b.span[:-1] + b.jump[1:], b.span[-1:]])
     angle = jnp.concatenate([b.turn[1:], jnp.zeros_like(b.turn[:1])])
     left = carried(rotation(jnp.ones_like(over), angle), b.a * jnp.exp(b.rise - over[..., None]))
     return Steps(left, b.a * jnp.exp(-b.rise), rotation(jnp.exp(-over), angle))

@@ -1,35 +1,42 @@
-"""Several models fitted to the same data, and which of them the data prefer.
+"""Several models fitted to the same data, which of them the data rule out, and which they show.
 
 A fit weights every bin by the variance that its own residual has, so costs of different models are not
-comparable as they are. Here the cost of every model is -log L of Gaussian elements with one σ per bin, each σ
-at its best value,
+comparable as they are. Models are judged by one χ² for all, in units in which a parameter that is not in the data
+lowers it by 1 (`heterodyne.fitting.alike`); where the fits do not allow for that, by their deviance, -2 log L of
+Gaussian elements with one σ per bin, each at its best value,
 
-    cost = ½ Σ_b n_b [ 1 + ln(2π ssr_b / n_b) ],
+    cost = ½ Σ_b n_b [ 1 + ln(2π ssr_b / n_b) ],      χ² = 2 cost / λ,      λ = tr(H⁻¹ M) / fitted numbers,
 
-which depends on the data and the residual alone. Criteria:
+λ being the factor by which shared frames stretch all differences. Criteria:
 
-    CLIC = 2 cost + 2 tr(H⁻¹ M),      AIC = 2 cost + 2 k,      BIC = 2 cost + k ln n.
+    CLIC = χ² + 2 tr(H⁻¹ M) / λ,      AIC = 2 cost + 2 k,      BIC = 2 cost + k ln n.
 
-M is the robust meat, over parameters, contrasts and offsets: CLIC (Varin & Vidoni, Biometrika 92 (2005) 519)
-allows for elements that share frames. AIC and BIC take all n elements for independent; k counts parameters,
-contrasts, offsets and one σ per bin. A criterion of this kind takes a model that is too rich now and then, the
-more so as parameters of a component that is not there fit noise in many ways. So a richer model must win by
-10, the difference that leaves a model without support (Burnham & Anderson, Model Selection and Multimodel Inference,
-2002, section 2.6), times tr(H⁻¹ M) per parameter, the factor by which shared frames stretch all differences.
+M is the covariance of the scores over parameters, contrasts and offsets (Varin & Vidoni, Biometrika 92 (2005) 519).
+AIC and BIC take all n elements for independent; k counts parameters, contrasts, offsets and one σ per bin.
+
+A model is ruled out by another whose χ² is lower by more than noise explains: the quantile of χ² for the parameters
+that only the other has. A component that is not in the data has no parameters to be
+known by, and a search takes of all its curves the one that fits noise best; so the level is far out in
+the tail (docs/benchmarks.md). What is not ruled out is left. A model is shown where something simpler was compared and
+all of it is ruled out, and where nothing else is left but richer forms of it.
 """
 
 from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Any, NamedTuple, Unpack
+
+from scipy.special import chdtri
 
 from heterodyne.atomic import as_path, file_name, replacing
 from heterodyne.catalogue import create_model
 from heterodyne.errors import ConfigError, PluginError
+from heterodyne.fitting.alike import Judged, judged_alike
 from heterodyne.fitting.fit import create_choices, fit_chosen, labelled
 from heterodyne.model import Model
 from heterodyne.plugins.outputs import OUTPUTS, Output, name_of_run, outputs_of, save_outputs
@@ -47,15 +54,17 @@ CRITERIA = ("clic", "aic", "bic")
 
 _NEEDED = ("deviance", "n_variables", "n_pairs", "ssr")
 
-_SUPPORT = 10.0  # up to this difference, for independent elements, the simpler model is not ruled out
+_LEVEL = 1e-4
+"""How often noise alone lowers χ² so much for parameters that are known but for their values."""
 
 
 @dataclass(frozen=True)
 class Score:
-    """One model: verdict, cost, Σ residual², how many parameters were fitted, tr(H⁻¹ M), and the criteria.
+    """One model: verdict, cost, Σ residual², how many parameters were fitted, tr(H⁻¹ M), χ², and the criteria.
 
     ``parameters`` counts those of the model alone, ``fitted`` contrasts and offsets too, less what lies on a
-    bound. ``effective`` and ``clic`` are NaN where the optimizer gives no robust errors.
+    bound. ``effective`` and ``chi2`` are in the unit that all models share; they and ``clic`` are NaN where the
+    optimizer gives no robust errors.
     """
 
     model: str
@@ -68,14 +77,27 @@ class Score:
     clic: float
     aic: float
     bic: float
+    chi2: float
+
+
+class Ruling(NamedTuple):
+    """A model that rules another out: its name, by how much its χ² is lower, and how much noise explains."""
+
+    by: str
+    difference: float
+    margin: float
 
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """The fits by model, in the order asked for, and their scores."""
+    """The fits by model, in the order asked for, and their scores.
+
+    ``alike`` says whether all were judged on the same weights, or each by its deviance.
+    """
 
     fits: Mapping[str, Fit]
     scores: tuple[Score, ...]
+    alike: bool = False
 
     @property
     def success(self) -> bool:
@@ -85,24 +107,78 @@ class Comparison:
     @property
     def least(self) -> Score | None:
         """The score with the least CLIC among fits that converged; None where there is no CLIC."""
-        known = [
-            score for score in self.scores if self.fits[score.model].success and math.isfinite(score.clic)
-        ]
-        return min(known, key=lambda score: score.clic, default=None)
+        return min(self._known, key=lambda score: score.clic, default=None)
 
     @property
-    def margin(self) -> float:
-        """The difference of CLIC up to which a simpler model is not ruled out; NaN where there is no CLIC."""
-        return _SUPPORT * self.least.effective / self.least.fitted if self.least else math.nan
+    def rulings(self) -> dict[str, Ruling]:
+        """The models that are ruled out, each by the one that says most against it."""
+        found = {score.model: self._against(score) for score in self._known}
+        return {
+            name: ruling for name, ruling in found.items() if ruling and ruling.difference > ruling.margin
+        }
+
+    @property
+    def left(self) -> tuple[str, ...]:
+        """The models that are not ruled out, among fits that converged, the simplest first."""
+        known = sorted(self._known, key=lambda score: (score.parameters, score.chi2))
+        return tuple(score.model for score in known if score.model not in self.rulings)
+
+    @property
+    def sufficient(self) -> str | None:
+        """The simplest model that is not ruled out; None without χ²."""
+        return next(iter(self.left), None)
 
     @property
     def preferred(self) -> str | None:
-        """The simplest model that CLIC does not rule out, among fits that converged; None without a CLIC."""
-        if self.least is None:
-            return None
-        top = self.least.clic + self.margin
-        close = [score for score in self.scores if self.fits[score.model].success and score.clic <= top]
-        return min(close, key=lambda score: (score.parameters, score.clic)).model
+        """The model that the data show; None where they do not tell.
+
+        Something simpler was compared and all of it is ruled out, and nothing else is left but richer forms of it.
+        """
+        return None if self.sufficient is None or self._open else self.sufficient
+
+    @property
+    def margin(self) -> float:
+        """By how much χ² would have to be lower to rule out the sufficient model; NaN without another."""
+        found = self._against(self._score(self.sufficient)) if self.sufficient else None
+        return found.margin if found else math.nan
+
+    @property
+    def _known(self) -> list[Score]:
+        return [
+            score for score in self.scores if self.fits[score.model].success and math.isfinite(score.chi2)
+        ]
+
+    def _score(self, name: str) -> Score:
+        return next(score for score in self.scores if score.model == name)
+
+    def _against(self, score: Score) -> Ruling | None:
+        """What says most against a model; None where there is no other."""
+        rulings = [self._ruling(score, other) for other in self._known if other is not score]
+        return max(rulings, key=lambda ruling: ruling.difference - ruling.margin, default=None)
+
+    def _ruling(self, score: Score, other: Score) -> Ruling:
+        more = more_parameters(self.fits[other.model], self.fits[score.model])
+        return Ruling(other.model, score.chi2 - other.chi2, float(chdtri(max(more, 1), _LEVEL)))
+
+    @property
+    def _open(self) -> str:
+        """Why the sufficient model is not shown, in words; nothing where it is."""
+        name = self.sufficient
+        assert name is not None
+        own = self._score(name)
+        lost = [score.model for score in self.scores if not self.fits[score.model].success]
+        if lost_simpler := [other for other in lost if self._score(other).parameters <= own.parameters]:
+            return f"{', '.join(lost_simpler)} did not converge and may describe the data as well as {name}"
+        others = [other for other in self.left if not is_richer(self.fits[other], self.fits[name])]
+        if others := [other for other in others if other != name]:
+            return f"{' and '.join((name, *others))} describe the data alike"
+        if not any(score.parameters < own.parameters for score in self._known):
+            return (
+                f"{name} describes the data as well as richer ones"
+                if len(self.left) > 1
+                else (f"{name} describes the data best, and nothing simpler was compared")
+            )
+        return ""
 
     def difference(self, score: Score, criterion: str) -> float:
         """By how much a criterion exceeds the least of it over fits that converged; NaN if there is none."""
@@ -110,23 +186,30 @@ class Comparison:
         return getattr(score, criterion) - min(filter(math.isfinite, known), default=math.nan)
 
     def report(self) -> str:
-        """The scores as a table, and which model is preferred, as text."""
+        """The scores as a table, and what they show, as text."""
         header = ("model", "verdict", "cost", "ssr", "parameters", "effective", *map(str.upper, CRITERIA))
-        header += tuple(f"Δ{name.upper()}" for name in CRITERIA)
+        header += (*(f"Δ{name.upper()}" for name in CRITERIA), "Δχ²", "ruled out")
         return "\n".join(
             (
                 "[[Comparison]]",
                 table(header, [self._cells(score) for score in self.scores]),
-                f"preferred by CLIC: {self._preference()}{self._remarks()}",
+                f"{self._conclusion()}{self._remarks()}",
+                *self._doubts(),
                 "cost = -log L with the noise of every bin at its best; AIC and BIC assume independent elements",
+                self._about(),
             )
         )
 
     def text(self) -> str:
         """The comparison as JSON text, the content of `comparison.json`."""
-        rows = [{**asdict(score), **self._differences(score), "folder": score.model} for score in self.scores]
+        rows = [{**self._row(score), "folder": score.model} for score in self.scores]
         least = self.least.model if self.least else None
         about = {"schema": SCHEMA, "preferred": self.preferred, "least_clic": least, "margin": self.margin}
+        about |= {
+            "sufficient": self.sufficient,
+            "conclusion": self._conclusion(),
+            "common_weights": self.alike,
+        }
         document = plain({**about, "models": rows})
         return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
@@ -147,29 +230,66 @@ class Comparison:
         place = folder / "comparison.json"
         with replacing(place) as temporary:
             temporary.write_text(self.text(), encoding="utf-8")
-        rows = [{**asdict(score), **self._differences(score)} for score in self.scores]
+        rows = [self._row(score) for score in self.scores]
         header = list(rows[0])
         return [place, write_csv(place.with_suffix(".csv"), header, [[*row.values()] for row in rows])]
 
+    def _row(self, score: Score) -> dict[str, Any]:
+        return {**asdict(score), **self._differences(score), "ruled_out_by": self._ruler(score, "")}
+
     def _differences(self, score: Score) -> dict[str, float]:
-        return {f"delta_{name}": self.difference(score, name) for name in CRITERIA}
+        return {f"delta_{name}": self.difference(score, name) for name in (*CRITERIA, "chi2")}
+
+    def _ruler(self, score: Score, none: str) -> str:
+        ruling = self.rulings.get(score.model)
+        return ruling.by if ruling else none
 
     def _cells(self, score: Score) -> list[str]:
         criteria = [getattr(score, name) for name in CRITERIA] + [*self._differences(score).values()]
         fitted = [score.model, score.verdict, f"{score.cost:.2f}", f"{score.ssr:.6g}", str(score.parameters)]
-        return [*fitted, _number(score.effective, 1), *(_number(value, 2) for value in criteria)]
+        numbers = (_number(score.effective, 1), *(_number(value, 2) for value in criteria))
+        return [*fitted, *numbers, self._ruler(score, "-")]
 
-    def _preference(self) -> str:
-        if self.least is None:
-            return "none"
-        margin = f"differences up to {self.margin:.3g} do not rule out the simpler model"
-        return f"{self.preferred} (the least is that of {self.least.model}; {margin})"
+    def _conclusion(self) -> str:
+        """What the data show, in words."""
+        if self.sufficient is None:
+            return "preferred: none"
+        if self._open:
+            return f"not shown: {self._open}{self._difference_in_words()}"
+        simpler = [
+            name for name in self.rulings if not is_richer(self.fits[name], self.fits[self.sufficient])
+        ]
+        ruled = ", ".join(f"{name} by Δχ² = {self.rulings[name].difference:.3g}" for name in simpler)
+        return f"preferred: {self.sufficient} (ruled out: {ruled}){self._difference_in_words()}"
+
+    def _difference_in_words(self) -> str:
+        """How much speaks against the sufficient model."""
+        against = self._against(self._score(self.sufficient)) if self.sufficient else None
+        if against is None or against.difference <= 0.0:
+            return ""
+        lower = f"; χ² of {against.by} is lower by {against.difference:.3g}"
+        return f"{lower}, where {against.margin:.3g} would rule {self.sufficient} out"
 
     def _remarks(self) -> str:
         lost = [name for name, fit in self.fits.items() if not fit.success]
         left_out = f"; left out, as not converged: {', '.join(lost)}" if lost else ""
-        without = "" if self.preferred or lost else "; the fits have no robust errors, which CLIC needs"
+        without = (
+            "" if self.sufficient or lost else "; the fits have no robust errors, which the comparison needs"
+        )
         return left_out + without
+
+    def _doubts(self) -> list[str]:
+        """What the best model leaves over, in words."""
+        if self.sufficient is None:
+            return []
+        structure = self.fits[self.sufficient].statistics.structure or ""
+        found = structure.startswith("structure")
+        return [f"{self.sufficient} leaves {structure}: no model may be the right one"] if found else []
+
+    def _about(self) -> str:
+        if self.alike:
+            return "χ² is of one weighted residual for all models; a parameter that is not in the data lowers it by 1"
+        return "χ² is the deviance over tr(H⁻¹ M) per fitted number: weights that all models share are not to be had"
 
 
 @spells_choices
@@ -200,18 +320,70 @@ def compare(
     fits = {name: fitted(name, own[name]) for name in compared}
     for name in _to_share(fits, chosen):
         fits[name] = fitted(name, replace(own[name], contrast="shared", warm_start=fits[name]))
-    return Comparison(fits, tuple(score_of(name, fit) for name, fit in fits.items()))
+    return compared_fits(fits)
 
 
-def score_of(name: str, result: Fit) -> Score:
-    """The score of a fit; raises `PluginError` where its optimizer gives no likelihood."""
+def compared_fits(fits: Mapping[str, Fit]) -> Comparison:
+    """The comparison of fits of the same data by model.
+
+    Raises `PluginError` where an optimizer gives no likelihood.
+    """
+    for fit in fits.values():
+        _check_stated(fit)
+    alike = judged_alike(fits)
+    judged = alike or judged_apart(fits)
+    return Comparison(
+        fits, tuple(score_of(name, fit, judged[name]) for name, fit in fits.items()), bool(alike)
+    )
+
+
+def judged_apart(fits: Mapping[str, Fit]) -> dict[str, Judged]:
+    """χ² and tr(H⁻¹ M) of every model from its own deviance, in the unit of the best of them."""
+    best = min(fits.values(), key=lambda fit: (not fit.success, fit.statistics["deviance"]))
+    unit = best.statistics.get("effective_parameters", math.nan) / best.statistics["n_variables"]
+    return {
+        name: Judged(
+            fit.statistics["deviance"] / unit, fit.statistics.get("effective_parameters", math.nan) / unit
+        )
+        for name, fit in fits.items()
+    }
+
+
+def more_parameters(other: Fit, fit: Fit) -> int:
+    """How many parameters another model has that this one has not: by number if it is a richer form, else by name."""
+    varied, own = ({row.name for row in of.estimates if row.vary} for of in (other, fit))
+    return len(varied) - len(own) if is_richer(other, fit) else len(varied - own)
+
+
+def is_richer(other: Fit, fit: Fit) -> bool:
+    """Whether another model has all that this one has, and more.
+
+    Judged by the kinds of the curves that models state, and where one states none by the names of parameters.
+    """
+    curves = [_curves(of) for of in (other, fit)]
+    names = [{row.name for row in of.estimates} for of in (other, fit)]
+    has_all = curves[0] >= curves[1] if all(curves) else names[0] >= names[1]
+    return has_all and sum(row.vary for row in other.estimates) > sum(row.vary for row in fit.estimates)
+
+
+def _curves(fit: Fit) -> Counter[tuple[type, str]]:
+    """How many curves of every kind and unit a model has; none where that is not known."""
+    curves = () if fit.problem is None else fit.problem.model.curves
+    return Counter((type(curve), curve.unit) for curve in curves)
+
+
+def _check_stated(result: Fit) -> None:
+    """Raise `PluginError` where the optimizer of a fit gives no likelihood."""
     if missing := [figure for figure in _NEEDED if figure not in result.statistics]:
         reason = f"its statistics have no {', '.join(missing)}"
         raise PluginError(
             f"optimizer {result.optimizer!r} gives no likelihood to compare models by ({reason}); use nlsq"
         )
+
+
+def score_of(name: str, result: Fit, judged: Judged) -> Score:
+    """The score of a fit that was so judged."""
     deviance, variables, pairs, ssr = (result.statistics[figure] for figure in _NEEDED)
-    effective = result.statistics.get("effective_parameters", math.nan)
     varied = [row for row in result.estimates if row.vary]
     at_bounds = sum(row.status in ("at low", "at high") for row in varied)
     k = variables + at_bounds + len(result.scaling)
@@ -222,10 +394,11 @@ def score_of(name: str, result: Fit) -> Score:
         ssr=ssr,
         parameters=len(varied),
         fitted=variables,
-        effective=effective,
-        clic=deviance + 2.0 * effective,
+        effective=judged.effective,
+        clic=judged.chi2 + 2.0 * judged.effective,
         aic=deviance + 2.0 * k,
         bic=deviance + k * math.log(pairs),
+        chi2=judged.chi2,
     )
 
 

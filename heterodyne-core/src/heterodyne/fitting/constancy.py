@@ -1,10 +1,12 @@
 """Whether a number that was measured in several groups is the same in all of them.
 
-For values x_k with standard errors e_k over K groups, w_k = 1/e_k²:
+For values x_k over K groups, of which each has a standard error below it and one above it, since intervals need not be
+symmetric,
 
-    χ² = Σ w_k (x_k - x̄)²,      x̄ = Σ w_k x_k / Σ w_k,      K - 1 degrees of freedom.
+    χ² = min_x̄ Σ w_k (x_k - x̄)²,      w_k = 1/e_k²,      K - 1 degrees of freedom,
 
-Errors that are themselves estimated, with ν_k degrees of freedom, make χ² larger than its name says; the p value
+with the e_k of that side of x_k on which x̄ lies. With symmetric errors x̄ is the weighted mean. Errors that are
+themselves estimated, with ν_k degrees of freedom, make χ² larger than its name says; the p value
 is that of Welch, Biometrika 38 (1951) 330, and for large ν_k that of χ².
 """
 
@@ -54,19 +56,31 @@ def constancy(
     labels: tuple[str, ...],
     period: float | None = None,
 ) -> Constancy:
-    """The test for values (K,) with errors (K,), NaN where there is none, of ``freedom`` (K,) degrees each.
+    """The test for values (K,) with errors (K, 2) below and above it, of ``freedom`` (K,) degrees.
 
-    Values of an axis repeat after ``period``; ``labels`` name the groups.
+    Errors are NaN where there is none. Values of an axis repeat after ``period``; ``labels`` name the groups.
     """
-    used = errors > 0
+    used = np.all(errors > 0, axis=1, keepdims=True)[:, 0]
     left_out = tuple(label for label, is_used in zip(labels, used, strict=True) if not is_used)
     if not used.any():
         return Constancy(name, unit, math.nan, math.nan, math.nan, 0, math.nan, left_out)
-    x, w = _unwrapped(values[used], period), errors[used] ** -2.0
-    mean = float(w @ x / w.sum())
+    x = _unwrapped(values[used], period)
+    mean, w = _mean(x, errors[used])
     chi2 = float(w @ (x - mean) ** 2)
     p = welch(chi2, w, freedom[used])
     return Constancy(name, unit, mean, float(w.sum() ** -0.5), chi2, len(x) - 1, p, left_out)
+
+
+def _mean(x: np.ndarray, errors: np.ndarray) -> tuple[float, np.ndarray]:
+    """The x̄ of least χ² for errors (K, 2), and the weights (K,) of the sides on which it lies."""
+
+    def weights(below: float) -> np.ndarray:
+        return np.where(x > below, errors[:, 0], errors[:, 1]) ** -2.0
+
+    # the slope of χ² grows with x̄: the last value at which it has not risen above 0 has x̄ next above it
+    below = max(float(at) for at in x if weights(at) @ (at - x) <= 0.0)
+    w = weights(below)
+    return float(w @ x / w.sum()), w
 
 
 def welch(chi2: float, w: np.ndarray, freedom: np.ndarray) -> float:

@@ -27,6 +27,7 @@ from heterodyne.result.derived import ABOUT
 from heterodyne.result.document import plain
 from heterodyne.result.fit import Estimate, Fit
 from heterodyne.result.provenance import Provenance
+from heterodyne.solution.covariance import quantile
 from heterodyne.solution.other_solutions import twins
 from heterodyne.words import significant, table
 from heterodyne.writing.csv import write_csv
@@ -283,20 +284,46 @@ def _deviance(fit: Fit) -> float:
 
 
 def _tested(name: str, groups: Sequence[Group]) -> Constancy:
-    """The test of one parameter over the groups whose fit converged and gives it an error bar."""
-    rows = [group.estimate(name) for group in groups]
-    errors = [row.error if group.fit.success else math.nan for row, group in zip(rows, groups, strict=True)]
-    freedom = np.array([group.fit.statistics.get("dof", math.inf) for group in groups])
+    """The test of one parameter over the groups whose fit converged and gives it an error bar.
+
+    That of a parameter on a log scale is of its logarithm, whose interval is the symmetric one.
+    """
     problem = groups[0].fit.problem
-    return constancy(
+    parameter = None if problem is None else problem.parameters[name]
+    is_log = parameter is not None and parameter.scale == "log"
+    rows = [group.estimate(name) for group in groups]
+    values = np.array([row.value for row in rows])
+    found = constancy(
         name,
         rows[0].unit,
-        np.array([row.value for row in rows]),
-        np.array(errors),
-        freedom,
+        np.log(values) if is_log else values,
+        np.array([_sides(group.fit, row, is_log) for row, group in zip(rows, groups, strict=True)]),
+        np.array([group.fit.statistics.get("dof", math.inf) for group in groups]),
         tuple(group.name for group in groups),
-        None if problem is None else problem.parameters[name].period,
+        None if parameter is None else parameter.period,
     )
+    if not is_log:
+        return found
+    mean = math.exp(found.mean)
+    return replace(found, mean=mean, error=mean * found.error)
+
+
+def _sides(fit: Fit, row: Estimate, is_log: bool) -> tuple[float, float]:
+    """The standard errors below and above an estimate, or its logarithm, that its 95 % interval tells.
+
+    An end at a bound tells none: there the error bar stands.
+    """
+    if not (fit.success and row.error > 0.0):
+        return math.nan, math.nan
+    error = row.error / row.value if is_log else row.error
+    half = quantile(fit.statistics.get("dof", math.inf))
+
+    def side(end: float, bound: float) -> float:
+        if not math.isfinite(end) or end in (bound, row.value):
+            return error
+        return abs(math.log(end / row.value) if is_log else end - row.value) / half
+
+    return side(row.interval[0], row.low), side(row.interval[1], row.high)
 
 
 def _distance(values: Mapping[str, float], neighbour: Fit) -> float:

@@ -27,6 +27,9 @@ _MOST = 1e4
 _LEAST = 1e-2
 """κ at which C is still well-conditioned."""
 
+LEAST_RATIO = 2.0
+"""The least κ of weights (S + κ 1)⁻¹: with less, intensities that are not Gaussian are amplified."""
+
 _ALIKE = 0.1
 """Difference of U/D up to which diagonal and residual tell the same."""
 
