@@ -117,8 +117,8 @@ def calibrate(objective: Objective, x: np.ndarray, solution: np.ndarray | None =
     frames = noise_of_frames(here, residuals_at(here))
     if not np.all(np.isfinite([of.scale_near for of in frames])):
         raise DataError(
-            "no two neighbouring pairs of frames are in use in some bin, so that its noise is not known: leave that bin "
-            "out, or add --likelihood independent"
+            "no two neighbouring pairs of frames are in use in some bin, so that its noise is not known: leave that "
+            "bin out, or add --likelihood independent"
         )
     noise, spectrum = score_noise(here, frames), here.spectrum
     meat = max(noise.excess.ratio, 1.0) * noise.meat.model[: len(x), : len(x)]

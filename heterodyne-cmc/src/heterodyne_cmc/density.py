@@ -91,7 +91,7 @@ def with_tail(code: Code, target: Target, calibration: Calibration) -> Target:
     """The target of all data whose covariance has the degrees of freedom of this calibration."""
     if np.isinf(calibration.dof):
         return target
-    at_centre = jax.jit(log_likelihood, static_argnums=0)(code, target, np.zeros(len(calibration.tilt)))
+    at_centre = _LOG_LIKELIHOOD(code, target, np.zeros(len(calibration.tilt)))
     return target._replace(tail=Tail(at_centre + calibration.rise, calibration.rank, calibration.dof))
 
 
@@ -106,6 +106,9 @@ def log_density(code: Code, target: Target, u: Array) -> Array:
 def log_likelihood(code: Code, target: Target, u: Array) -> Array:
     """The log marginal likelihood of all bins, adjusted and tilted, of a known scale."""
     return jnp.sum(log_likelihoods(code, target, u)) + target.share * jnp.sum(target.tilt * u)
+
+
+_LOG_LIKELIHOOD = jax.jit(log_likelihood, static_argnums=0)
 
 
 def _with_open_scale(of_data: Array, tail: Tail) -> Array:

@@ -38,8 +38,8 @@ OPTIONS = (
         "weights",
         str,
         "auto",
-        "weight of pairs: the covariance of their frames (speckle), the noise of their bin, or auto, which is speckle for "
-        "a calibrated likelihood of one shard",
+        "weight of pairs: the covariance of their frames (speckle), the noise of their bin, or auto, which is speckle "
+        "for a calibrated likelihood of one shard",
         ("auto", "speckle", "noise"),
     ),
     Option("no_warm_start", bool, False, "sample around the start values, without least squares first"),
