@@ -145,7 +145,7 @@ def grid(five_bins):
     """Mean, sd and correlation of (log D0, alpha) by summing the exact posterior over a grid."""
     problem = with_own_scaling(five_bins)
     bins, form = read_bins(problem.data), form_of(problem)
-    prepared = prepare(problem, bins, True, False, lambda line: None)
+    prepared = prepare(problem, bins, True, False, "noise", lambda line: None)
     space = whitened(create_space(problem, prepared.values), form, prepared.calibration.precision)
     code = Code(problem.model, form)
     whole = [whole_shard(problem.model, bins)]

@@ -7,18 +7,22 @@ from dataclasses import replace
 import jax
 import numpy as np
 import pytest
+from scipy.stats import gamma
 
 import heterodyne as het
 from heterodyne.bins.bin import Moments
 from heterodyne.bins.reading import read_bins
+from heterodyne.evaluators.pair_sums import Sums
+from heterodyne.evaluators.whitened import dense_sums
 from heterodyne.model import Model
 from heterodyne.problem.averaging import BinOrders, with_orders
 from heterodyne.problem.choices import Choices
 from heterodyne.problem.objective import create_objective
 from heterodyne.problem.problem import create_problem
-from heterodyne_cmc.coordinates import create_space, form_of, log_prior_density, whitened
-from heterodyne_cmc.density import Code, create_targets, log_density, log_likelihoods, potential
-from heterodyne_cmc.likelihood import scaling_prior
+from heterodyne_cmc.calibration import uncalibrated
+from heterodyne_cmc.coordinates import create_space, form_of, log_prior_density, theta_of, whitened
+from heterodyne_cmc.density import Code, create_targets, log_density, log_likelihoods, potential, with_tail
+from heterodyne_cmc.likelihood import conditional, log_marginal, scaling_prior
 from heterodyne_cmc.shards import pair_shards, tile_shards, whole_shard
 from tolerances import REORDERED
 
@@ -84,6 +88,44 @@ def test_structured_and_elementwise_densities_are_equal(kind):
 
 
 @pytest.mark.slow
+def test_a_density_with_weights_of_frames_is_that_of_dense_matrices():
+    problem, bins = problem_of("weighted")
+    objective = create_objective(problem, bins)
+    x = objective.to_coordinates(problem.column("start"))
+    objective = objective.whitened(x, np.array([2.0, 3.0]))
+    shards = [whole_shard(problem.model, objective.bins)]
+    code, (target,) = targets_of(problem, objective.bins, shards)
+    np.testing.assert_array_equal(target.shard.pairs, [bin.moments.pairs for bin in bins])
+    for u in POINTS:
+        theta = np.asarray(theta_of(target.space, code.form, u))
+        sums = [dense_sums(problem.model, theta, bin, jacobian=False) for bin in objective.bins]
+        stacked = Sums(*map(np.stack, zip(*sums, strict=True)))
+        given = conditional(stacked, target.shard.moments, target.shard.pairs, target.scaling)
+        exact = np.asarray(log_marginal(given))
+        np.testing.assert_allclose(LIKELIHOODS(code, target, u), exact, rtol=1e-10)
+
+
+@pytest.mark.slow
+def test_an_open_scale_makes_a_t_of_the_likelihood():
+    problem, bins = problem_of("masked")
+    code, (target,) = targets_of(problem, bins, [whole_shard(problem.model, bins)])
+    p, dof = len(FREE), 9.0
+    calibration = uncalibrated(p, 2)._replace(dof=np.array(dof), rank=np.array(p), rise=np.array(2.0))
+    open_scale = with_tail(code, target, calibration)
+    top = float(LIKELIHOODS(code, target, np.zeros(p)).sum()) + 2.0
+    for u in POINTS:
+        prior = float(log_prior_density(target.space, code.form, u))
+        chi2 = 2.0 * (top - float(LIKELIHOODS(code, target, u).sum()))
+        scales = np.linspace(1e-6, 8.0, 200_001)
+        log = gamma.logpdf(scales, dof / 2, scale=2 / dof) + 0.5 * p * np.log(scales) - 0.5 * scales * chi2
+        expected = np.log(np.trapezoid(np.exp(log), scales))
+        at_top = np.exp(gamma.logpdf(scales, dof / 2, scale=2 / dof) + 0.5 * p * np.log(scales))
+        expected -= np.log(np.trapezoid(at_top, scales))
+        assert float(VALUE(code, open_scale, u)) - prior == pytest.approx(expected, abs=1e-3 * abs(expected))
+    assert with_tail(code, target, uncalibrated(p, 2)) is target
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("which", ["whole", "tiles"])
 def test_the_gradient_is_that_of_finite_differences(which):
     problem, bins = problem_of("masked")
@@ -121,6 +163,7 @@ def test_the_prior_of_a_bins_scaling_is_shared_by_the_shards_that_hold_the_bin()
             bins=own,
             portions=tuple(data.portions[k] for k in own),
             moments=Moments(*(column[own] for column in data.moments)),
+            pairs=data.pairs[own],
         )
         for own in (first, second)
     ]

@@ -45,7 +45,8 @@ def sums_of(s, data):
 def found_for(s, data, held, prior=None):
     free = (held[0] is None, held[1] is None)
     given = scaling_prior(np.array([NOISE]), held) if prior is None else prior
-    return conditional(*sums_of(s, data), given, free)
+    sums, moments = sums_of(s, data)
+    return conditional(sums, moments, moments.pairs, given, free)
 
 
 def student(s, data, held):
@@ -177,7 +178,8 @@ def test_bins_are_independent():
         type(first)(*(np.concatenate(x) for x in zip(first, second, strict=True)))
         for first, second in zip(*(sums_of(*one) for one in both), strict=True)
     )
-    joint = log_marginal(conditional(sums, moments, scaling_prior(np.array([NOISE, NOISE]))))
+    given = scaling_prior(np.array([NOISE, NOISE]))
+    joint = log_marginal(conditional(sums, moments, moments.pairs, given))
     np.testing.assert_allclose(joint, each, rtol=REORDERED)
 
 

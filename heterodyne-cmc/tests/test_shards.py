@@ -203,7 +203,8 @@ def solution(problem):
     """Start values as the solution, with the noise of the simulation."""
     p, bins = len(problem.varying), sum(data.n_bins for data in problem.data)
     values, noise = problem.column("start"), np.full(bins, 0.02)
-    return Prepared(values, noise, np.ones(2, dtype=int), uncalibrated(p, bins)._replace(precision=np.eye(p)))
+    calibration, none = uncalibrated(p, bins)._replace(precision=np.eye(p)), np.full(bins, np.nan)
+    return Prepared(values, noise, np.ones(2, dtype=int), calibration, values, none, noise)
 
 
 def flow_problem(frames=64, phi=(0.0, 30.0, 70.0), vary=("D0_sample", "v0", "phi0"), **choices):

@@ -95,12 +95,11 @@ def block_likelihood(
     return BlockLikelihood(values.reshape(chains, count, -1), owner, columns, scale)
 
 
-def block_scale(adjustment: np.ndarray) -> float:
-    """The scale, a power of 2, at which Σ l_k spreads as a likelihood with this adjustment C (p, p) does.
+def block_scale(inflation: float) -> float:
+    """The scale, a power of 2 up to 1, at which Σ l_k spreads as the posterior does.
 
-    The eigenvalues of C are λ^-½.
+    ``inflation`` is the mean of H V over directions, H the precision of elements that are independent and alike.
     """
-    inflation = np.mean(np.abs(np.linalg.eigvals(adjustment)) ** -2.0)
     return float(min(2.0 ** -np.round(np.log2(inflation)), 1.0))
 
 

@@ -6,8 +6,6 @@ elements is found first, then that of the adjusted one, which is made anew until
 
 from __future__ import annotations
 
-from functools import partial
-
 import numpy as np
 from scipy.optimize import minimize
 
@@ -23,6 +21,8 @@ from heterodyne_cmc.shards import whole_shard
 _STEPS, _ROUNDS = 30, 4
 
 _DESCENT = {"gtol": 0.05, "maxiter": 200}  # in coordinates in which the posterior is about a unit sphere
+
+_SLOPE = jax.jit(jax.value_and_grad(potential, argnums=2), static_argnums=0)
 
 _REST = 0.3  # posterior standard deviations: a mode that is nearer to the centre moves nothing any more
 
@@ -43,12 +43,11 @@ def posterior_mode(
     """The values (p,) at the posterior's mode and the calibration there, from those of the solution."""
     solution = objective.to_coordinates(values)
     whole = whole_shard(objective.problem.model, objective.bins)
-    descent = jax.jit(jax.value_and_grad(partial(potential, code), argnums=1))
 
     def mode(values: np.ndarray, calibration: Calibration) -> tuple[np.ndarray, float]:
         space, c, tilt = space_at(objective.problem, values, calibration)
         (target,) = create_targets(code, space, [whole], scaling, c, tilt)
-        u = minimize(lambda u: descent(target, u), np.zeros(len(values)), jac=True, options=_DESCENT).x
+        u = minimize(lambda u: _SLOPE(code, target, u), np.zeros(len(values)), jac=True, options=_DESCENT).x
         return np.asarray(values_of(space, code.form, u)), float(np.max(np.abs(u)))
 
     for _ in range(_STEPS):

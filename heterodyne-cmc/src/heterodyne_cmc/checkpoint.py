@@ -102,4 +102,4 @@ def _like(kinds: list[str]) -> Target:
         for kind in kinds
     )
     space = Space(*[0.0] * 10, filled(PriorNumbers))  # type: ignore[arg-type]
-    return Target(space, Shard(0.0, portions, filled(Moments)), filled(ScalingPrior), 0.0, 0.0)  # type: ignore[arg-type]
+    return Target(space, Shard(0.0, portions, filled(Moments), 0.0), filled(ScalingPrior), 0.0, 0.0)  # type: ignore[arg-type]

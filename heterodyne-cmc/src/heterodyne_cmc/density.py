@@ -4,6 +4,13 @@
 
 with S shards, and C the curvature adjustment of a likelihood that takes correlated elements for independent
 (Ribatet, Cooley & Davison, Stat. Sin. 22 (2012) 813). C is the identity for one that is not adjusted.
+
+Where the scale of the covariance that C is made from is known to ν degrees of freedom, one shard has, with
+χ² = 2 (max log L - log L) over p directions,
+
+    -½ (ν + p) log(1 + χ²/ν)
+
+in place of log L: -½ λ χ² integrated over λ ~ Γ(ν/2, ν/2).
 """
 
 from __future__ import annotations
@@ -15,8 +22,9 @@ from typing import NamedTuple
 import numpy as np
 from jax import Array
 
-from heterodyne.kernels._jax import AnyArray, jnp
+from heterodyne.kernels._jax import AnyArray, jax, jnp
 from heterodyne.model import Model
+from heterodyne_cmc.calibration import Calibration
 from heterodyne_cmc.coordinates import Form, Space, log_prior_density, theta_of
 from heterodyne_cmc.likelihood import Conditional, ScalingPrior, conditional, log_marginal
 from heterodyne_cmc.shards import Shard, shard_sums
@@ -37,7 +45,7 @@ class Target(NamedTuple):
     1/S.
 
     ``likelihood`` is 1, or 0 for the prior alone; ``tilt`` (p,) is the slope that is added to the likelihood of
-    all data.
+    all data; ``tail`` says how well its scale is known, None where that is given.
     """
 
     space: Space
@@ -47,6 +55,15 @@ class Target(NamedTuple):
     share: float
     likelihood: float = 1.0
     tilt: AnyArray | float = 0.0
+    tail: Tail | None = None
+
+
+class Tail(NamedTuple):
+    """The ``top`` of a log likelihood, the directions that it determines, and the degrees of freedom of its scale."""
+
+    top: AnyArray
+    directions: AnyArray
+    dof: AnyArray
 
 
 def create_targets(
@@ -70,10 +87,45 @@ def create_targets(
     return tuple(target(shard) for shard in shards)
 
 
+def with_tail(code: Code, target: Target, calibration: Calibration) -> Target:
+    """The target of all data whose covariance has the degrees of freedom of this calibration."""
+    if np.isinf(calibration.dof):
+        return target
+    at_centre = _LOG_LIKELIHOOD(code, target, np.zeros(len(calibration.tilt)))
+    return target._replace(tail=Tail(at_centre + calibration.rise, calibration.rank, calibration.dof))
+
+
 def log_density(code: Code, target: Target, u: Array) -> Array:
     """The log density in u, up to a constant."""
-    of_data = jnp.sum(log_likelihoods(code, target, u)) + target.share * jnp.sum(target.tilt * u)
+    of_data = log_likelihood(code, target, u)
+    if target.tail is not None:
+        of_data = _with_open_scale(of_data, target.tail)
     return target.share * log_prior_density(target.space, code.form, u) + target.likelihood * of_data
+
+
+def log_likelihood(code: Code, target: Target, u: Array) -> Array:
+    """The log marginal likelihood of all bins, adjusted and tilted, of a known scale."""
+    return jnp.sum(log_likelihoods(code, target, u)) + target.share * jnp.sum(target.tilt * u)
+
+
+_LOG_LIKELIHOOD = jax.jit(log_likelihood, static_argnums=0)
+
+
+def _with_open_scale(of_data: Array, tail: Tail) -> Array:
+    """The same with the scale integrated out, going on straight where it is above what was taken for its top."""
+    chi2 = 2.0 * (tail.top - of_data)
+    log = jnp.log1p(jnp.maximum(chi2, 0.0) / tail.dof) + jnp.minimum(chi2, 0.0) / tail.dof
+    return jnp.asarray(-0.5 * (tail.dof + tail.directions) * log)
+
+
+def draw_scale(key: Array, code: Code, target: Target, u: Array) -> Array:
+    """One draw, at u, of 1/λ: what the covariance is to be multiplied by; 1 where it is known."""
+    tail = target.tail
+    if tail is None:
+        return jnp.ones(())
+    chi2 = jnp.maximum(2.0 * (tail.top - log_likelihood(code, target, u)), 0.0)
+    drawn = jax.random.gamma(key, 0.5 * (tail.dof + tail.directions))
+    return jnp.asarray(0.5 * (tail.dof + chi2) / drawn)
 
 
 def log_likelihoods(code: Code, target: Target, u: Array) -> Array:
@@ -84,7 +136,7 @@ def log_likelihoods(code: Code, target: Target, u: Array) -> Array:
 def scaling_at(code: Code, target: Target, u: Array) -> Conditional:
     """The conditional of contrast, offset and noise given the parameters at u."""
     sums = shard_sums(code.model, theta_of(target.space, code.form, u), target.shard)
-    return conditional(sums, target.shard.moments, target.scaling, code.free)
+    return conditional(sums, target.shard.moments, target.shard.pairs, target.scaling, code.free)
 
 
 def potential(code: Code, target: Target, u: Array) -> Array:

@@ -3,6 +3,8 @@
 w = (contrast, offset) | σ² ~ N(m0, σ² Λ0⁻¹),   σ² ~ InvGamma(a0, b0),
 log p(D_b | θ) = -½ log|A| - (a0 + n/2) log(b0 + ½ [DᵀD + m0ᵀ Λ0 m0 - ŵᵀ A ŵ]) + const,
 A = XᵀX + Λ0,   ŵ = A⁻¹ (XᵀD + Λ0 m0),   X = [S, 1].
+
+Of n pairs; where they are weighted by the covariance of their frames, D and X are whitened, and n is what it was.
 """
 
 from __future__ import annotations
@@ -78,10 +80,11 @@ def scaling_prior(
 def conditional(
     sums: Sums[Array],
     moments: Moments[AnyArray],
+    pairs: AnyArray,
     prior: ScalingPrior,
     free: tuple[bool, bool] = (True, True),
 ) -> Conditional:
-    """The conditional of contrast, offset and noise of every bin, from its sums for X = S alone.
+    """The conditional of contrast, offset and noise of every bin of so many pairs, from its sums for X = S alone.
 
     Of contrast and offset, those that are not ``free`` stand at the mean of the prior.
     """
@@ -101,7 +104,7 @@ def conditional(
     square += jnp.sum(pulled * centred[:, moved], axis=-1) - jnp.sum(mean * right, axis=-1)
     located = centred.at[:, moved].set(mean).at[:, 1].add(moments.reference)
     rate = prior.rate + 0.5 * jnp.maximum(square, 0.0)
-    return Conditional(located, precision, prior.shape + 0.5 * moments.pairs, rate)
+    return Conditional(located, precision, prior.shape + 0.5 * pairs, rate)
 
 
 def log_marginal(conditional: Conditional) -> Array:

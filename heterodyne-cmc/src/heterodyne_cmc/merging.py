@@ -9,9 +9,9 @@ import numpy as np
 
 from heterodyne.kernels._jax import jax
 from heterodyne_cmc.consensus import combined, refined
-from heterodyne_cmc.density import Target, create_targets, log_density
+from heterodyne_cmc.density import Target, create_targets, log_density, with_tail
 from heterodyne_cmc.drawing import Sampled
-from heterodyne_cmc.joint import JointDraws, from_joined, joint_columns, joint_draws
+from heterodyne_cmc.joint import JointDraws, ScalingSpread, from_joined, joint_columns, joint_draws
 from heterodyne_cmc.prepare import prior_of_scaling
 from heterodyne_cmc.run import Run
 from heterodyne_cmc.shards import whole_shard
@@ -46,11 +46,19 @@ def _of_shard(run: Run, number: int, u: np.ndarray) -> JointDraws:
 
 def _joint(run: Run, target: Target, share: np.ndarray, u: np.ndarray, number: int) -> JointDraws:
     """Joint draws for u (chains, draws, p); calibrated covariances of contrast and offset count ``share`` times."""
-    calibrated = run.options["likelihood"] == "calibrated"
-    spread = (
-        run.prepared.calibration.scaling[target.shard.bins] * share[:, None, None] if calibrated else None
-    )
-    return joint_draws(run.code, target, u, spread, run.options["seed"] + number)
+    at, bins, spread = run.prepared.calibration, target.shard.bins, None
+    if run.options["likelihood"] == "calibrated":
+        spread = ScalingSpread(at.scaling[bins] * share[:, None, None], at.slope[bins], at.shift[bins])
+    alike = _of_alike_elements(run) if run.prepared.is_whitened else None
+    return joint_draws(run.code, target, u, spread, run.options["seed"] + number, alike)
+
+
+def _of_alike_elements(run: Run) -> Target:
+    """The density of all data with elements independent and alike in every bin."""
+    everything = [whole_shard(run.problem.model, tuple(bin.plain for bin in run.bins))]
+    scaling = prior_of_scaling(run.problem, run.prepared.noise)
+    none = np.eye(len(run.problem.varying))
+    return create_targets(run.code, run.targets[0].space, everything, scaling, none)[0]
 
 
 def _whole_target(run: Run) -> Target:
@@ -58,4 +66,5 @@ def _whole_target(run: Run) -> Target:
     first, everything = run.targets[0], [whole_shard(run.problem.model, run.bins)]
     scaling = prior_of_scaling(run.problem, run.prepared.noise)
     adjustment = np.asarray(first.adjustment)
-    return create_targets(run.code, first.space, everything, scaling, adjustment, first.tilt)[0]
+    (whole,) = create_targets(run.code, first.space, everything, scaling, adjustment, first.tilt)
+    return with_tail(run.code, whole, run.prepared.calibration)

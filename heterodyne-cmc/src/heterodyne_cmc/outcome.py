@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from time import perf_counter
 
 import numpy as np
 
 from heterodyne.parameters import SCALING
-from heterodyne.problem.normal_equations import NormalEquations, SolvedScaling
 from heterodyne.problem.objective import Objective, create_objective
 from heterodyne.problem.problem import Problem
 from heterodyne.result.fit import CONVERGED, BinScaling, Estimate, Fit
 from heterodyne.result.identifiability import Finding, Identifiability
 from heterodyne.result.provenance import Provenance
 from heterodyne.result.statistics import Statistics
-from heterodyne.solution.claims import unsupported
+from heterodyne.solution.claims import excess, unsupported
 from heterodyne.solution.deviance import deviance
 from heterodyne.solution.other_solutions import aliased_fringes, other_solutions
+from heterodyne.solution.outcome import chi2_of, structure_of
+from heterodyne.solution.residuals import Residuals, noise_of_frames, residuals_at
+from heterodyne.solution.solution import AtSolution
 from heterodyne_cmc.bands import LEVELS, posterior_bands
 from heterodyne_cmc.blocks import block_likelihood, block_scale
+from heterodyne_cmc.calibration import at_point, excess_of
 from heterodyne_cmc.diagnostics import Gates, refinement_failures, shard_failures
 from heterodyne_cmc.drawing import Sampled
 from heterodyne_cmc.joint import JointDraws
@@ -42,23 +45,29 @@ def sampled_fit(run: Run, sampled: Sampled, draws: JointDraws, began: float) -> 
     if draws.acceptance is not None:
         failed = refinement_failures(posterior.names, posterior.values, draws.acceptance, gates) + failed
         summary |= Statistics(acceptance=draws.acceptance)
-    objective = create_objective(run.problem, run.bins).weighted(run.prepared.noise)
+    objective = create_objective(run.problem, run.bins).weighted(run.prepared.weighted_noise)
     summary |= Statistics(seconds=perf_counter() - began)
-    return create_fit(objective, posterior, failed, summary, sampled.settings.seed)
+    doubts = excess_of(run.prepared.calibration).words()
+    return create_fit(objective, posterior, failed, summary, sampled.settings.seed, doubts)
 
 
 def _scale_of_blocks(run: Run) -> float:
     """The scale of the log likelihood of blocks, that of the calibration unless one is given."""
-    return run.options["block_scale"] or block_scale(run.prepared.calibration.adjustment)
+    return run.options["block_scale"] or block_scale(float(run.prepared.calibration.inflation))
 
 
 def _summary(run: Run, sampled: Sampled) -> Statistics:
     """How it was sampled, and the worst of every diagnostic over the shards."""
     settings, shards = sampled.settings, sampled.diagnoses
     order_q, order_phi = map(int, run.prepared.orders)
-    return Statistics(
+    calibration = run.prepared.calibration
+    of_noise = Statistics()
+    if run.options["likelihood"] == "calibrated":
+        of_noise = Statistics(dof=float(calibration.dof), noise_ratio=float(calibration.noise_ratio))
+    return of_noise | Statistics(
         likelihood=run.options["likelihood"],
-        bandwidth=int(run.prepared.calibration.bandwidth),
+        weights=run.prepared.weights,
+        bandwidth=int(calibration.bandwidth),
         shards=len(shards),
         threads=settings.threads,
         chains=settings.chains,
@@ -83,12 +92,16 @@ def create_fit(
     failed: list[str],
     sampling: Statistics,
     seed: int,
+    doubts: Sequence[str] = (),
 ) -> Fit:
-    """The result of sampling; ``failed`` are the gates that it did not pass, ``sampling`` is how it was done."""
+    """The result of sampling; ``failed`` are the gates that it did not pass, ``sampling`` is how it was done, and
+    ``doubts`` what is to be said of the noise."""
     problem, known = objective.problem, learnt(objective.problem, posterior, seed)
     unknown = prior_directions(problem, posterior, seed)
-    scaling, at_median = _bins(objective, posterior), _solved_at_median(objective, posterior)
-    nothing_seen = unsupported(objective, at_median[1])
+    scaling, here = _bins(objective, posterior), _at_median(objective, posterior)
+    residuals, nothing_seen = residuals_at(here), unsupported(objective, here.scaling)
+    figures, (structure, misfit) = _figures(here, residuals), structure_of(here, residuals)
+    unlike = excess(problem, residuals, figures.get("reduced_chi2", np.nan))
     said = [f"only the prior determines {'; '.join(unknown)}"] if unknown else []
     return Fit(
         model=problem.model.name,
@@ -98,14 +111,15 @@ def create_fit(
         covariance=np.cov(posterior.flat.T).reshape(len(posterior.names), -1),
         covariance_names=posterior.names,
         statistics=(
-            _figures(objective, *at_median)
+            figures
+            | structure
             | Statistics(noise=tuple(bin.noise for bin in scaling))
             | _outside(posterior)
             | sampling
             | Statistics(levels=LEVELS, quantiles=posterior.quantiles(LEVELS))
         ),
         verdict=_FAILED if failed else CONVERGED,
-        message="; ".join([*failed, *said]),
+        message="; ".join(filter(None, [*failed, *said, misfit, unlike, *doubts])),
         identifiability=Identifiability(
             learnt=known,
             prior_only=tuple(unknown),
@@ -177,22 +191,22 @@ def _outside(posterior: Posterior) -> Statistics:
     return Statistics(contrast_outside=share("contrast"), offset_outside=share("offset"))
 
 
-def _solved_at_median(objective: Objective, posterior: Posterior) -> tuple[NormalEquations, SolvedScaling]:
-    """Normal equations and least-squares scaling at the medians."""
+def _at_median(objective: Objective, posterior: Posterior) -> AtSolution:
+    """What is asked of the residuals at the medians, contrast and offset being those of least squares."""
     x = objective.to_coordinates(np.median(posterior.flat, axis=0))
-    return objective.solve(np.clip(x, objective.low, objective.high))
+    return at_point(objective, np.clip(x, objective.low, objective.high))
 
 
-def _figures(objective: Objective, equations: NormalEquations, scaling: SolvedScaling) -> Statistics:
+def _figures(here: AtSolution, residuals: Sequence[Residuals]) -> Statistics:
     """Least-squares figures at the medians."""
-    variables = len(objective.low) + scaling.design.shape[1]
-    square = float(np.sum(scaling.ssr / objective.sigma**2))
+    variables, ssr = len(here.x) + here.scaling.design.shape[1], np.array([of.ssr for of in residuals])
+    chi2 = chi2_of(here.weighted, residuals, noise_of_frames(here, residuals))
     return Statistics(
-        n_pairs=equations.n_pairs,
+        n_pairs=here.equations.n_pairs,
         n_variables=variables,
-        ssr=float(scaling.ssr.sum()),
-        ssr_per_bin=tuple(map(float, scaling.ssr)),
-        cost=equations.cost,
-        deviance=deviance(objective, scaling.ssr),
-        reduced_chi2=square / max(equations.n_pairs - variables, 1),
+        ssr=float(ssr.sum()),
+        ssr_per_bin=tuple(ssr.tolist()),
+        cost=here.equations.cost,
+        deviance=deviance(here.weighted, ssr),
+        reduced_chi2=chi2 / max(here.equations.n_pairs - variables, 1),
     )

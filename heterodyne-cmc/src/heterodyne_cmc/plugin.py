@@ -34,6 +34,14 @@ OPTIONS = (
         "adjusted to the robust errors, or as if all elements were independent",
         ("calibrated", "independent"),
     ),
+    Option(
+        "weights",
+        str,
+        "auto",
+        "weight of pairs: the covariance of their frames (speckle), the noise of their bin, or auto, which is speckle "
+        "for a calibrated likelihood of one shard",
+        ("auto", "speckle", "noise"),
+    ),
     Option("no_warm_start", bool, False, "sample around the start values, without least squares first"),
     Option(
         "shards",

@@ -18,25 +18,45 @@ from heterodyne.problem.objective import Objective, create_objective
 from heterodyne.problem.problem import Problem
 from heterodyne.problem.scaling import without_auto
 from heterodyne.problem.spectrum import spectrum_of
-from heterodyne.solution.residuals import examine_residuals
-from heterodyne_cmc.calibration import Calibration, uncalibrated
+from heterodyne.solution.residuals import examine_residuals, noise_of_weights, residuals_at
+from heterodyne_cmc.calibration import Calibration, at_point, ratios_of, uncalibrated
 from heterodyne_cmc.centre import posterior_mode
 from heterodyne_cmc.coordinates import form_of
 from heterodyne_cmc.density import Code
 from heterodyne_cmc.likelihood import ScalingPrior, scaling_prior
 from heterodyne_cmc.watch import Progress
 
+SPECKLE, NOISE = "speckle", "noise"
+"""What pairs are weighted by: the covariance of their frames where that can be, or the noise of their bin."""
+
 _NEAR = 0.03  # of a standard error: start values that are nearer to the minimum are a solution
 
 
 class Prepared(NamedTuple):
     """Values (p,) of the varying parameters at the posterior's mode, noise per bin at the least-squares solution,
-    nodes per width of a bin, and the calibration."""
+    nodes per width of a bin, and the calibration.
+
+    Where frames are weighted by their covariance, that is S at ``x`` (p,) with the noise ``ratio`` κ (bins,), NaN for
+    bins that are not, and ``weighted_noise`` (bins,) is what the residual then has per pair; else the noise itself.
+    """
 
     values: np.ndarray
     noise: np.ndarray
     orders: np.ndarray
     calibration: Calibration
+    x: np.ndarray
+    ratio: np.ndarray
+    weighted_noise: np.ndarray
+
+    @property
+    def is_whitened(self) -> bool:
+        """Whether some bin's frames are weighted by their covariance."""
+        return bool(np.isfinite(self.ratio).any())
+
+    @property
+    def weights(self) -> str:
+        """What pairs are weighted by."""
+        return SPECKLE if self.is_whitened else NOISE
 
     def arrays(self) -> dict[str, np.ndarray]:
         """All numbers by name."""
@@ -47,7 +67,8 @@ class Prepared(NamedTuple):
     def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> Prepared:
         """What `arrays` gave."""
         calibration = Calibration(*(arrays[name] for name in Calibration._fields))
-        return cls(arrays["values"], arrays["noise"], arrays["orders"], calibration)
+        own = {name: arrays[name] for name in cls._fields if name != "calibration"}
+        return cls(calibration=calibration, **own)
 
 
 def prepare(
@@ -55,9 +76,10 @@ def prepare(
     bins: tuple[Bin, ...],
     warm_start: bool,
     calibrated: bool,
+    weights: str,
     progress: Progress,
 ) -> Prepared:
-    """The mode of the posterior next to the solution, and the calibration there.
+    """The mode of the posterior next to the solution, and the calibration there, with these `resolved_weights`.
 
     The solution is that of the optimizer `nlsq`, or the start values where all are given.
 
@@ -69,17 +91,43 @@ def prepare(
     if not warm_start:
         params = problem.expand(problem.column("start"))
         noise = np.array([examine_residuals(problem.model, params, bin, 0.0, 0.0).noise for bin in bins])
-        return Prepared(problem.column("start"), noise, np.ones(2, dtype=int), uncalibrated(p, len(bins)))
+        orders, start, unweighted = np.ones(2, dtype=int), problem.column("start"), np.full(len(bins), np.nan)
+        return Prepared(start, noise, orders, uncalibrated(p, len(bins)), start, unweighted, noise)
     complete = not problem.needs_start
-    values = problem.column("start") if complete else _least_squares(problem, progress)
-    orders, objective, x = _weighted_at(problem, bins, values)
+    values = problem.column("start") if complete else _least_squares(problem, weights, progress)
+    orders, objective, x = _weighted_at(problem, bins, values, weights)
     if calibrated and complete and not _is_solution(objective, x):
-        values = _least_squares(problem, progress)
-        orders, objective, x = _weighted_at(problem, bins, values)
+        values = _least_squares(problem, weights, progress)
+        orders, objective, x = _weighted_at(problem, bins, values, weights)
     progress("calibrating the likelihood" if calibrated else "looking for the mode of the posterior")
     scaling = prior_of_scaling(problem, objective.sigma)
     values, calibration = posterior_mode(objective, values, code_of(problem), scaling, calibrated)
-    return Prepared(values, objective.sigma, orders, calibration)
+    noise = _with_own_noise(objective.plain(), x).sigma
+    return Prepared(values, noise, orders, calibration, x, ratios_of(objective), objective.sigma)
+
+
+def resolved_weights(weights: str, problem: Problem, likelihood: str, shards: int) -> str:
+    """What pairs are weighted by where ``weights`` are asked for: speckle or noise.
+
+    Raises `ConfigError` where speckle is asked for and cannot be.
+    """
+    against = {
+        "--likelihood independent takes elements for independent": likelihood == "independent",
+        "sums weighted by it are none over shards, so that there must be one": shards > 1,
+        f"{problem.model.name} is not separable": problem.model.components is None,
+    }
+    reasons = [reason for reason, holds in against.items() if holds]
+    if weights == SPECKLE and reasons:
+        raise ConfigError(f"pairs cannot be weighted by the covariance of their frames: {reasons[0]}")
+    return NOISE if reasons or weights == NOISE else SPECKLE
+
+
+def weighted_objective(problem: Problem, bins: tuple[Bin, ...], prepared: Prepared) -> Objective:
+    """The objective over these bins, weighted as the calibration was made."""
+    objective = create_objective(problem, averaged_bins(bins, prepared.orders))
+    if prepared.is_whitened:
+        objective = objective.whitened(prepared.x, prepared.ratio)
+    return objective.weighted(prepared.weighted_noise)
 
 
 def code_of(problem: Problem) -> Code:
@@ -89,15 +137,24 @@ def code_of(problem: Problem) -> Code:
 
 
 def _weighted_at(
-    problem: Problem, bins: tuple[Bin, ...], values: np.ndarray
+    problem: Problem, bins: tuple[Bin, ...], values: np.ndarray, weights: str
 ) -> tuple[np.ndarray, Objective, np.ndarray]:
     """Nodes per width of a bin, the objective weighted by its noise, and its coordinates x, at these values."""
     sufficient = sufficient_orders(problem.model, problem.expand(values), bins)
     orders = np.array([sufficient.q, sufficient.phi])
     objective = create_objective(problem, averaged_bins(bins, orders))
     x = np.clip(objective.to_coordinates(values), objective.low, objective.high)
-    pairs = np.array([bin.moments.pairs for bin in bins])
-    return orders, objective.weighted(np.sqrt(objective.solve(x)[1].ssr / pairs)), x
+    objective = _with_own_noise(objective, x)
+    if weights == SPECKLE:
+        here = at_point(objective, x)
+        objective = _with_own_noise(objective.whitened(x, noise_of_weights(here, residuals_at(here))), x)
+    return orders, objective, x
+
+
+def _with_own_noise(objective: Objective, x: np.ndarray) -> Objective:
+    """The objective weighted by what the residual of every bin has per pair at x."""
+    pairs = np.array([bin.moments.pairs for bin in objective.bins])
+    return objective.weighted(np.sqrt(objective.solve(x)[1].ssr / pairs))
 
 
 def _is_solution(objective: Objective, x: np.ndarray) -> bool:
@@ -143,7 +200,7 @@ def prior_of_scaling(problem: Problem, noise: np.ndarray) -> ScalingPrior:
     return scaling_prior(noise, held_scaling(problem), problem.choices.scaling_priors)
 
 
-def _least_squares(problem: Problem, progress: Progress) -> np.ndarray:
+def _least_squares(problem: Problem, weights: str, progress: Progress) -> np.ndarray:
     try:
         record = optimizer_record("nlsq")
     except PluginError as error:
@@ -153,5 +210,6 @@ def _least_squares(problem: Problem, progress: Progress) -> np.ndarray:
         ) from None
     # least squares refuses priors
     data_alone = replace(problem, choices=replace(problem.choices, prior={}))
-    solution = record.resolve(Optimizer)(data_alone, record.complete({}), progress)
+    options = record.complete({"weights": weights, "profiles": "asked"})
+    solution = record.resolve(Optimizer)(data_alone, options, progress)
     return np.array([solution.values[name] for name in problem.varying])

@@ -14,9 +14,16 @@ from heterodyne.problem.problem import Problem
 from heterodyne_cmc.arrays import read_arrays, write_arrays
 from heterodyne_cmc.centre import space_at
 from heterodyne_cmc.checkpoint import fingerprint_of, run_folder
-from heterodyne_cmc.density import Code, Target, create_targets
+from heterodyne_cmc.density import Code, Target, create_targets, with_tail
 from heterodyne_cmc.partition import partitioned
-from heterodyne_cmc.prepare import Prepared, averaged_bins, code_of, prepare, prior_of_scaling
+from heterodyne_cmc.prepare import (
+    Prepared,
+    code_of,
+    prepare,
+    prior_of_scaling,
+    resolved_weights,
+    weighted_objective,
+)
 from heterodyne_cmc.watch import Progress
 
 PREPARED = "prepared.npz"
@@ -24,8 +31,8 @@ PREPARED = "prepared.npz"
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """What is sampled: bins with the nodes that they need, code and one target per shard, the calibration, and the
-    folder of the run, None where nothing is kept."""
+    """What is sampled: bins with the nodes and weights that they need, code and one target per shard, the calibration,
+    and the folder of the run, None where nothing is kept."""
 
     problem: Problem
     bins: tuple[Bin, ...]
@@ -48,11 +55,13 @@ def create_run(
     )
     kept = None if folder is None else read_arrays(folder / PREPARED)
     prepared = _prepared(problem, bins, options, kept, progress)
-    bins = averaged_bins(bins, prepared.orders)
+    bins = weighted_objective(problem, bins, prepared).bins
     space, adjustment, tilt = space_at(problem, prepared.values, prepared.calibration)
     shards = partitioned(problem, bins, options["partition"], options["shards"], options["seed"], prepared)
-    code, scaling = code_of(problem), prior_of_scaling(problem, prepared.noise)
+    code, scaling = code_of(problem), prior_of_scaling(problem, prepared.weighted_noise)
     targets = create_targets(code, space, shards, scaling, adjustment, tilt)
+    if len(targets) == 1:
+        targets = (with_tail(code, targets[0], prepared.calibration),)
     if folder is not None and kept is None:
         write_arrays(folder / PREPARED, prepared.arrays())  # not before the data could be shared out
     return Run(problem, bins, code, targets, prepared, options, folder)
@@ -81,9 +90,10 @@ def _prepared(
     if kept is not None:
         progress("going on with the run in the checkpoint folder")
         return Prepared.from_arrays(kept)
-    return prepare(
-        problem, bins, not options["no_warm_start"], options["likelihood"] == "calibrated", progress
-    )
+    likelihood = options["likelihood"]
+    weights = resolved_weights(options["weights"], problem, likelihood, options["shards"])
+    progress(f"weights of pairs: {weights}")
+    return prepare(problem, bins, not options["no_warm_start"], likelihood == "calibrated", weights, progress)
 
 
 def _arrays(bin: Bin) -> tuple[np.ndarray, ...]:

@@ -1,7 +1,7 @@
 """Shards: which pairs of frames a sampler sees, and the sums over them that its likelihood needs.
 
-Whole bins are summed by the structured evaluator. A portion of a bin is a list of tiles for a separable model,
-or a list of pairs for any model.
+Whole bins are summed by the structured evaluator, or whitened where frames are weighted by their covariance. A
+portion of a bin is a list of tiles for a separable model, or a list of pairs for any model.
 """
 
 from __future__ import annotations
@@ -13,10 +13,13 @@ from jax import Array
 
 from heterodyne.bins.bin import Bin, Moments
 from heterodyne.bins.nodes import Nodes
+from heterodyne.bins.whitening import Whitened
 from heterodyne.evaluators.blocks import carried, corner, cut, sides, transfer, transposed
 from heterodyne.evaluators.elementwise import listed_values
 from heterodyne.evaluators.pair_sums import Sums
+from heterodyne.evaluators.quasiseparable import Factor
 from heterodyne.evaluators.structured import averaged, value_sums
+from heterodyne.evaluators.whitened import value_sums as whitened_sums
 from heterodyne.kernels._jax import AnyArray, jax, jnp
 from heterodyne.model import Model
 
@@ -25,7 +28,10 @@ _SIZES = (64, 32, 16, 8)  # frames per tile, of which the padded number of frame
 _FEWEST_TILES = 24  # tiles of a bin per shard: with a few of them contrast and offset take part of the decay
 
 _UNROLLED = 4
-"""Up to so many bins are compiled one by one; more of one shape share one code, which copies each matrix."""
+"""Up to so many bins are compiled one by one; more of one shape share one code, which copies each matrix.
+
+Whitened ones share it always: theirs takes long to compile, and a copy is little beside their sums.
+"""
 
 
 class PairList(NamedTuple):
@@ -53,33 +59,43 @@ class TileList(NamedTuple):
         return self.near.shape[-1]
 
 
+class WhitenedMatrix(NamedTuple):
+    """The data of a whole bin whose frames are weighted by their covariance: E (N, N) and the factor of that."""
+
+    e: np.ndarray
+    factor: Factor[np.ndarray]
+
+
 class Portion(NamedTuple):
     """What a shard holds of one bin: the bin's times, nodes and frame weights, and its data in one form.
 
-    ``content`` is the matrix d (N, N) of a whole bin, a `TileList` or a `PairList`; ``skipped`` are pairs that
-    the bin leaves out though their frames are used. Lists may be filled up: with tiles of block -1, which count
-    for nothing, and with pairs of weight 0.
+    ``content`` is the matrix d (N, N) of a whole bin, a `WhitenedMatrix`, a `TileList` or a `PairList`; ``skipped``
+    are pairs that the bin leaves out though their frames are used. Lists may be filled up: with tiles of block -1,
+    which count for nothing, and with pairs of weight 0.
     """
 
     t: np.ndarray
     nodes: Nodes
     weight: np.ndarray
-    content: np.ndarray | TileList | PairList
+    content: np.ndarray | WhitenedMatrix | TileList | PairList
     skipped: PairList
 
 
 class Shard(NamedTuple):
-    """The data of one sampler: portions of the bins numbered ``bins``, and what these data alone give."""
+    """The data of one sampler: portions of the bins numbered ``bins``, what these data alone give, and the number
+    of ``pairs`` (bins,)."""
 
     bins: np.ndarray
     portions: tuple[Portion, ...]
     moments: Moments[AnyArray]
+    pairs: AnyArray
 
 
 def shard_sums(model: Model, theta: Array, shard: Shard) -> Sums[Array]:
     """The sums over every bin's portion for X = S alone, with a leading axis (bins,)."""
     shapes = {tuple(np.shape(leaf) for leaf in jax.tree.leaves(portion)) for portion in shard.portions}
-    if len(shapes) == 1 and len(shard.portions) > _UNROLLED:
+    is_whitened = any(isinstance(portion.content, WhitenedMatrix) for portion in shard.portions)
+    if len(shapes) == 1 and len(shard.portions) > (1 if is_whitened else _UNROLLED):
         stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *shard.portions)
         return jax.lax.map(lambda portion: portion_sums(model, theta, portion), stacked)
     sums = [portion_sums(model, theta, portion) for portion in shard.portions]
@@ -90,6 +106,9 @@ def portion_sums(model: Model, theta: Array, portion: Portion) -> Sums[Array]:
     """The sums over one portion."""
     if isinstance(portion.content, PairList):
         return _listed_sums(model, theta, portion, portion.content)
+    if isinstance(portion.content, WhitenedMatrix):
+        root, (e, factor) = jnp.sqrt(portion.weight), portion.content
+        return whitened_sums(model, theta, portion.t, portion.nodes, root, e, factor)
     if isinstance(portion.content, TileList):
         whole = _tile_sums(model, theta, portion, portion.content)
     else:
@@ -139,7 +158,8 @@ def whole_shard(model: Model, bins: tuple[Bin, ...]) -> Shard:
             _listed(bin, *_used_pairs(bin)) if by_pairs or bin.pair_weight is not None else _whole(bin)
             for bin in bins
         ),
-        _stacked([bin.moments for bin in bins]),
+        _stacked([bin.summed for bin in bins]),
+        np.array([bin.moments.pairs for bin in bins]),
     )
 
 
@@ -148,7 +168,9 @@ def _stacked(moments: list[Moments[float]]) -> Moments[AnyArray]:
 
 
 def _whole(bin: Bin) -> Portion:
-    return Portion(bin.t, bin.nodes, bin.weight, bin.d, _skipped(bin, bin.skipped))
+    values = bin.values
+    content = WhitenedMatrix(values.d, values.factor) if isinstance(values, Whitened) else bin.d
+    return Portion(bin.t, bin.nodes, bin.weight, content, _skipped(bin, bin.skipped))
 
 
 def _skipped(bin: Bin, pairs: np.ndarray) -> PairList:
@@ -264,7 +286,10 @@ def _shard_of(bins: tuple[Bin, ...], portions: tuple[Portion, ...]) -> Shard:
             square = np.divide(d**2, w, out=np.zeros_like(d), where=w > 0)
             moments.append(Moments(w.sum(), bin.moments.reference, d.sum(), square.sum()))
             held.append(number)
-    return Shard(np.array(held, dtype=int), tuple(portions[number] for number in held), _stacked(moments))
+    stacked = _stacked(moments)
+    return Shard(
+        np.array(held, dtype=int), tuple(portions[number] for number in held), stacked, stacked.pairs
+    )
 
 
 def weights_and_data(portion: Portion) -> tuple[np.ndarray, np.ndarray]:
@@ -295,4 +320,5 @@ def _of_bins(whole: Shard, mine: np.ndarray) -> Shard:
         whole.bins[mine],
         tuple(whole.portions[number] for number in mine),
         Moments(*(np.asarray(column)[mine] for column in whole.moments)),
+        np.asarray(whole.pairs)[mine],
     )

@@ -17,9 +17,8 @@ from heterodyne.result.fit import Fit
 from heterodyne.result.identifiability import Finding
 from heterodyne.result.profile import Profile
 from heterodyne.result.statistics import Statistics
-from heterodyne.solution.frame_noise import LEAST_RATIO
 from heterodyne.solution.outcome import Known, fit_of, known_at
-from heterodyne.solution.residuals import noise_of_frames, residuals_at
+from heterodyne.solution.residuals import noise_of_weights, residuals_at
 from heterodyne.solution.solution import Solution, at_solution, residual_noise
 from heterodyne_nlsq.averaged import bin_warnings, fit_averaged
 from heterodyne_nlsq.carried import carried, on_objective, with_rivals
@@ -111,8 +110,7 @@ def _reweighted(minima: Minima, search: Search) -> Minima:
 def _whitened(minima: Minima, search: Search) -> Minima:
     """The minima with pairs weighted by the covariance of their frames, made anew at the best one twice."""
     here = at_solution(minima[0])
-    noise = [of.ratio for of in noise_of_frames(here, residuals_at(here))]
-    ratio = np.maximum(noise, LEAST_RATIO)
+    ratio = noise_of_weights(here, residuals_at(here))
     for number in range(_WEIGHT_ROUNDS):
         objective = minima[0].objective.whitened(minima[0].x, ratio)
         objective = objective.weighted(residual_noise(replace(minima[0], objective=objective)))

@@ -107,6 +107,8 @@ class Statistics(Stated):
     """Share of the draws of offset beyond its bounds."""
     likelihood: str | None = None
     """``calibrated`` to shared frames, or ``independent``."""
+    weights: str | None = None
+    """What pairs were weighted by: ``speckle``, the covariance of their frames, or ``noise``, that of their bin."""
     shards: int | None = None
     """Parts of the data that were sampled apart."""
     threads: int | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -29,6 +29,7 @@ from heterodyne.solution.conditions import (
 )
 from heterodyne.solution.covariance import quantile
 from heterodyne.solution.deviance import deviance
+from heterodyne.solution.frame_noise import FrameNoise
 from heterodyne.solution.intervals import parameter_interval
 from heterodyne.solution.lags import INDEPENDENT, doubtful_errors, of_lags, structure_over_lags
 from heterodyne.solution.neighbourhood import Neighbourhood
@@ -117,7 +118,7 @@ def fit_of(
     solution, around, errors, unknown = known.solution, known.around, known.errors, known.unknown
     determined = tuple(name for name, is_known in zip(around.names, known.known, strict=True) if is_known)
     covariance = _covariance(around, known.known)
-    structure, misfit = _structure(known)
+    structure, misfit = structure_of(known.here, known.residuals)
     bounds = _at_bounds(known)
     problem, width = around.problem, solution.objective.width[known.here.free]
     curves = curve_bands(around, width, known.quantile)
@@ -162,13 +163,13 @@ def _covariance(around: Neighbourhood, determined: np.ndarray) -> np.ndarray:
     return covariance[np.ix_(determined, determined)]
 
 
-def _structure(known: Known) -> tuple[Statistics, str]:
+def structure_of(here: AtSolution, residuals: Sequence[Residuals]) -> tuple[Statistics, str]:
     """What is said about structure of the residuals in the statistics, and in the message."""
-    if known.here.equations.cost <= known.here.weighted.floor:
+    if here.equations.cost <= here.weighted.floor:
         return Statistics(structure="not asked: the residuals are rounding"), ""
-    if known.around.problem.one_time:
-        return structure_over_lags(known.here)
-    structure = structure_at(known.here, known.residuals)
+    if here.weighted.problem.one_time:
+        return structure_over_lags(here)
+    structure = structure_at(here, residuals)
     seen = structure.lag.found or structure.age.found
     doubt = f"{structure.verdict}: the residuals are not noise about this model"
     return structure_statistics(structure), doubt if seen else ""
@@ -246,14 +247,7 @@ def _statistics(known: Known, seconds: float) -> Statistics:
     objective, equations, scaling = known.here.weighted, known.here.equations, known.here.scaling
     variables = int((known.solution.active == 0).sum()) + scaling.design.shape[1]
     ssr = np.array([residual.ssr for residual in known.residuals])
-    pairs = np.array([bin.moments.pairs for bin in objective.bins])
-    square = (
-        float(pairs @ [residual.excess for residual in known.errors.frames])
-        if known.errors.frames
-        else np.nan
-    )
-    if not np.isfinite(square):  # of data of which no two neighbours are in use
-        square = float(np.sum(ssr / known.noise**2))
+    square = chi2_of(objective, known.residuals, known.errors.frames)
     orders = orders_of(objective.bins)
     return Statistics(
         n_pairs=equations.n_pairs,
@@ -268,6 +262,16 @@ def _statistics(known: Known, seconds: float) -> Statistics:
         bin_average=str(orders),
         bin_nodes=(orders.q, orders.phi),
     )
+
+
+def chi2_of(objective: Objective, residuals: Sequence[Residuals], frames: Sequence[FrameNoise]) -> float:
+    """χ² of the residuals of all bins, against the noise that differences of neighbours show."""
+    square = np.nan
+    if frames:
+        square = float(np.dot([bin.moments.pairs for bin in objective.bins], [of.excess for of in frames]))
+    if not np.isfinite(square):  # of data of which no two neighbours are in use
+        square = float(sum(residual.ssr / residual.noise**2 for residual in residuals))
+    return square
 
 
 def _at_bounds(known: Known) -> list[str]:

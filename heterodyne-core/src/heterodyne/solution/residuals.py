@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from heterodyne.model import Model
 
 
+_LEAST_NOISE = 2.0  # κ of weights
+
+
 class Residuals(NamedTuple):
     """What one pass over the residuals of a bin gives: the noise per element, sums by lag and blocks, and
     ``of_frames`` (N,), the mean of W r² over the pairs of every frame, NaN for frames not in use; Σ W r² as ``ssr``,
@@ -164,6 +167,14 @@ def noise_of_frames(here: AtSolution, residuals: Sequence[Residuals]) -> list[Fr
     """The noise of the frames of every bin."""
     rows = zip(residuals, here.weighted.bins, here.scaling.contrast, here.scaling.offset, strict=True)
     return [frame_noise(of.neighbours, bin, float(c), float(o)) for of, bin, c, o in rows]
+
+
+def noise_of_weights(here: AtSolution, residuals: Sequence[Residuals]) -> np.ndarray:
+    """κ to weight every bin's frames with, (bins,): the noise of its frames, and at least 2.
+
+    With less, intensities that are not Gaussian are amplified.
+    """
+    return np.maximum([of.ratio for of in noise_of_frames(here, residuals)], _LEAST_NOISE)
 
 
 def structure_at(here: AtSolution, residuals: Sequence[Residuals]) -> Structure:

@@ -57,11 +57,7 @@ def standard_errors(here: AtSolution, residuals: Sequence[Residuals], robust: bo
     if not robust or not here.free.any():
         statistics = Statistics(errors="independent")
         return StandardErrors(independent, independent, spectrum, statistics, *scaling_errors(here), frames)
-    meat = robust_meat(here.weighted, here.x, here.free, frames)
-    whole = Whole.of(here)
-    robust_part, model_part = (whole.half.T @ matrix @ whole.half for matrix in (meat.matrix, meat.model))
-    excess = excess_noise(robust_part, model_part, meat)
-    inner = max(excess.ratio, 1.0) * model_part
+    meat, whole, excess, inner = score_noise(here, frames)
     spectrum, covariance = with_covariance(here.spectrum, whole.of_coordinates(inner), width)
     statistics = Statistics(
         errors="robust",
@@ -70,7 +66,7 @@ def standard_errors(here: AtSolution, residuals: Sequence[Residuals], robust: bo
         noise_ratio=excess.ratio,
         effective_parameters=float(np.trace(inner)),
     )
-    errors, doubts = whole.of_scaling(inner), excess.words(meat)
+    errors, doubts = whole.of_scaling(inner), excess.words()
     if meat.shared is None:
         return StandardErrors(covariance, independent, spectrum, statistics, *errors, frames, doubts)
     p = len(meat.shared)
@@ -84,22 +80,43 @@ def standard_errors(here: AtSolution, residuals: Sequence[Residuals], robust: bo
     return StandardErrors(covariance, independent, spectrum, statistics, *errors, frames, doubts)
 
 
+class ScoreNoise(NamedTuple):
+    """The meat at a solution, the directions that it is told in, and its ``excess`` over that of speckle and frames.
+
+    ``inner`` (q', q') is what errors are made of: max(1, φ) M_model in the directions of ``whole``.
+    """
+
+    meat: Meat
+    whole: Whole
+    excess: ExcessNoise
+    inner: np.ndarray
+
+
+def score_noise(here: AtSolution, frames: Sequence[FrameNoise]) -> ScoreNoise:
+    """The noise of the scores at a solution where the frames of every bin have this noise."""
+    meat, whole = robust_meat(here.weighted, here.x, here.free, frames), Whole.of(here)
+    robust, model = (whole.half.T @ matrix @ whole.half for matrix in (meat.matrix, meat.model))
+    excess = excess_noise(robust, model, meat)
+    return ScoreNoise(meat, whole, excess, max(excess.ratio, 1.0) * model)
+
+
 class ExcessNoise(NamedTuple):
     """By how much the variance that the residual shows exceeds that of speckle and frames, and its degrees of freedom.
 
-    ``ratio`` φ = tr(M_model⁻¹ M)/p is the mean over directions.
+    ``ratio`` φ = tr(M_model⁻¹ M)/p is the mean over directions; ``at_most`` where its bandwidth is the longest.
     """
 
     ratio: float
     dof: float
+    at_most: bool = False
 
-    def words(self, meat: Meat) -> tuple[str, ...]:
+    def words(self) -> tuple[str, ...]:
         """What to say of it."""
         if self.ratio < _EXCESS:
             return ()
         larger = f"{self.ratio**0.5:.2g} times as large"
         words = f"the data hold noise beyond that of speckle and photons: errors are {larger}"
-        if meat.at_most:
+        if self.at_most:
             words += ", or more, as it is correlated over more than a fifth of the frames"
         return (words,)
 
@@ -112,9 +129,10 @@ def excess_noise(robust: np.ndarray, model: np.ndarray, meat: Meat) -> ExcessNoi
     inner = np.linalg.eigvalsh(back.T @ robust @ back)
     ratio = float(np.mean(inner))
     if ratio <= 1.0:
-        return ExcessNoise(ratio, _MANY)
+        return ExcessNoise(ratio, _MANY, meat.at_most)
     directions = float(np.sum(inner) ** 2 / np.sum(inner**2))
-    return ExcessNoise(ratio, float(np.clip(directions * meat.dof, meat.dof, _MANY)))
+    dof = float(np.clip(directions * meat.dof, meat.dof, _MANY))
+    return ExcessNoise(ratio, dof, meat.at_most)
 
 
 class Whole(NamedTuple):
