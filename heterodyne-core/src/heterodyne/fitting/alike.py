@@ -25,7 +25,7 @@ from heterodyne.problem.normal_equations import NormalEquations
 from heterodyne.problem.objective import Objective, create_objective
 from heterodyne.problem.spectrum import spectrum_of
 from heterodyne.result.fit import Fit
-from heterodyne.solution.frame_noise import LEAST_RATIO, FrameNoise
+from heterodyne.solution.frame_noise import FrameNoise
 from heterodyne.solution.residuals import noise_of_frames, residuals_at
 from heterodyne.solution.robust import robust_meat
 from heterodyne.solution.solution import AtSolution, Solution, at_solution, create_solution, residual_noise
@@ -105,7 +105,7 @@ def _whitened(objective: Objective, fit: Fit) -> Solution:
     """The solution of a fit on weights made of its own S and noise."""
     u = objective.point(fit.values)
     here = at_solution(create_solution(objective, u))
-    ratio = np.maximum([of.ratio for of in noise_of_frames(here, residuals_at(here))], LEAST_RATIO)
+    ratio = noise_of_weights(here, residuals_at(here))
     whitened = objective.whitened(here.x, ratio)
     whitened = whitened.weighted(residual_noise(create_solution(whitened, here.x)))
     return descended(whitened, here.x)

@@ -15,7 +15,7 @@ from heterodyne.evaluators.scores import ScorePart
 from heterodyne.evaluators.tangent import block_tangent
 from heterodyne.problem.spectrum import independent_covariance, spectrum_of
 from heterodyne.result.statistics import Statistics
-from heterodyne.solution.frame_noise import FrameNoise, NeighbourSums, frame_noise
+from heterodyne.solution.frame_noise import LEAST_RATIO, FrameNoise, NeighbourSums, frame_noise
 from heterodyne.solution.robust import ScoreCluster, score_clusters, speckle_covariance
 from heterodyne.solution.solution import AtSolution
 from heterodyne.solution.structure import (
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from heterodyne.model import Model
 
 
-_LEAST_NOISE = 2.0  # κ of weights
 
 
 class Residuals(NamedTuple):
@@ -174,7 +173,7 @@ def noise_of_weights(here: AtSolution, residuals: Sequence[Residuals]) -> np.nda
 
     With less, intensities that are not Gaussian are amplified.
     """
-    return np.maximum([of.ratio for of in noise_of_frames(here, residuals)], _LEAST_NOISE)
+    return np.maximum([of.ratio for of in noise_of_frames(here, residuals)], LEAST_RATIO)
 
 
 def structure_at(here: AtSolution, residuals: Sequence[Residuals]) -> Structure:
