@@ -33,6 +33,8 @@ from heterodyne_nlsq.trust_region.stationarity import Box, Evaluate, Point, colu
 
 ON_EDGE = "the minimum is where the model clips a fraction or a rate, and errors hold to one side of it"
 
+SETTLED = "the cost has settled: no more than {:g} of a chi2 is to be gained, a small part of an error"
+
 Watch = Callable[[int, float], None]
 
 _ACCEPT, _POOR, _GOOD = 1e-4, 0.25, 0.75
@@ -41,12 +43,20 @@ _PATIENCE = 3  # small steps in a row before a fit counts as standing still
 
 @dataclass(frozen=True)
 class Tolerances:
-    """When to stop: ``gtol`` is success; ``ftol`` and ``xtol`` end a fit that stands still without it."""
+    """When to stop: ``gtol`` is success; ``ftol`` and ``xtol`` end a fit that stands still without it.
+
+    A fit that creeps has also succeeded where χ² has fallen by less than ``settled`` over the last ``window``
+    iterations, and a step of any length within the bounds promises less than that too. χ² is in units of the noise
+    that the cost itself implies, so that the square root of what is promised is the distance from the minimum in
+    standard errors (the relative offset of Bates & Watts).
+    """
 
     ftol: float = 1e-16
     xtol: float = 1e-12
     gtol: float = 1e-7
     max_iterations: int = 200
+    settled: float = 1e-3
+    window: int = 20
 
     def at_most(self, iterations: int) -> Tolerances:
         """The same with no more than so many iterations."""
@@ -66,13 +76,14 @@ class Minimum(NamedTuple):
 
 class _Descent(NamedTuple):
     """A descent under way: the point reached, points beyond the edges near it, D (p,) and Δ of the trust
-    region, and how many steps in a row promised next to nothing."""
+    region, how many steps in a row promised next to nothing, and the costs so far."""
 
     here: Point
     beyond: list[Point]
     scale: np.ndarray
     radius: float = np.inf
     idle: int = 0
+    costs: tuple[float, ...] = ()
 
 
 def minimise(
@@ -104,6 +115,8 @@ def minimise(
         if descent.idle >= _PATIENCE:
             return ended("stalled", "the cost no longer changes", iteration)
         descent = _surveyed(descent)
+        if _has_settled(descent, box, tolerances):
+            return ended("converged", SETTLED.format(tolerances.settled), iteration)
         step = _step(descent, box, tolerances.gtol)
         if descent.beyond and step.promised <= tolerances.gtol**2 * descent.here.equations.cost:
             descent = _onto_edges(evaluate, descent, step.weights, box, tolerances.gtol)
@@ -121,9 +134,19 @@ def _surveyed(descent: _Descent) -> _Descent:
     here = descent.here
     near = error_length(here.equations)
     return descent._replace(
+        costs=(*descent.costs, here.equations.cost),
         scale=np.maximum(descent.scale, column_size(here.equations.gram)),
         beyond=[point for point in descent.beyond if distance(here, point) <= near],
     )
+
+
+def _has_settled(descent: _Descent, box: Box, tolerances: Tolerances) -> bool:
+    """Whether neither the last steps nor one of any length change the cost by what the data could tell."""
+    costs, window = descent.costs, tolerances.window
+    little = tolerances.settled * descent.here.equations.cost / descent.here.equations.n_pairs
+    if len(costs) <= window or costs[-1 - window] - costs[-1] > little:
+        return False
+    return 0.0 <= _step(descent._replace(radius=np.inf), box, tolerances.gtol).promised <= little
 
 
 def _step(descent: _Descent, box: Box, reach: float) -> EdgeStep:
@@ -161,7 +184,8 @@ def _tried(
     crossed = has_edge(here, there, bool(beyond)) and box.cosine(here) <= error_length(here.equations)
     if ratio > _ACCEPT:
         here, there = there, here
-    return _Descent(here, [*beyond, there][-MOST:] if crossed else beyond, descent.scale, radius, idle)
+    kept = [*beyond, there][-MOST:] if crossed else beyond
+    return descent._replace(here=here, beyond=kept, radius=radius, idle=idle)
 
 
 def _agreement(here: Point, there: Point, promised: float, floor: float) -> float:
