@@ -15,6 +15,7 @@ from heterodyne.solution.conditions import BOUND, BOUNDS, MINIMUM
 from heterodyne.solution.outcome import Known
 from heterodyne.solution.solution import Rival, Solution
 from heterodyne.words import listed
+from heterodyne_nlsq.absent import not_needed
 from heterodyne_nlsq.profile import Thresholds, WalkBase, Way, profiled, walk, walk_base
 from heterodyne_nlsq.starts.search import Search
 from heterodyne_nlsq.trust_region.refine import continued
@@ -49,6 +50,7 @@ def fit_with_profiles(
     """
     search.progress("errors")
     known = conclude(solution)
+    known = known.joined(not_needed(known, search))
     if solution.verdict != CONVERGED:
         fit = finish(known, {}, ())
         note = "no profile without convergence" if asked else ""
@@ -129,8 +131,9 @@ def _remedies(known: Known, base: WalkBase, search: Search) -> list[Finding] | n
     """For every parameter at its bound what to do, or u of a lower minimum that was met."""
     findings = []
     scale = max(base.ratios.values(), default=1.0)
+    unseen = {name for finding in known.unknown.findings if finding.undetermined for name in finding.parameters}
     for name, side in zip(base.objective.problem.varying, known.solution.active, strict=True):
-        if not side:
+        if not side or name in unseen:
             continue
         row, head = base.objective.problem.parameters[name], f"{name} {BOUNDS[int(side)]}"
         words = f"{head}: the data ask for it beyond its bound: widen its bounds, or use another model"

@@ -29,9 +29,9 @@ from heterodyne_nlsq.trust_region.stationarity import Box
 
 _LEVELS = (0.95, 0.68)
 
-_PART = 0.3  # of the way to the threshold, in √Δχ², that a step shall make
+_PART = 0.45  # of the way to the threshold, in √Δχ², that a step shall make
 
-_TOO_FAR = 0.6  # of that way: such a step is halved
+_TOO_FAR = 0.8  # of that way: such a step is halved
 
 _GROWTH = 3.0  # at most, from one step to the next
 
@@ -39,7 +39,9 @@ _SHRINK = 0.02  # of the first step: a jump that remains below it is a jump of t
 
 _MOST = 40  # points on one side
 
-_ACCURACY = 1e-4  # of the threshold
+_ACCURACY = 1e-3  # of the threshold
+
+_SETTLED = 1e-2, 3  # of the threshold, and iterations, within which a stop has settled
 
 _ITERATIONS = 40  # at each stop, which begins next to its minimum
 
@@ -236,7 +238,13 @@ def walk(way: Way, side: float, limit: float, search: Search) -> list[Stop]:
 def _sufficient(tolerances: Tolerances, goal: float, least: float) -> Tolerances:
     """The tolerances with which Δχ² is known to a small part of the threshold, which is all that a stop needs."""
     enough = np.sqrt(_ACCURACY * goal**2 / max(2.0 * least, goal**2))
-    return replace(tolerances.at_most(_ITERATIONS), gtol=max(tolerances.gtol, float(enough)))
+    part, window = _SETTLED
+    return replace(
+        tolerances.at_most(_ITERATIONS),
+        gtol=max(tolerances.gtol, float(enough)),
+        settled=max(tolerances.settled, part * goal**2),
+        window=min(window, tolerances.window),
+    )
 
 
 def _first_step(way: Way) -> float:
