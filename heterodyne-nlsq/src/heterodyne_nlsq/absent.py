@@ -137,9 +137,7 @@ def _holding(objective: Objective, held: Mapping[str, float]) -> Objective:
 def _inert(objective: Objective, u: np.ndarray) -> Sequence[str]:
     """The varying parameters that do not enter S."""
     gram = np.diag(objective(u).gram)
-    return [
-        name for name, square in zip(objective.problem.varying, gram, strict=True) if not square > 0.0
-    ]
+    return [name for name, square in zip(objective.problem.varying, gram, strict=True) if not square > 0.0]
 
 
 def _roughly(tolerances: Tolerances, enough: float) -> Tolerances:

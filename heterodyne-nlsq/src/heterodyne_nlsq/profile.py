@@ -45,15 +45,18 @@ _SETTLED = 1e-2, 3  # of the threshold, and iterations, within which a stop has 
 
 _ITERATIONS = 40  # at each stop, which begins next to its minimum
 
-_LOWER = 1e-2  # Δχ² below minus this, times the scale, is a lower minimum and no rounding
+_SPENT = 500  # iterations, after which no more profiles are begun that nobody asked for
+
+_LOWER = 0.1  # Δχ² below minus this, times the scale, is a lower minimum: a fit that has settled is as near
 
 
 class Stop(NamedTuple):
-    """One stop of the walk along a profile: all coordinates u, the cost, and Δχ²."""
+    """One stop of the walk along a profile: all coordinates u, the cost, and Δχ², after so many iterations."""
 
     u: np.ndarray
     cost: float
     delta: float
+    iterations: int = 0
 
 
 @dataclass(frozen=True)
@@ -143,15 +146,23 @@ def check_profiled(problem: Problem, names: Sequence[str]) -> None:
             raise ParameterError(f"parameter {name!r} is fixed at {row.start:g} and has no profile: free it")
 
 
-def profiled(base: WalkBase, names: Sequence[str], search: Search) -> dict[str, Profile] | np.ndarray:
-    """The profiles of these parameters by name, or u of a lower minimum where one of them meets it."""
-    profiles = {}
-    for name in names:
-        outcome = profile(base, name, search)
-        if not isinstance(outcome, Profile):
+def profiled(
+    base: WalkBase, asked: Sequence[str], due: Sequence[str], search: Search
+) -> dict[str, Profile] | np.ndarray:
+    """The profiles of these parameters by name, or u of a lower minimum where one of them meets it.
+
+    Of those that are ``due`` but not ``asked`` for, none is begun after so many iterations as a search takes.
+    """
+    profiles, spent = {}, 0
+    for name in (*asked, *due):
+        if spent > _SPENT and name not in asked:
+            break
+        sides = walked(base, name, search)
+        spent += sum(stop.iterations for stops in sides for stop in stops)
+        if sides[-1][-1].delta < 0.0:
             search.progress(f"the profile of {name} met a lower minimum")
-            return outcome
-        profiles[name] = outcome
+            return sides[-1][-1].u
+        profiles[name] = _profile(Way(base, name, base.thresholds(name)), sides)
     return profiles
 
 
@@ -175,15 +186,14 @@ def walk_base(known: Known, ends_lower: bool = True) -> WalkBase:
     )
 
 
-def profile(base: WalkBase, name: str, search: Search) -> Profile | np.ndarray:
-    """The profile of one parameter from the minimum, or u of a lower one where its walk meets one."""
-    way = Way(base, name, base.thresholds(name))
-    sides = []
+def walked(base: WalkBase, name: str, search: Search) -> list[list[Stop]]:
+    """The walks of one parameter to both sides, or as far as one that ends at a lower minimum."""
+    way, sides = Way(base, name, base.thresholds(name)), []
     for side in (-1.0, 1.0):
         sides.append(walk(way, side, way.limit(side), search))
         if sides[-1][-1].delta < 0.0:
-            return sides[-1][-1].u
-    return _profile(way, sides)
+            break
+    return sides
 
 
 def unit_noise(objective: Objective, best: np.ndarray) -> Objective:
@@ -215,20 +225,21 @@ def walk(way: Way, side: float, limit: float, search: Search) -> list[Stop]:
     objective, index, least = way.objective, way.index, way.base.least
     first, goal = _first_step(way), np.sqrt(way.thresholds.highest)
     tolerances = _sufficient(search.tolerances, goal, least)
-    stops, step = [Stop(way.best, least, 0.0)], first
+    stops, step, spent = [Stop(way.best, least, 0.0)], first, 0
     while stops[-1].delta < goal**2 and stops[-1].u[index] != limit and len(stops) <= _MOST:
         here = stops[-1]
         value = here.u[index] + side * step
         value = float(limit if (limit - value) * side <= 0 else value)
         minimum = _others_fitted(objective, _extrapolated(stops, index, value), index, tolerances)
-        delta = 2.0 * (minimum.equations.cost - least)
+        delta, spent = 2.0 * (minimum.equations.cost - least), spent + 1 + minimum.iterations
         if way.base.ends_lower and delta < -_LOWER * way.thresholds.scale:
-            return [*stops, Stop(minimum.x, minimum.equations.cost, delta)]
+            return [*stops, Stop(minimum.x, minimum.equations.cost, delta, spent)]
         gained = (np.sqrt(max(delta, 0.0)) - np.sqrt(here.delta)) / goal
         if gained > _TOO_FAR and step > _SHRINK * first:
             step *= 0.5
             continue
-        stops.append(Stop(minimum.x, minimum.equations.cost, max(delta, 0.0)))
+        stops.append(Stop(minimum.x, minimum.equations.cost, max(delta, 0.0), spent))
+        spent = 0
         shown = f"{way.value(minimum.x):.6g}, delta chi2 {delta:.4g}"
         search.progress(f"profile of {way.name}: {shown}")
         step *= float(np.clip(_PART / max(gained, 1e-9), 0.5, _GROWTH))

@@ -39,8 +39,12 @@ Watch = Callable[[int, float], None]
 
 _ACCEPT, _POOR, _GOOD = 1e-4, 0.25, 0.75
 _PATIENCE = 3  # small steps in a row before a fit counts as standing still
-_FAR = 0.1  # of its range, or of itself: a coordinate that moves so far within the window has not settled
-_CREEP, _NEAR = 10.0, 100.0  # times what a settled fit may gain: what one that creeps may have, and may be offered
+_FAR = 0.1  # of its range: a coordinate that moves so far within the window has not settled
+_UNBOUNDED = 0.01  # of itself: what stands for the range of a coordinate without bounds
+_CREEP, _NEAR = (
+    10.0,
+    100.0,
+)  # times what a settled fit may gain: what one that creeps may have, and may be offered
 
 
 @dataclass(frozen=True)
@@ -48,10 +52,10 @@ class Tolerances:
     """When to stop: ``gtol`` is success; ``ftol`` and ``xtol`` end a fit that stands still without it.
 
     A fit that creeps has also succeeded where χ² has fallen by less than ``settled`` over the last ``window``
-    iterations, and a step of any length within the bounds promises less than that too; or by less than ten times
-    that over twice the window, and a step promises less than a hundred times that (0.3 standard errors). χ² is in units of the noise
-    that the cost itself implies, so that the square root of what is promised is the distance from the minimum in
-    standard errors (the relative offset of Bates & Watts).
+    iterations, and a step of any length within the bounds promises less than that too; or by less than ten times that
+    over twice the window, and such a step promises less than a hundred times that (0.3 standard errors). χ² is in
+    units of the noise that the cost itself implies, so that the square root of what is promised is the distance from
+    the minimum in standard errors (the relative offset of Bates & Watts).
     """
 
     ftol: float = 1e-16
@@ -172,7 +176,7 @@ def _fall(path: tuple[Point, ...], box: Box, iterations: int) -> float:
         return np.inf
     before, here = path[-1 - iterations], path[-1]
     width = box.high - box.low
-    size = np.where(np.isfinite(width), width, np.abs(here.x))
+    size = np.where(np.isfinite(width), width, _UNBOUNDED * np.abs(here.x))
     if np.any(np.abs(here.x - before.x) > _FAR * size):
         return np.inf
     return before.equations.cost - here.equations.cost
