@@ -5,7 +5,7 @@ import pytest
 
 from heterodyne.problem.normal_equations import NormalEquations
 from heterodyne_nlsq.trust_region.kinks import has_edge, simplex_weights
-from heterodyne_nlsq.trust_region.minimise import ON_EDGE, minimise
+from heterodyne_nlsq.trust_region.minimise import ON_EDGE, Tolerances, minimise
 from heterodyne_nlsq.trust_region.stationarity import Box, Point
 
 T = np.linspace(0.1, 4.0, 40)
@@ -59,7 +59,8 @@ def edged(x):
 
 
 def test_an_edge_is_followed_to_the_minimum_on_it():
-    found = minimise(edged, np.array([0.2, 0.5]), Box(np.full(2, -10.0), np.full(2, 10.0)))
+    box, to_the_end = Box(np.full(2, -10.0), np.full(2, 10.0)), Tolerances(settled=0.0)
+    found = minimise(edged, np.array([0.2, 0.5]), box, to_the_end)
     assert found.verdict == "converged"
     assert found.message == ON_EDGE
     np.testing.assert_allclose(found.x, [1.0, 0.1], atol=1e-4)

@@ -6,7 +6,7 @@ from scipy.optimize import least_squares
 
 from heterodyne.problem.normal_equations import NormalEquations
 from heterodyne_nlsq.trust_region.bounded_step import Region, bounded_step
-from heterodyne_nlsq.trust_region.minimise import Tolerances, minimise
+from heterodyne_nlsq.trust_region.minimise import SETTLED, Tolerances, minimise
 from heterodyne_nlsq.trust_region.stationarity import Box
 from tolerances import SOLVED
 
@@ -114,6 +114,25 @@ def test_verdicts_tell_what_happened():
     assert minimise(noisy, np.ones(3), wide(3), impossible).verdict == "stalled"
     nothing = minimise(lambda x: NormalEquations(np.nan, x, np.eye(3), 1), np.ones(3), wide(3))
     assert nothing.verdict == "failed"
+
+
+def test_a_fit_that_creeps_has_converged_where_nothing_is_to_be_gained():
+    def creeping(x):
+        return NormalEquations(0.5 * (1e4 + float(x @ x)), x, np.array([[50.0]]), 10_000)
+
+    found = minimise(creeping, np.array([30.0]), wide(1))
+    assert found.verdict == "converged"
+    assert found.message == SETTLED.format(1e-3)
+    assert found.iterations > 100
+    assert abs(found.x[0]) < 0.1
+    assert minimise(creeping, np.array([30.0]), wide(1), Tolerances(settled=0.0)).verdict == "max iterations"
+
+
+def test_a_cost_that_levels_off_on_the_way_to_infinity_has_no_minimum_there():
+    def levelling(x):
+        return NormalEquations(0.5 * (1e4 + float(1.0 / x[0])), -0.5 / x**2, np.diag(x**-3), 10_000)
+
+    assert minimise(levelling, np.array([1e4]), wide(1)).verdict != "converged"
 
 
 def test_a_trial_that_is_not_finite_is_refused_and_the_region_shrinks():

@@ -15,6 +15,7 @@ from heterodyne.solution.conditions import BOUND, BOUNDS, MINIMUM
 from heterodyne.solution.outcome import Known
 from heterodyne.solution.solution import Rival, Solution
 from heterodyne.words import listed
+from heterodyne_nlsq.absent import not_needed
 from heterodyne_nlsq.profile import Thresholds, WalkBase, Way, profiled, walk, walk_base
 from heterodyne_nlsq.starts.search import Search
 from heterodyne_nlsq.trust_region.refine import continued
@@ -49,6 +50,7 @@ def fit_with_profiles(
     """
     search.progress("errors")
     known = conclude(solution)
+    known = known.joined(not_needed(known, search))
     if solution.verdict != CONVERGED:
         fit = finish(known, {}, ())
         note = "no profile without convergence" if asked else ""
@@ -56,7 +58,7 @@ def fit_with_profiles(
     due, left = _due(known, asked) if unasked else ([], [])
     if not (asked or due or (unasked and solution.active.any())):
         return finish(known, {}, ())
-    outcome = _walked(known, walk_base(known, moves > 0), (*asked, *due), unasked, search)
+    outcome = _walked(known, walk_base(known, moves > 0), asked, due, unasked, search)
     if isinstance(outcome, np.ndarray):
         lower = _continued(solution, outcome, search)
         if lower.verdict != CONVERGED:
@@ -64,17 +66,18 @@ def fit_with_profiles(
             lower, moves = replace(solution, rivals=(*solution.rivals, rival)), 0
         return fit_with_profiles(lower, conclude, finish, asked, unasked, search, max(moves - 1, 0))
     profiles, remedies = outcome
+    left = [name for name in (*due, *left) if name not in profiles]
     return finish(known, profiles, (*remedies, *_left_out(left)))
 
 
 def _walked(
-    known: Known, base: WalkBase, names: Sequence[str], remedied: bool, search: Search
+    known: Known, base: WalkBase, asked: Sequence[str], due: Sequence[str], remedied: bool, search: Search
 ) -> tuple[dict[str, Profile], list[Finding]] | np.ndarray:
     """The profiles and what to do at bounds, or u of a lower minimum that was met on the way."""
     remedies = _remedies(known, base, search) if remedied else []
     if isinstance(remedies, np.ndarray):
         return remedies
-    profiles = profiled(base, names, search)
+    profiles = profiled(base, asked, due, search)
     return profiles if isinstance(profiles, np.ndarray) else (profiles, remedies)
 
 
@@ -121,7 +124,7 @@ def _room(row: Parameter, value: float) -> float:
 def _left_out(names: Sequence[str]) -> list[Finding]:
     if not names:
         return []
-    words = f"no profile was computed of {listed(names)}, more than {_MOST} being due: ask for it (profile)"
+    words = f"no profile was computed of {listed(names)}, as others took as long as is allowed: ask for it (profile)"
     return [Finding("conditional", words, tuple(names))]
 
 
@@ -129,8 +132,11 @@ def _remedies(known: Known, base: WalkBase, search: Search) -> list[Finding] | n
     """For every parameter at its bound what to do, or u of a lower minimum that was met."""
     findings = []
     scale = max(base.ratios.values(), default=1.0)
+    unseen = {
+        name for finding in known.unknown.findings if finding.undetermined for name in finding.parameters
+    }
     for name, side in zip(base.objective.problem.varying, known.solution.active, strict=True):
-        if not side:
+        if not side or name in unseen:
             continue
         row, head = base.objective.problem.parameters[name], f"{name} {BOUNDS[int(side)]}"
         words = f"{head}: the data ask for it beyond its bound: widen its bounds, or use another model"

@@ -72,15 +72,18 @@ def _solved(problem: Problem, options: Mapping[str, Any], search: Search) -> Sol
     strategy = choose(problem, options["strategy"], options["memory"])
     search.progress(f"{strategy.name}: {strategy.reason}")
     objective = create_objective(problem, read(problem, strategy))
-    minima = _searched(objective, search, strategy.name == "sequential")
+    is_whitened = options["weights"] == "speckle"
+    is_reweighted = options["weights"] != "equal" and len(objective.bins) > 1
+    first = search.early() if is_whitened or is_reweighted else search
+    minima = _searched(objective, first, strategy.name == "sequential")
     if options["global"]:
-        minima = with_global_search(minima, search)
+        minima = with_global_search(minima, first)
     if options["bin_average"]:
-        minima = carried(minima, partial(fit_averaged, search=search), search)
-    minima = carried(minima, partial(shared_where_unknown, search=search), search)
-    if options["weights"] != "equal" and len(objective.bins) > 1:
-        minima = _reweighted(minima, search)
-    if options["weights"] == "speckle":
+        minima = carried(minima, partial(fit_averaged, search=first), first)
+    minima = carried(minima, partial(shared_where_unknown, search=first), first)
+    if is_reweighted:
+        minima = _reweighted(minima, search.early() if is_whitened else search)
+    if is_whitened:
         minima = _whitened(minima, search)
     solution = with_rivals(minima)
     figures = Statistics(strategy=strategy.name, strategy_reason=strategy.reason)
@@ -103,7 +106,8 @@ def _reweighted(minima: Minima, search: Search) -> Minima:
     for number in range(_WEIGHT_ROUNDS):
         objective = minima[0].objective.weighted(residual_noise(minima[0]))
         search.progress(f"weights, round {number + 1}: noise {_listed(objective.sigma)}")
-        minima = on_objective(objective, minima, search)
+        is_last = number == _WEIGHT_ROUNDS - 1
+        minima = on_objective(objective, minima, search if is_last else search.early())
     return minima
 
 
@@ -115,7 +119,8 @@ def _whitened(minima: Minima, search: Search) -> Minima:
         objective = minima[0].objective.whitened(minima[0].x, ratio)
         objective = objective.weighted(residual_noise(replace(minima[0], objective=objective)))
         search.progress(f"weights of frames, round {number + 1}: noise over contrast {_listed(ratio)}")
-        minima = on_objective(objective, minima, search)
+        is_last = number == _WEIGHT_ROUNDS - 1
+        minima = on_objective(objective, minima, search if is_last else search.early())
     return minima
 
 

@@ -29,9 +29,9 @@ from heterodyne_nlsq.trust_region.stationarity import Box
 
 _LEVELS = (0.95, 0.68)
 
-_PART = 0.3  # of the way to the threshold, in √Δχ², that a step shall make
+_PART = 0.45  # of the way to the threshold, in √Δχ², that a step shall make
 
-_TOO_FAR = 0.6  # of that way: such a step is halved
+_TOO_FAR = 0.8  # of that way: such a step is halved
 
 _GROWTH = 3.0  # at most, from one step to the next
 
@@ -39,21 +39,26 @@ _SHRINK = 0.02  # of the first step: a jump that remains below it is a jump of t
 
 _MOST = 40  # points on one side
 
-_ACCURACY = 1e-4  # of the threshold
+_ACCURACY = 1e-3  # of the threshold
+
+_SETTLED = 1e-2, 3  # of the threshold, and iterations, within which a stop has settled
 
 _ITERATIONS = 40  # at each stop, which begins next to its minimum
 
 _NO_NOISE = 1e-24  # of Σ data²: less of Σ residual² is rounding
 
-_LOWER = 1e-2  # Δχ² below minus this, times the scale, is a lower minimum and no rounding
+_SPENT = 500  # iterations, after which no more profiles are begun that nobody asked for
+
+_LOWER = 0.1  # Δχ² below minus this, times the scale, is a lower minimum: a fit that has settled is as near
 
 
 class Stop(NamedTuple):
-    """One stop of the walk along a profile: all coordinates u, the cost, and Δχ²."""
+    """One stop of the walk along a profile: all coordinates u, the cost, and Δχ², after so many iterations."""
 
     u: np.ndarray
     cost: float
     delta: float
+    iterations: int = 0
 
 
 @dataclass(frozen=True)
@@ -143,15 +148,23 @@ def check_profiled(problem: Problem, names: Sequence[str]) -> None:
             raise ParameterError(f"parameter {name!r} is fixed at {row.start:g} and has no profile: free it")
 
 
-def profiled(base: WalkBase, names: Sequence[str], search: Search) -> dict[str, Profile] | np.ndarray:
-    """The profiles of these parameters by name, or u of a lower minimum where one of them meets it."""
-    profiles = {}
-    for name in names:
-        outcome = profile(base, name, search)
-        if not isinstance(outcome, Profile):
+def profiled(
+    base: WalkBase, asked: Sequence[str], due: Sequence[str], search: Search
+) -> dict[str, Profile] | np.ndarray:
+    """The profiles of these parameters by name, or u of a lower minimum where one of them meets it.
+
+    Of those that are ``due`` but not ``asked`` for, none is begun after so many iterations as a search takes.
+    """
+    profiles, spent = {}, 0
+    for name in (*asked, *due):
+        if spent > _SPENT and name not in asked:
+            break
+        sides = walked(base, name, search)
+        spent += sum(stop.iterations for stops in sides for stop in stops)
+        if sides[-1][-1].delta < 0.0:
             search.progress(f"the profile of {name} met a lower minimum")
-            return outcome
-        profiles[name] = outcome
+            return sides[-1][-1].u
+        profiles[name] = _profile(Way(base, name, base.thresholds(name)), sides)
     return profiles
 
 
@@ -175,15 +188,14 @@ def walk_base(known: Known, ends_lower: bool = True) -> WalkBase:
     )
 
 
-def profile(base: WalkBase, name: str, search: Search) -> Profile | np.ndarray:
-    """The profile of one parameter from the minimum, or u of a lower one where its walk meets one."""
-    way = Way(base, name, base.thresholds(name))
-    sides = []
+def walked(base: WalkBase, name: str, search: Search) -> list[list[Stop]]:
+    """The walks of one parameter to both sides, or as far as one that ends at a lower minimum."""
+    way, sides = Way(base, name, base.thresholds(name)), []
     for side in (-1.0, 1.0):
         sides.append(walk(way, side, way.limit(side), search))
         if sides[-1][-1].delta < 0.0:
-            return sides[-1][-1].u
-    return _profile(way, sides)
+            break
+    return sides
 
 
 def unit_noise(objective: Objective, best: np.ndarray) -> Objective:
@@ -216,20 +228,21 @@ def walk(way: Way, side: float, limit: float, search: Search) -> list[Stop]:
     objective, index, least = way.objective, way.index, way.base.least
     first, goal = _first_step(way), np.sqrt(way.thresholds.highest)
     tolerances = _sufficient(search.tolerances, goal, least)
-    stops, step = [Stop(way.best, least, 0.0)], first
+    stops, step, spent = [Stop(way.best, least, 0.0)], first, 0
     while stops[-1].delta < goal**2 and stops[-1].u[index] != limit and len(stops) <= _MOST:
         here = stops[-1]
         value = here.u[index] + side * step
         value = float(limit if (limit - value) * side <= 0 else value)
         minimum = _others_fitted(objective, _extrapolated(stops, index, value), index, tolerances)
-        delta = 2.0 * (minimum.equations.cost - least)
+        delta, spent = 2.0 * (minimum.equations.cost - least), spent + 1 + minimum.iterations
         if way.base.ends_lower and delta < -_LOWER * way.thresholds.scale:
-            return [*stops, Stop(minimum.x, minimum.equations.cost, delta)]
+            return [*stops, Stop(minimum.x, minimum.equations.cost, delta, spent)]
         gained = (np.sqrt(max(delta, 0.0)) - np.sqrt(here.delta)) / goal
         if gained > _TOO_FAR and step > _SHRINK * first:
             step *= 0.5
             continue
-        stops.append(Stop(minimum.x, minimum.equations.cost, max(delta, 0.0)))
+        stops.append(Stop(minimum.x, minimum.equations.cost, max(delta, 0.0), spent))
+        spent = 0
         shown = f"{way.value(minimum.x):.6g}, delta chi2 {delta:.4g}"
         search.progress(f"profile of {way.name}: {shown}")
         step *= float(np.clip(_PART / max(gained, 1e-9), 0.5, _GROWTH))
@@ -239,7 +252,13 @@ def walk(way: Way, side: float, limit: float, search: Search) -> list[Stop]:
 def _sufficient(tolerances: Tolerances, goal: float, least: float) -> Tolerances:
     """The tolerances with which Δχ² is known to a small part of the threshold, which is all that a stop needs."""
     enough = np.sqrt(_ACCURACY * goal**2 / max(2.0 * least, goal**2))
-    return replace(tolerances.at_most(_ITERATIONS), gtol=max(tolerances.gtol, float(enough)))
+    part, window = _SETTLED
+    return replace(
+        tolerances.at_most(_ITERATIONS),
+        gtol=max(tolerances.gtol, float(enough)),
+        settled=max(tolerances.settled, part * goal**2),
+        window=min(window, tolerances.window),
+    )
 
 
 def _first_step(way: Way) -> float:

@@ -26,7 +26,7 @@ from heterodyne.problem.objective import Objective, create_objective
 from heterodyne.problem.spectrum import spectrum_of
 from heterodyne.result.fit import Fit
 from heterodyne.solution.frame_noise import FrameNoise
-from heterodyne.solution.residuals import noise_of_frames, residuals_at
+from heterodyne.solution.residuals import noise_of_frames, noise_of_weights, residuals_at
 from heterodyne.solution.robust import robust_meat
 from heterodyne.solution.solution import AtSolution, Solution, at_solution, create_solution, residual_noise
 from heterodyne.solution.standard_errors import Whole, excess_noise

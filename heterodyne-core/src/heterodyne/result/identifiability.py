@@ -14,8 +14,8 @@ from heterodyne.result.stated import Stated
 class Finding:
     """One thing that the data cannot tell, in words.
 
-    ``kind`` is ``no correlation``, ``merged``, ``bounds``, ``minor``, ``open``, ``conditional``, ``at bound``,
-    ``other solution``, ``minimum``, ``axis``, ``floor``, ``scaling``, ``aliased`` or ``same speckle``.
+    ``kind`` is ``no correlation``, ``not seen``, ``merged``, ``bounds``, ``minor``, ``open``, ``conditional``,
+    ``at bound``, ``other solution``, ``minimum``, ``axis``, ``floor``, ``scaling``, ``aliased`` or ``same speckle``.
     ``parameters`` are those it is about, undetermined where ``undetermined`` says so; ``values`` hold another solution.
     """
 

@@ -30,13 +30,18 @@ _UNLIKE = 4.0  # times the median of W r² from which a frame is unlike the othe
 _ALIEN = 25.0  # and where it is not: five times the noise, more than frames of few counts scatter
 
 
+def gain_needed(numbers: int) -> float:
+    """What χ² must fall by with so many ``numbers`` fitted, for what they describe to be seen."""
+    return _SEEN + _PER_NUMBER * numbers
+
+
 def unsupported(objective: Objective, scaling: SolvedScaling) -> list[Finding]:
     """Why no parameter is determined: no correlation is seen, or its size is at a bound in every bin.
 
     The ``objective`` is weighted by the noise of every bin, and ``scaling`` solved there.
     """
     names = objective.problem.varying
-    gain, needed = _gain(objective, scaling), _SEEN + _PER_NUMBER * len(names)
+    gain, needed = _gain(objective, scaling), gain_needed(len(names))
     if gain < needed:
         return [
             Finding(

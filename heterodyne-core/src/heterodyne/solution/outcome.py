@@ -56,6 +56,15 @@ class Known:
         """The free coordinates (p,) whose error bar holds."""
         return ~self.unknown.undetermined & ~np.isin(self.around.names, list(self.conditional))
 
+    def joined(self, findings: Iterable[Finding]) -> Known:
+        """The same with further findings before the others, which say nothing of what these leave undetermined."""
+        findings = tuple(findings)
+        lost = {name for finding in findings if finding.undetermined for name in finding.parameters}
+        others = [f for f in self.unknown.findings if not (f.undetermined and lost.issuperset(f.parameters))]
+        unknown = replace(self.unknown, findings=()).joined([*findings, *others])
+        kept = {name: condition for name, condition in self.conditional.items() if name not in lost}
+        return replace(self, unknown=unknown, conditional=kept)
+
     @property
     def lost(self) -> frozenset[str]:
         """The names of those that are undetermined."""

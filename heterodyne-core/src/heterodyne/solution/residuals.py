@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from heterodyne.model import Model
 
 
-
-
 class Residuals(NamedTuple):
     """What one pass over the residuals of a bin gives: the noise per element, sums by lag and blocks, and
     ``of_frames`` (N,), the mean of W r² over the pairs of every frame, NaN for frames not in use; Σ W r² as ``ssr``,

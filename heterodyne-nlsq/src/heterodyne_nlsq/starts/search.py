@@ -23,6 +23,7 @@ from heterodyne_nlsq.trust_region.refine import continued, refined
 _EXCERPT = 50  # iterations on excerpts, whose solution is only a start
 _ROUGH = 1e-4  # gtol: the cost is then known to 1e-4 of a χ²
 _IDLE = 1e-3  # half of χ²: steps that promise no more tell minima apart no better
+_EARLY = 0.1, 5  # χ² and iterations, within which a minimum has settled that is only a start
 _TRIAL = 12  # iterations, after which the best of the screened starts go on
 _TRIED = 5  # screened starts that are tried, for every one that is fitted to the end
 
@@ -41,7 +42,18 @@ class Search:
     def rough(self, objective: Objective) -> Tolerances:
         """The tolerances for as long as minima of an objective are compared."""
         pairs, own = sum(bin.moments.pairs for bin in objective.bins), self.tolerances
-        return replace(own, gtol=max(own.gtol, _ROUGH), ftol=max(own.ftol, 2.0 * _IDLE / max(pairs, 1)))
+        return replace(
+            own,
+            gtol=max(own.gtol, _ROUGH),
+            ftol=max(own.ftol, 2.0 * _IDLE / max(pairs, 1)),
+            settled=max(own.settled, _EARLY[0]),
+            window=min(own.window, _EARLY[1]),
+        )
+
+    def early(self) -> Search:
+        """The same for minima of which others will be made: ended where they have settled, if roughly."""
+        settled, window = _EARLY
+        return replace(self, tolerances=replace(self.tolerances, settled=settled, window=window))
 
     def at_most(self, iterations: int) -> Search:
         """The same with no more than so many iterations per start."""

@@ -33,20 +33,37 @@ from heterodyne_nlsq.trust_region.stationarity import Box, Evaluate, Point, colu
 
 ON_EDGE = "the minimum is where the model clips a fraction or a rate, and errors hold to one side of it"
 
+SETTLED = "the cost has settled: no more than {:g} of a chi2 is to be gained, a small part of an error"
+
 Watch = Callable[[int, float], None]
 
 _ACCEPT, _POOR, _GOOD = 1e-4, 0.25, 0.75
 _PATIENCE = 3  # small steps in a row before a fit counts as standing still
+_FAR = 0.1  # of its range: a coordinate that moves so far within the window has not settled
+_UNBOUNDED = 0.01  # of itself: what stands for the range of a coordinate without bounds
+_CREEP, _NEAR = (
+    10.0,
+    100.0,
+)  # times what a settled fit may gain: what one that creeps may have, and may be offered
 
 
 @dataclass(frozen=True)
 class Tolerances:
-    """When to stop: ``gtol`` is success; ``ftol`` and ``xtol`` end a fit that stands still without it."""
+    """When to stop: ``gtol`` is success; ``ftol`` and ``xtol`` end a fit that stands still without it.
+
+    A fit that creeps has also succeeded where χ² has fallen by less than ``settled`` over the last ``window``
+    iterations, and a step of any length within the bounds promises less than that too; or by less than ten times that
+    over twice the window, and such a step promises less than a hundred times that (0.3 standard errors). χ² is in
+    units of the noise that the cost itself implies, so that the square root of what is promised is the distance from
+    the minimum in standard errors (the relative offset of Bates & Watts).
+    """
 
     ftol: float = 1e-16
     xtol: float = 1e-12
     gtol: float = 1e-7
     max_iterations: int = 200
+    settled: float = 1e-3
+    window: int = 20
 
     def at_most(self, iterations: int) -> Tolerances:
         """The same with no more than so many iterations."""
@@ -66,13 +83,14 @@ class Minimum(NamedTuple):
 
 class _Descent(NamedTuple):
     """A descent under way: the point reached, points beyond the edges near it, D (p,) and Δ of the trust
-    region, and how many steps in a row promised next to nothing."""
+    region, how many steps in a row promised next to nothing, and the points so far."""
 
     here: Point
     beyond: list[Point]
     scale: np.ndarray
     radius: float = np.inf
     idle: int = 0
+    path: tuple[Point, ...] = ()
 
 
 def minimise(
@@ -101,9 +119,12 @@ def minimise(
         watch(iteration, descent.here.equations.cost)
         if descent.here.equations.cost <= floor or box.cosine(descent.here) <= tolerances.gtol:
             return ended("converged", "", iteration)
+        descent = _surveyed(descent)
+        if (gain := _to_be_gained(descent, box, tolerances)) is not None:
+            words = (SETTLED.format(gain), ON_EDGE) if descent.beyond else (SETTLED.format(gain),)
+            return ended("converged", "; ".join(words), iteration)
         if descent.idle >= _PATIENCE:
             return ended("stalled", "the cost no longer changes", iteration)
-        descent = _surveyed(descent)
         step = _step(descent, box, tolerances.gtol)
         if descent.beyond and step.promised <= tolerances.gtol**2 * descent.here.equations.cost:
             descent = _onto_edges(evaluate, descent, step.weights, box, tolerances.gtol)
@@ -121,9 +142,44 @@ def _surveyed(descent: _Descent) -> _Descent:
     here = descent.here
     near = error_length(here.equations)
     return descent._replace(
+        path=(*descent.path, here),
         scale=np.maximum(descent.scale, column_size(here.equations.gram)),
         beyond=[point for point in descent.beyond if distance(here, point) <= near],
     )
+
+
+def _to_be_gained(descent: _Descent, box: Box, tolerances: Tolerances) -> float | None:
+    """The χ² than which no more is to be gained where a descent has settled, None where it has not.
+
+    That is asked of the last steps, unless they are known to promise next to nothing, and of a step of any length.
+    Among edges, where descents creep for long, it is asked over twice the window, more loosely.
+    """
+    window, least, path = tolerances.window, tolerances.settled, descent.path
+    unit = descent.here.equations.cost / descent.here.equations.n_pairs  # half of a χ² of 1
+    still = descent.idle >= _PATIENCE
+    creeps = _fall(path, box, 2 * window) <= _CREEP * least * unit
+    if not (still or creeps or _fall(path, box, window) <= least * unit):
+        return None
+    promised = _step(descent._replace(radius=np.inf), box, tolerances.gtol).promised
+    if 0.0 <= promised <= least * unit:
+        return least
+    return _NEAR * least if creeps and 0.0 <= promised <= _NEAR * least * unit else None
+
+
+def _fall(path: tuple[Point, ...], box: Box, iterations: int) -> float:
+    """By how much the cost has fallen over so many iterations.
+
+    Infinite before these have been made, and where a coordinate has moved far meanwhile: a cost that levels off on the
+    way to infinity has no minimum there.
+    """
+    if len(path) <= iterations:
+        return np.inf
+    before, here = path[-1 - iterations], path[-1]
+    width = box.high - box.low
+    size = np.where(np.isfinite(width), width, _UNBOUNDED * np.abs(here.x))
+    if np.any(np.abs(here.x - before.x) > _FAR * size):
+        return np.inf
+    return before.equations.cost - here.equations.cost
 
 
 def _step(descent: _Descent, box: Box, reach: float) -> EdgeStep:
@@ -161,7 +217,8 @@ def _tried(
     crossed = has_edge(here, there, bool(beyond)) and box.cosine(here) <= error_length(here.equations)
     if ratio > _ACCEPT:
         here, there = there, here
-    return _Descent(here, [*beyond, there][-MOST:] if crossed else beyond, descent.scale, radius, idle)
+    kept = [*beyond, there][-MOST:] if crossed else beyond
+    return descent._replace(here=here, beyond=kept, radius=radius, idle=idle)
 
 
 def _agreement(here: Point, there: Point, promised: float, floor: float) -> float:

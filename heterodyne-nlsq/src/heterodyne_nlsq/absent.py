@@ -1,0 +1,145 @@
+"""What the data do not need: a flow, or one of two components, without which the fit is hardly worse.
+
+The local curvature says how well a flow is known if there is one. Whether there is one is asked of the cost: the curve
+is held at what makes it vanish, everything else is fitted again, and χ² must rise by more than curves through noise
+gain. A model states its flow and its mixture; which other parameters then mean nothing is read off the Gram matrix.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+
+from heterodyne.kernels.curves import Constant, Curve, Growth, PowerLaw
+from heterodyne.parameters import ParameterTable
+from heterodyne.problem.objective import Objective
+from heterodyne.problem.problem import Problem
+from heterodyne.result.identifiability import Finding
+from heterodyne.solution.claims import KIND, gain_needed
+from heterodyne.solution.outcome import Known
+from heterodyne_nlsq.profile import walk_base
+from heterodyne_nlsq.starts.search import Search
+from heterodyne_nlsq.trust_region.minimise import Tolerances
+from heterodyne_nlsq.trust_region.refine import refined
+
+_ENOUGH = 0.1  # of what χ² must rise by: so exactly its rise is known
+_DESCENT = 30, 2  # iterations, and those over which it has settled
+
+
+class Absence(NamedTuple):
+    """Something that may be absent, in words, and the parameters' values that make it so."""
+
+    what: str
+    held: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Without:
+    """A fit without something: by how much χ² over the variance ratio is larger, and what then means nothing."""
+
+    what: str
+    names: tuple[str, ...]
+    worse: float
+
+    @property
+    def finding(self) -> Finding:
+        """In words."""
+        more = f"{self.worse:.2g}" if self.worse > 0.0 else "nothing"
+        words = f"no {self.what} is seen: without it the fit gets worse by {more} (chi2)"
+        return Finding("not seen", words, self.names, True)
+
+
+def not_needed(known: Known, search: Search) -> list[Finding]:
+    """What the data do not need: at most one component, and the flow."""
+    if any(finding.kind == KIND for finding in known.unknown.findings):
+        return []
+    problem = known.around.problem
+    components = [_without(known, absence, search) for absence in component_absences(problem)]
+    found = sorted(filter(None, components), key=lambda one: one.worse)[:1]
+    if not found:
+        flows = [_without(known, absence, search) for absence in flow_absences(problem)]
+        found = list(filter(None, flows))
+    return [one.finding for one in found]
+
+
+def flow_absences(problem: Problem) -> Iterator[Absence]:
+    """The flow at rest, where nobody has said otherwise."""
+    if problem.model.velocity is not None:
+        for held in _held_at(problem, problem.model.velocity, 0.0):
+            yield Absence("flow", held)
+
+
+def component_absences(problem: Problem) -> Iterator[Absence]:
+    """Either of two components without a share."""
+    mixture = problem.model.mixture
+    if mixture is not None:
+        for name, level in zip(mixture.names, (0.0, 1.0), strict=True):
+            for held in _held_at(problem, problem.model.curve(mixture.share), level):
+                yield Absence(name, held)
+
+
+def _held_at(problem: Problem, curve: Curve, level: float) -> Iterator[Mapping[str, float]]:
+    """The values that hold a curve at a level at all times, those that vary among them; none where ties forbid it."""
+    for values in _constant(curve, level):
+        free = {name: value for name, value in values.items() if problem.parameters[name].vary}
+        tied = {*problem.ties, *problem.ties.values()} & {*values}
+        fixed = [problem.parameters[name].start == values[name] for name in values if name not in free]
+        if free and not tied and all(fixed):
+            yield free
+            return
+
+
+def _constant(curve: Curve, level: float) -> Iterator[Mapping[str, float]]:
+    """The ways to make a curve a constant."""
+    match curve:
+        case Constant(value=value, factor=factor):
+            yield {value: level / factor}
+        case PowerLaw(prefactor=prefactor, offset=offset):
+            yield {prefactor: 0.0, offset: level}
+        case Growth(prefactor=prefactor, rate=rate, offset=offset):
+            yield {prefactor: 0.0, offset: level}
+            yield {prefactor: level, rate: 0.0, offset: 0.0}
+        case _:
+            return
+
+
+def _without(known: Known, absence: Absence, search: Search) -> Without | None:
+    """The fit without something; None where the data need it, or where the model has no value there."""
+    base = walk_base(known)
+    objective = _holding(base.objective, absence.held)
+    before = base.objective.problem.varying
+    kept = [before.index(name) for name in objective.problem.varying]
+    if not kept or not np.isfinite(objective.cost(base.best[kept])):
+        return None
+    inert = _inert(objective, base.best[kept])
+    names = tuple(name for name in before if name in absence.held or name in inert)
+    ratios = [base.ratios[name] for name in names if name in base.ratios]
+    scale = max(ratios or base.ratios.values(), default=1.0)
+    needed = gain_needed(len(names))
+    there = refined(objective, base.best[kept], _roughly(search.tolerances, _ENOUGH * scale * needed))
+    worse = 2.0 * (there.equations.cost - base.least) / scale
+    return Without(absence.what, names, worse) if worse < needed else None
+
+
+def _holding(objective: Objective, held: Mapping[str, float]) -> Objective:
+    """The objective with parameters held at values, whatever their bounds."""
+    problem = objective.problem
+    rows = [
+        replace(row, start=held[name], vary=False) if name in held else row
+        for name, row in problem.parameters.items()
+    ]
+    return replace(objective, problem=replace(problem, parameters=ParameterTable(rows)))
+
+
+def _inert(objective: Objective, u: np.ndarray) -> Sequence[str]:
+    """The varying parameters that do not enter S."""
+    gram = np.diag(objective(u).gram)
+    return [name for name, square in zip(objective.problem.varying, gram, strict=True) if not square > 0.0]
+
+
+def _roughly(tolerances: Tolerances, enough: float) -> Tolerances:
+    iterations, window = _DESCENT
+    return replace(tolerances.at_most(iterations), settled=enough, window=window)
