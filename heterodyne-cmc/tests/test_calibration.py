@@ -10,13 +10,17 @@ import pytest
 
 import heterodyne as het
 from heterodyne.bins.reading import read_bins
-from heterodyne.errors import PluginError
+from heterodyne.errors import ConfigError, PluginError
 from heterodyne.plugins import hookimpl
 from heterodyne.plugins.records import OptimizerRecord, Option
+from heterodyne.problem.choices import Choices
 from heterodyne.problem.objective import create_objective
+from heterodyne.problem.problem import create_problem
 from heterodyne.problem.spectrum import spectrum_of
-from heterodyne_cmc.calibration import adjustment, calibrate
-from heterodyne_cmc.prepare import prepare, with_own_scaling
+from heterodyne.solution.residuals import residuals_at
+from heterodyne.solution.standard_errors import standard_errors
+from heterodyne_cmc.calibration import adjustment, at_point, calibrate
+from heterodyne_cmc.prepare import prepare, resolved_weights, with_own_scaling
 from tolerances import REORDERED
 
 
@@ -87,11 +91,39 @@ def test_calibration_takes_precision_and_robust_covariance_from_the_solution(sta
     np.testing.assert_allclose(mode.calibration.precision, objective.solve(best)[0].gram, rtol=0.01)
     np.testing.assert_allclose(mode.calibration.adjustment, at_best.adjustment, atol=0.01)
     np.testing.assert_allclose(
-        mode.calibration.adjustment, calibrate(objective, x, best).adjustment, rtol=REORDERED
+        mode.calibration.adjustment, calibrate(objective, x, best).adjustment, atol=REORDERED
     )
     assert mode.calibration.bandwidth > 1
     assert mode.noise == pytest.approx(0.02, rel=0.1)
     assert not np.allclose(mode.calibration.adjustment, np.eye(2))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("weights", ["speckle", "noise"])
+def test_the_calibrated_covariance_is_that_of_the_standard_errors(weights, solved):
+    data = het.simulate_speckle(
+        "static", {"D0": 1e4, "alpha": 0.2, "D_offset": 0.0}, frames=64, phi=[0.0, 90.0]
+    )
+    start = {"D0": 1e4, "alpha": 0.2}
+    choices = Choices(fix={"D_offset": 0.0}, start=start)
+    problem = solved(create_problem(data, het.create_model("static"), choices))
+    objective = create_objective(problem, read_bins(problem.data))
+    x = objective.to_coordinates(problem.column("start"))
+    objective = objective.weighted(np.sqrt(objective.solve(x)[1].ssr / 2016))
+    if weights == "speckle":
+        objective = objective.whitened(x, np.array([2.0, 2.0]))
+        objective = objective.weighted(np.sqrt(objective.solve(x)[1].ssr / 2016))
+    found, here = calibrate(objective, x), at_point(objective, x)
+    errors = standard_errors(here, residuals_at(here), True)
+    covariance = np.linalg.inv(found.adjustment.T @ found.precision @ found.adjustment)
+    np.testing.assert_allclose(covariance, errors.covariance, rtol=1e-6)
+    assert found.dof == errors.statistics.dof
+    # contrast and offset move along with the parameters, and besides
+    along = here.scaling.design @ np.linalg.solve(here.scaling.hessian, here.scaling.coupling)
+    slope = np.concatenate([found.slope[:, 0], found.slope[:, 1]]) - along
+    own = np.concatenate([found.scaling[:, 0, 0], found.scaling[:, 1, 1]])
+    variance = np.diag(slope @ covariance @ slope.T) + own
+    np.testing.assert_allclose(np.sqrt(variance), np.concatenate([errors.contrast, errors.offset]), rtol=1e-6)
 
 
 @pytest.mark.slow
@@ -178,3 +210,13 @@ def test_without_the_least_squares_optimizer_the_line_says_what_to_install(stati
     only_plugins("core")
     with pytest.raises(PluginError, match=r"no optimizer named 'nlsq'.*pip install heterodyne-nlsq"):
         prepared(replace(static_problem(), started=frozenset()))
+
+
+def test_weights_that_cannot_be_are_refused_and_left_out_where_nobody_asks(static_problem):
+    problem = static_problem()
+    assert resolved_weights("auto", problem, "calibrated", 1) == "speckle"
+    assert resolved_weights("noise", problem, "calibrated", 1) == "noise"
+    for likelihood, shards in (("independent", 1), ("calibrated", 2)):
+        assert resolved_weights("auto", problem, likelihood, shards) == "noise"
+        with pytest.raises(ConfigError, match="cannot be weighted by the covariance"):
+            resolved_weights("speckle", problem, likelihood, shards)

@@ -110,9 +110,9 @@ def test_an_open_scale_makes_a_t_of_the_likelihood():
     problem, bins = problem_of("masked")
     code, (target,) = targets_of(problem, bins, [whole_shard(problem.model, bins)])
     p, dof = len(FREE), 9.0
-    calibration = uncalibrated(p, 2)._replace(dof=np.array(dof), rank=np.array(p), rise=np.array(2.0))
+    calibration = uncalibrated(p, 2)._replace(dof=np.array(dof), rank=np.array(p), rise=np.array(100.0))
     open_scale = with_tail(code, target, calibration)
-    top = float(LIKELIHOODS(code, target, np.zeros(p)).sum()) + 2.0
+    top = float(LIKELIHOODS(code, target, np.zeros(p)).sum()) + 100.0
     for u in POINTS:
         prior = float(log_prior_density(target.space, code.form, u))
         chi2 = 2.0 * (top - float(LIKELIHOODS(code, target, u).sum()))
