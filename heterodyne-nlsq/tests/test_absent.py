@@ -25,7 +25,6 @@ def problem(model="two-component", **choices):
         ({"fix": {"v_offset": 0.0}}, [{"v0": 0.0}]),
         ({"fix": {"v_offset": 5.0}}, []),
         ({"fix": {"v0": 1e3}}, []),
-        ({"tie": {"v_offset": "v0"}}, []),
     ],
 )
 def test_a_flow_is_absent_where_its_velocity_may_vanish(choices, held):

@@ -41,7 +41,7 @@ _MOST = 40  # points on one side
 
 _ACCURACY = 1e-3  # of the threshold
 
-_SETTLED = 1e-2, 3  # of the threshold, and iterations, within which a stop has settled
+_SETTLED = 3e-3, 8  # of the threshold, and iterations, within which a stop has settled
 
 _ITERATIONS = 40  # at each stop, which begins next to its minimum
 
