@@ -121,7 +121,7 @@ def summary(case: str, rows: list[dict[str, Any]]) -> str:
 
 def main() -> None:
     """Print the table, line by line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--sets", type=int, default=20)
     parser.add_argument("--case", nargs="+", choices=list(CASES), default=list(CASES))
     parser.add_argument("--rows", type=Path)
