@@ -79,7 +79,7 @@ CASES: Mapping[str, Case] = {
     "static, weak": Case("static", STATIC, {"counts": 0.5, "modes": 10}),
     "static, one bin": Case("static", STATIC, {"phi": 0.0}),
     "static, bright": Case("static", STATIC),
-    **{f"two-component, D0_ref {of:g}": mixed(of) for of in (100.0, 300.0, 600.0, 3000.0)},
+    **{f"two-component, D0_ref {of:g}": mixed(of) for of in (180.0, 340.0, 800.0, 3000.0)},
 }
 
 
@@ -121,7 +121,7 @@ def summary(case: str, rows: list[dict[str, Any]]) -> str:
 
 def main() -> None:
     """Print the table, line by line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--sets", type=int, default=20)
     parser.add_argument("--case", nargs="+", choices=list(CASES), default=list(CASES))
     parser.add_argument("--rows", type=Path)

@@ -89,6 +89,13 @@ def test_what_richer_models_do_not_rule_out_suffices_and_nothing_is_shown():
     assert "χ² of b is lower by 15, where 21.1 would rule a out" in found.report()
 
 
+def test_a_model_that_suffices_is_not_shown_while_a_richer_form_is_left():
+    fits = [fit_of("a", 2, -500.0, 8.0), fit_of("b", 4, -540.0, 8.0), fit_of("c", 5, -546.0, 8.0)]
+    found = compared(*fits)
+    assert (found.preferred, found.sufficient, found.left) == (None, "b", ("b", "c"))
+    assert "not shown: b describes the data as well as richer ones, and a is ruled out" in found.report()
+
+
 def test_two_models_of_which_neither_is_a_form_of_the_other_show_nothing():
     other = fit_of("c", 4, -541.0, 8.0)
     other = replace(other, estimates=tuple(replace(row, name=f"own {row.name}") for row in other.estimates))

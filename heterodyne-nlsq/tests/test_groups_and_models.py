@@ -30,7 +30,8 @@ def test_the_true_variant_wins(truth):
     data = measured(truth, noise=0.005, frames=64)
     found = het.compare(data, fix={**HELD, "D_offset": 0.0}, options=quick)
     assert found.sufficient == truth
-    assert found.preferred == (None if truth == "static" else truth)  # nothing simpler was compared
+    # a richer form may always be there with little of what it adds
+    assert found.preferred == ("two-component" if truth == "two-component" else None)
     assert found.alike
     assert [score.model for score in found.scores] == [
         "static",

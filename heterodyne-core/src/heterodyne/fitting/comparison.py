@@ -18,7 +18,7 @@ A model is ruled out by another whose χ² is lower by more than noise explains:
 that only the other has. A component that is not in the data has no parameters to be
 known by, and a search takes of all its curves the one that fits noise best; so the level is far out in
 the tail (docs/benchmarks.md). What is not ruled out is left. A model is shown where something simpler was compared and
-all of it is ruled out, and where nothing else is left but richer forms of it.
+nothing else is left: one that a richer form of it describes as well may be that form with little of what it adds.
 """
 
 from __future__ import annotations
@@ -132,7 +132,7 @@ class Comparison:
     def preferred(self) -> str | None:
         """The model that the data show; None where they do not tell.
 
-        Something simpler was compared and all of it is ruled out, and nothing else is left but richer forms of it.
+        Something simpler was compared, and nothing else is left.
         """
         return None if self.sufficient is None or self._open else self.sufficient
 
@@ -172,12 +172,12 @@ class Comparison:
         others = [other for other in self.left if not is_richer(self.fits[other], self.fits[name])]
         if others := [other for other in others if other != name]:
             return f"{' and '.join((name, *others))} describe the data alike"
+        if len(self.left) > 1:
+            ruled = ", ".join(self.rulings)
+            beyond = f", and {ruled} {'are' if len(self.rulings) > 1 else 'is'} ruled out" if ruled else ""
+            return f"{name} describes the data as well as richer ones{beyond}"
         if not any(score.parameters < own.parameters for score in self._known):
-            return (
-                f"{name} describes the data as well as richer ones"
-                if len(self.left) > 1
-                else (f"{name} describes the data best, and nothing simpler was compared")
-            )
+            return f"{name} describes the data best, and nothing simpler was compared"
         return ""
 
     def difference(self, score: Score, criterion: str) -> float:
