@@ -3,7 +3,7 @@
 Every experiment of ``EXPERIMENTS`` and ``MISFITS`` (`benchmarks/experiments.py`) is fitted from the truth, with bins
 weighted by their noise (ordinary least squares) and with pairs weighted by the covariance of speckle. Both fits of a
 repeat go to ``--out``, one JSON line each; what is there already is not done again, so that a run can be continued,
-and files of several runs can be joined. ``--table`` prints the table of one such file:
+and runs side by side have a file each. ``--table`` prints the table of such files:
 
 coverage: the share in % of nominal 95 % intervals that hold the truth; of all repeats with an interval, that of the
 profile where there is one.
@@ -16,7 +16,7 @@ A figure beyond its goal is bold where the scatter of so many repeats does not e
 else italic.
 
     python benchmarks/noise.py --out FILE [--rows NAME ...] [--repeats 60] [--first 0] [--weights noise speckle]
-    python benchmarks/noise.py --table FILE
+    python benchmarks/noise.py --table FILE ...
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ import time
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -45,6 +46,9 @@ WRONG: Mapping[str, Experiment] = MISFITS | {
     for words, more in SEEN_BETTER.items()
     for name, wrong in MISFITS.items()
 }
+_APART = 1000
+"""Seeds from those of one experiment to those of the next, so that no two share their speckle."""
+
 LONGER_THAN_THE_RUN = "decay over 300 % of the run"
 COVERAGE, RMS_Z, ERROR = (92.0, 98.0), (0.85, 1.15), (0.9, 1.15)
 LEAST_GAIN = (0.95, np.inf)
@@ -84,21 +88,22 @@ def fitted(experiment: Experiment, data: het.TwoTime, weights: str, profiles: st
     }
 
 
-def run(rows: Iterable[str], seeds: Iterable[int], kinds: Iterable[str], out: Path) -> None:
-    """Append the fits that are not yet there."""
+def run(rows: Iterable[str], numbers: Iterable[int], kinds: Iterable[str], out: Path) -> None:
+    """Append the fits of these repeats that are not yet there."""
     done = {(of["row"], of["seed"], of["weights"]) for of in read(out)}
-    for seed in seeds:
-        for row in rows:
-            due = [weights for weights in kinds if (row, seed, weights) not in done]
-            if not due:
-                continue
-            experiment = (EXPERIMENTS | WRONG)[row]
-            data = experiment.data(seed)
-            profiles = "auto" if row == LONGER_THAN_THE_RUN else "asked"
-            with out.open("a") as file:
-                for weights in due:
-                    found = fitted(experiment, data, weights, profiles)
-                    file.write(json.dumps({"row": row, "seed": seed, **found}) + "\n")
+    every = list(EXPERIMENTS | WRONG)
+    for number, row in product(numbers, rows):
+        seed = _APART * every.index(row) + number
+        due = [weights for weights in kinds if (row, seed, weights) not in done]
+        if not due:
+            continue
+        experiment = (EXPERIMENTS | WRONG)[row]
+        data = experiment.data(seed)
+        profiles = "auto" if row == LONGER_THAN_THE_RUN else "asked"
+        with out.open("a") as file:
+            for weights in due:
+                found = fitted(experiment, data, weights, profiles)
+                file.write(json.dumps({"row": row, "seed": seed, **found}) + "\n")
 
 
 def read(path: Path) -> list[dict[str, Any]]:
@@ -279,17 +284,17 @@ def main() -> None:
     )
     parser.add_argument("--rows", nargs="*", default=list(EXPERIMENTS), choices=[*EXPERIMENTS, *WRONG])
     parser.add_argument("--repeats", type=int, default=60)
-    parser.add_argument("--first", type=int, default=0, help="first seed")
+    parser.add_argument("--first", type=int, default=0, help="first repeat")
     parser.add_argument("--weights", nargs="*", default=list(WEIGHTS), choices=WEIGHTS)
     parser.add_argument("--out", type=Path)
-    parser.add_argument("--table", type=Path)
+    parser.add_argument("--table", type=Path, nargs="+")
     wanted = parser.parse_args()
     warnings.simplefilter("ignore")
     keep_compiled_code()
     if wanted.out:
         run(wanted.rows, range(wanted.first, wanted.first + wanted.repeats), wanted.weights, wanted.out)
     if wanted.table:
-        fits = read(wanted.table)
+        fits = [fit for path in wanted.table for fit in read(path)]
         for weights in reversed(WEIGHTS):
             print(f"weights: {weights}\n", *lines(fits, weights), "", sep="\n")
         print(*misfits(fits), sep="\n")
