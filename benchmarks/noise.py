@@ -50,6 +50,9 @@ _APART = 1000
 """Seeds from those of one experiment to those of the next, so that no two share their speckle."""
 
 LONGER_THAN_THE_RUN = "decay over 300 % of the run"
+NOT_LIKE_THE_REST = (LONGER_THAN_THE_RUN, "excess noise")
+"""Not taken together with the others: nonlinear, or with noise that is not that of speckle."""
+
 COVERAGE, RMS_Z, ERROR = (92.0, 98.0), (0.85, 1.15), (0.9, 1.15)
 LEAST_GAIN = (0.95, np.inf)
 BEFORE = {
@@ -195,15 +198,6 @@ def relative_error(column: Column) -> str:
     return marked(value, ERROR, value * np.sqrt(2.0 / column.repeats))
 
 
-def gain(ordinary: Column, weighted: Column) -> str:
-    """The scatter of ordinary over that of weighted fits."""
-    both = ordinary.determined & weighted.determined
-    if both.sum() < 3:
-        return "-"
-    value = float(np.std(ordinary.off[both]) / np.std(weighted.off[both]))
-    return marked(value, LEAST_GAIN, value * np.sqrt(2.0 / both.sum()))
-
-
 def share(of: Iterable[bool]) -> str:
     """How many are true, of all."""
     them = list(of)
@@ -234,33 +228,68 @@ def lines(fits: list[dict[str, Any]], weights: str) -> Iterator[str]:
     yield "| experiment | repeats | coverage | before | rms z | error/scatter | gain | structure | open | failed |"
     yield "|" + "---|" * 10
     ordinary, here = by_row(fits, "noise"), by_row(fits, weights)
+    together: dict[tuple[str, ...], list[dict[str, Column]]] = {}
     for name in filter(here.__contains__, EXPERIMENTS):
         experiment, own = EXPERIMENTS[name], here[name]
         of = columns(experiment, own)
+        if name not in NOT_LIKE_THE_REST:
+            together.setdefault(experiment.free, []).append(of)
         texts = [" ".join(map(figure, of.values())) for figure in (coverage, rms_z, relative_error)]
         gains = "" if weights == "noise" else gains_of(experiment, ordinary.get(name, []), own)
-        failed = share(fit["verdict"] != "converged" for fit in own)
-        cells = (
-            name,
-            str(len(own)),
-            texts[0],
-            BEFORE.get(name, ""),
-            *texts[1:],
-            gains,
-            share(map(flagged, own)),
-            open_statuses(own),
-            failed,
-        )
-        yield "| " + " | ".join(cells) + " |"
+        counts = (share(map(flagged, own)), open_statuses(own), failed(own))
+        yield row_of(name, len(own), texts[0], BEFORE.get(name, ""), *texts[1:], gains, *counts)
+    for free, rows in together.items():
+        all_of = {name: joined([of[name] for of in rows]) for name in rows[0]}
+        texts = [" ".join(map(figure, all_of.values())) for figure in (coverage, rms_z)]
+        repeats = len(next(iter(all_of.values())).off)
+        yield row_of(f"all {len(rows)} with {', '.join(free)}", repeats, texts[0], "", texts[1], *[""] * 5)
+
+
+def joined(parts: list[Column]) -> Column:
+    """One parameter over several experiments, in errors."""
+    off, inside, determined = (
+        np.concatenate([getattr(part, name) for part in parts]) for name in ("off", "inside", "determined")
+    )
+    error = np.concatenate([part.error for part in parts])
+    return Column(off / error, np.ones_like(off), inside, determined)
+
+
+def row_of(*cells: object) -> str:
+    """A line of a markdown table."""
+    return "| " + " | ".join(map(str, cells)) + " |"
+
+
+def failed(fits: list[dict[str, Any]]) -> str:
+    """How many did not converge, of all."""
+    return share(fit["verdict"] != "converged" for fit in fits)
+
+
+def gain_figures(
+    experiment: Experiment, ordinary: list[dict[str, Any]], weighted: list[dict[str, Any]]
+) -> dict[str, tuple[float, int]]:
+    """By parameter, contrast and offset, the scatter of ordinary over that of weighted fits, NaN where fewer than 3
+    repeats determine it in both, and the number of these repeats."""
+    seeds = {fit["seed"] for fit in ordinary} & {fit["seed"] for fit in weighted}
+    if not seeds:
+        return {}
+    of, by = (
+        columns(experiment, [fit for fit in fits if fit["seed"] in seeds]) for fits in (ordinary, weighted)
+    )
+    found = {}
+    for name in of:
+        both = of[name].determined & by[name].determined
+        few = both.sum() < 3
+        value = np.nan if few else float(np.std(of[name].off[both]) / np.std(by[name].off[both]))
+        found[name] = value, int(both.sum())
+    return found
 
 
 def gains_of(experiment: Experiment, ordinary: list[dict[str, Any]], weighted: list[dict[str, Any]]) -> str:
     """The gain of every parameter, contrast and offset, over the seeds that both have."""
-    seeds = {fit["seed"] for fit in ordinary} & {fit["seed"] for fit in weighted}
-    if not seeds:
-        return ""
-    both = [columns(experiment, [fit for fit in of if fit["seed"] in seeds]) for of in (ordinary, weighted)]
-    return " ".join(gain(both[0][name], both[1][name]) for name in both[0])
+    return " ".join(
+        marked(value, LEAST_GAIN, value * np.sqrt(2.0 / max(count, 1)))
+        for value, count in gain_figures(experiment, ordinary, weighted).values()
+    )
 
 
 def misfits(fits: list[dict[str, Any]]) -> Iterator[str]:
@@ -273,8 +302,23 @@ def misfits(fits: list[dict[str, Any]]) -> Iterator[str]:
             if own:
                 over = [share(word in fit["structure"] for fit in own) for word in ("lag", "age")]
                 chi2 = f"{np.median([fit['reduced_chi2'] for fit in own]):.3g}"
-                failed = share(fit["verdict"] != "converged" for fit in own)
-                yield "| " + " | ".join((name, weights, share(map(flagged, own)), *over, chi2, failed)) + " |"
+                yield row_of(name, weights, share(map(flagged, own)), *over, chi2, failed(own))
+
+
+def summary(fits: list[dict[str, Any]]) -> Iterator[str]:
+    """Gains over the experiments with at least 1 photon per pixel and frame, and structure of right fits."""
+    ordinary, weighted = (by_row(fits, weights) for weights in WEIGHTS)
+    gains = []
+    for name in filter(weighted.__contains__, EXPERIMENTS):
+        counts = EXPERIMENTS[name].settings.get("counts")
+        figures = gain_figures(EXPERIMENTS[name], ordinary.get(name, []), weighted[name])
+        if (counts is None or counts >= 1.0) and figures:
+            gains += [value for value, _ in figures.values() if np.isfinite(value)]
+    if gains:
+        yield f"gain, geometric mean over {len(gains)} figures: {np.exp(np.mean(np.log(gains))):.2f}"
+    for weights, rows in zip(WEIGHTS, (ordinary, weighted), strict=True):
+        right = [fit for name in EXPERIMENTS if name != "excess noise" for fit in rows.get(name, [])]
+        yield f"structure in right fits, weights {weights}, excess noise apart: {share(map(flagged, right))}"
 
 
 def main() -> None:
@@ -297,7 +341,7 @@ def main() -> None:
         fits = [fit for path in wanted.table for fit in read(path)]
         for weights in reversed(WEIGHTS):
             print(f"weights: {weights}\n", *lines(fits, weights), "", sep="\n")
-        print(*misfits(fits), sep="\n")
+        print(*misfits(fits), "", *summary(fits), sep="\n")
 
 
 if __name__ == "__main__":
