@@ -29,9 +29,8 @@ from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
-from heterodyne.bins.whitening import Whitened
 
-from heterodyne.bins.bin import Dense
+from heterodyne.bins.bin import Dense, Whitened
 from heterodyne.errors import DataError
 from heterodyne.evaluators.meshgrid import averaged_tile
 from heterodyne.problem.objective import Objective

@@ -9,10 +9,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from heterodyne.bins.whitening import Whitened
 from jax import Array
 
-from heterodyne.bins.bin import Bin, Moments
+from heterodyne.bins.bin import Bin, Moments, Whitened
 from heterodyne.bins.nodes import Nodes
 from heterodyne.evaluators.blocks import carried, corner, cut, sides, transfer, transposed
 from heterodyne.evaluators.elementwise import listed_values
