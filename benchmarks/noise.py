@@ -145,8 +145,8 @@ def columns(experiment: Experiment, fits: list[dict[str, Any]]) -> dict[str, Col
         value, error = np.moveaxis(np.array([fit[name] for fit in fits]), -1, 0)
         limit = np.array([quantile(fit["dof"]) for fit in fits])[:, None]
         off = value - truth
-        inside = np.where(np.isnan(error), np.nan, np.abs(off) <= limit * error)
-        found[name] = Column(*map(np.ravel, (off, error, inside, ~np.isnan(error))))
+        inside = np.where(np.isfinite(error), np.abs(off) <= limit * error, np.nan)
+        found[name] = Column(*map(np.ravel, (off, error, inside, np.isfinite(error))))
     return {name: Column(*map(np.asarray, column)) for name, column in found.items()}
 
 
@@ -164,12 +164,12 @@ def of_parameter(
 
 
 def marked(value: float, goal: tuple[float, float], margin: float, digits: int = 2) -> str:
-    """The figure, italic beyond the goal, bold if also beyond this ``margin`` (two standard errors) around the goal."""
-    if np.isnan(value):
+    """The figure, bold where beyond the goal by more than this ``margin`` (two standard errors)."""
+    if not np.isfinite(value):
         return "-"
     shown = f"{value:.0f}" if digits == 0 else f"{value:.{digits}f}"
     beyond = max(goal[0] - value, value - goal[1], 0.0)
-    mark = "**" if beyond > margin else "*" if beyond > 0.0 else ""
+    mark = "**" if beyond > margin else ""
     return f"{mark}{shown}{mark}"
 
 
@@ -194,7 +194,7 @@ def relative_error(column: Column) -> str:
     if column.repeats < 3:
         return "-"
     scatter = np.std(column.off[column.determined], ddof=1)
-    value = float(np.median(column.error[column.determined]) / scatter)
+    value = float(np.median(column.error[column.determined]) / scatter) if scatter > 0.0 else np.nan
     return marked(value, ERROR, value * np.sqrt(2.0 / column.repeats))
 
 
