@@ -143,8 +143,7 @@ def test_frames_unlike_the_others_are_named_as_in_their_file(tmp_path):
     path = replace(data, c2=c2).save(tmp_path / "bright.h5")
     for frames in (None, (11, 80)):
         found = fit(het.load(path, frames=frames))
-        assert found.statistics["reduced_chi2"] > 2.0
-        assert "most at frames 31:32 and 61: exclude these" in found.message
+        assert "at frames 31:32 and 61: exclude these" in found.message
     assert "frames" not in fit(data).message
 
 

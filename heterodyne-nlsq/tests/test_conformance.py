@@ -23,7 +23,7 @@ NLSQ = optimizer_record("nlsq")
 
 class TestNlsq(OptimizerConformance):
     optimizer = "nlsq"
-    too_short: ClassVar = {"max_iterations": 1}
+    too_short: ClassVar = {"max_iterations": 1, "starts": 1, "polish": 1, "weights": "equal"}
 
 
 def changed(change):

@@ -77,13 +77,13 @@ def test_an_end_beyond_a_bound_is_open(weak_data, tmp_path):
         weak_data,
         "static",
         fix={"D_offset": 0.0},
-        bounds={"alpha": (-0.1, 2.0)},
+        bounds={"alpha": (-0.05, 2.0)},
         options={"profile": "alpha"},
     )
     ends = fit.profiles["alpha"].interval()
     assert np.isneginf(ends.low)
     assert np.isfinite(ends.high)
-    assert "alpha: no lower limit: at -0.1 delta chi2 is" in fit.report()
+    assert "alpha: no lower limit: at -0.05 delta chi2 is" in fit.report()
     fit.save(tmp_path)
     document = json.loads((tmp_path / "fit.json").read_text(encoding="utf-8"))
     assert document["profiles"]["alpha"]["intervals"][0]["low"] is None

@@ -58,12 +58,12 @@ def test_streamed_data_are_judged_alike_and_figures_are_written(tmp_path):
         for chosen in (QUICK, {**QUICK, "strategy": "streamed"})
     )
     for key in ("lag_chi2", "age_chi2"):
-        assert streamed.statistics[key] == pytest.approx(direct.statistics[key], rel=1e-3)
+        assert streamed.statistics[key] == pytest.approx(direct.statistics[key], rel=5e-3)
     direct.save(tmp_path)
     found = het.read_fit(tmp_path).statistics
     assert found["structure"] == direct.statistics["structure"]
-    assert [len(row) for row in found["lag_residuals"]] == [7, 7, 7]
-    assert np.shape(found["age_residuals"]) == (3, 7, 3)
+    assert [len(row) for row in found["lag_residuals"]] == [8, 8, 8]
+    assert np.shape(found["age_residuals"]) == (3, 8, 3)
 
 
 def test_residuals_that_are_rounding_are_not_judged():

@@ -81,10 +81,11 @@ def examine_residuals(
 def _common(
     first: int, second: int, residual: np.ndarray, s: np.ndarray, weights: np.ndarray, frames: int
 ) -> np.ndarray:
-    """The `NeighbourSums` of a part."""
+    """The `NeighbourSums` of a part, of residuals and S times √W."""
     used = weights > 0
     both = used[:, 1:] & used[:, :-1]
-    r = np.where(used, residual, 0.0)
+    root = np.sqrt(weights)
+    r, s = np.where(used, root * np.where(used, residual, 0.0), 0.0), root * (plain := s)
     here, beside = np.where(both, r[:, :-1], 0.0), np.where(both, r[:, 1:], 0.0)
     all_four = both[1:] & both[:-1]
     change = here - beside
@@ -92,7 +93,7 @@ def _common(
     # S between the frames j and j + 1 stands in the row of j, whether that pair is used or not
     last = min(len(s), second + s.shape[1] - first - 1, frames - first - 1)
     rows = np.arange(max(second - first - 1, 0), max(last, 0))
-    s_next = s[rows, rows + first + 1 - second]
+    s_next = plain[rows, rows + first + 1 - second]
     square = 0.5 * (float(np.vdot(here, here)) + float(np.vdot(beside, beside)))
     return np.array(
         [

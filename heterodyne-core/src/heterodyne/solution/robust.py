@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from heterodyne.bins.bin import Whitened
+from heterodyne.bins.bin import Bin, Whitened
 from heterodyne.data.geometry import axis_of, ring_of
 from heterodyne.device.cores import side_by_side
 from heterodyne.evaluators.influence import influence_panels, score_covariance, whitened_scores
@@ -126,7 +126,18 @@ def speckle_covariance(
     """The covariance of sums Σ_{i<j} D_ij R_ij over a cluster, for speckle with the noise of its first bin's frames."""
     here, bin = noise[cluster.members[0]], objective.bins[cluster.members[0]]
     factor = frame_factor(objective.problem.model, theta, bin, here.ratio)
-    return here.scale_near * score_covariance(panels, factor)
+    even = [_evened(objective.bins[b], parts) for b, parts in zip(cluster.members, panels, strict=True)]
+    return here.scale_near * score_covariance(even, factor)
+
+
+def _evened(bin: Bin, panels: Iterator[ScorePart]) -> Iterator[ScorePart]:
+    """D over √W: what multiplies √W R, whose noise is the same in all frames."""
+    for part in panels:
+        columns = slice(part.second, part.second + part.scores.shape[2])
+        root = np.sqrt(bin.weights(slice(0, len(bin.t)), columns))
+        yield part._replace(
+            scores=np.divide(part.scores, root, out=np.zeros_like(part.scores), where=root > 0)
+        )
 
 
 def _shared(scores: list[ClusterScores], bandwidth: int) -> np.ndarray | None:
