@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import heterodyne as het
+from heterodyne.fitting.alike import Judged
 from heterodyne.fitting.comparison import Comparison, score_of
 from heterodyne.fitting.constancy import Constancy
 from heterodyne.fitting.series import Group, Series
@@ -49,6 +50,6 @@ def test_a_series_and_a_comparison_are_the_same_again(fit, again):
     series = Series("q", (Group(0.01, "q_0.01", 1, fit),), {"D0": test})
     assert again(series).text() == series.text()
     assert again(series).report() == series.report()
-    comparison = Comparison({"static": fit}, (score_of("static", fit),))
+    comparison = Comparison({"static": fit}, (score_of("static", fit, Judged(1.0, 2.0)),))
     assert again(comparison).text() == comparison.text()
     assert fit_text(again(comparison).fits["static"]) == fit_text(fit)

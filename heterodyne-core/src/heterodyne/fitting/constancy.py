@@ -56,11 +56,12 @@ def constancy(
     labels: tuple[str, ...],
     period: float | None = None,
 ) -> Constancy:
-    """The test for values (K,) with errors (K, 2) below and above it, of ``freedom`` (K,) degrees.
+    """The test for values (K,) with errors (K,), or (K, 2) below and above it, of ``freedom`` (K,) degrees.
 
     Errors are NaN where there is none. Values of an axis repeat after ``period``; ``labels`` name the groups.
     """
-    used = np.all(errors > 0, axis=1, keepdims=True)[:, 0]
+    errors = np.broadcast_to(errors.reshape(len(values), -1), (len(values), 2))
+    used = np.all(errors > 0, axis=1)
     left_out = tuple(label for label, is_used in zip(labels, used, strict=True) if not is_used)
     if not used.any():
         return Constancy(name, unit, math.nan, math.nan, math.nan, 0, math.nan, left_out)
