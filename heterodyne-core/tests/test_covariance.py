@@ -48,10 +48,18 @@ def test_the_meat_is_the_double_sum_less_what_it_counts_twice(bandwidth):
     s, parts = random_scores()
     sums = summed_scores(parts, N, 1)
     np.testing.assert_allclose(sums.frames, s.sum(axis=2), atol=REORDERED)
-    k = kernel(bandwidth)
-    a = sums.frames @ k @ sums.frames.T
-    b = 0.5 * np.einsum("pij,qkl,ik,jl->pq", s, s, k, k, optimize=True)
+    k, near = kernel(bandwidth), kernel(2 * bandwidth - 1)
+    frames, far = (s * (1.0 - 0.5 * near)).sum(axis=2), s * (1.0 - near)
+    a = frames @ k @ frames.T
+    b = 0.5 * np.einsum("pij,qkl,ik,jl->pq", far, far, k, k, optimize=True)
     np.testing.assert_allclose(sums.meat(bandwidth), (a - b) / (1 - bandwidth / N), rtol=SOLVED)
+
+
+def test_scores_of_frames_close_together_count_once():
+    s = np.diag(np.ones(N - 1), 1)
+    sums = summed_scores([ScorePart(0, 0, s[None])], N, 1)
+    once = kernel(12)[1:, 1:].sum()
+    assert sums.meat(12)[0, 0] * (1 - 12 / N) == pytest.approx(once, rel=0.15)
 
 
 def test_with_a_bandwidth_of_one_pairs_that_share_a_frame_count_once():

@@ -16,6 +16,8 @@ from heterodyne.bins.tiles import Tiles
 PADDING = 64
 """Frames are padded to a multiple of this, so that evaluators can cut blocks of one size."""
 
+_ROUNDS = 1000
+
 Number = TypeVar("Number")
 
 
@@ -111,6 +113,21 @@ class Bin:
         plain = self.plain.values
         assert isinstance(plain, Dense)
         return plain.d
+
+    @property
+    def frame_weight(self) -> np.ndarray:
+        """The weights w (M,) of frames for which w_i w_j is W_ij off the diagonal, or as near as it can be."""
+        if self.pair_weight is None:
+            return self.weight
+        w = self.pair_weight.sum(axis=1) / np.sqrt(self.pair_weight.sum())
+        for _ in range(
+            _ROUNDS
+        ):  # least squares of one frame's weight, the others' being as they are, three quarters
+            fitted = self.pair_weight @ w / np.maximum(w @ w - w**2, 1e-300)
+            before, w = w, w**0.25 * fitted**0.75
+            if np.allclose(w, before, rtol=1e-10, atol=0.0):
+                break
+        return w
 
     @property
     def plain(self) -> Bin:

@@ -77,8 +77,9 @@ def can_be_whitened(bin: Bin) -> bool:
 
 def frame_factor(model: Model, theta: Float[np.ndarray, " P"], bin: Bin, noise: float) -> Factor[np.ndarray]:
     """The Cholesky factor of S + ``noise`` 1 in the centre of a bin, frames weighted as it weights them."""
-    of = generators(model, theta, bin.t, bin_nodes(bin.q, bin.phi), np.sqrt(bin.weight))
-    return factorised(of, bin.weight + noise)
+    weight = bin.frame_weight
+    of = generators(model, theta, bin.t, bin_nodes(bin.q, bin.phi), np.sqrt(weight))
+    return factorised(of, weight + noise)
 
 
 def bin_sums(

@@ -87,21 +87,13 @@ def excess(problem: Problem, residuals: Sequence[Residuals], reduced_chi2: float
     """
     remedy = "exclude these (exclude_frames), or list single pairs in bad_pairs, if they are bad"
     is_excess = reduced_chi2 > _EXCESS
-    # frames that all jump together are differences between neighbours, too
-    is_rough = is_excess or _squares_over_noise(residuals) > _EXCESS
-    frames = [] if problem.one_time else _unlike_others(problem, residuals, _UNLIKE if is_rough else _ALIEN)
+    frames = [] if problem.one_time else _unlike_others(problem, residuals, _UNLIKE if is_excess else _ALIEN)
     named = f"at frames {first_listed(spans(frames))}: {remedy}" if frames else ""
     if not is_excess:
         return f"residuals are far larger than elsewhere {named}" if frames else ""
     near = "lags" if problem.one_time else "pairs of frames"
     words = f"reduced chi2 is {reduced_chi2:.3g}: the residuals exceed the noise between neighbouring {near}"
     return f"{words}, {f'most {named}' if frames else _NO_FRAMES}"
-
-
-def _squares_over_noise(residuals: Sequence[Residuals]) -> float:
-    """Σ W r² over what independent elements of the noise between neighbours in a row give, of all bins."""
-    squares = sum(residual.ssr for residual in residuals)
-    return squares / max(sum(np.sum(of.sums.weight) * of.noise**2 for of in residuals), np.finfo(float).tiny)
 
 
 def _unlike_others(problem: Problem, residuals: Sequence[Residuals], times: float) -> list[int]:

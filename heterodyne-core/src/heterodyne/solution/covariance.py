@@ -6,7 +6,8 @@ independent and comes out several times too small. The sandwich V = H⁻¹ M H�
     M = Σ over clusters of (A - B),   F_i = Σ_j s_ij,   K_ii' = max(0, 1 - |i - i'|/b),
     A = Σ_ii' K_ii' F_i F_i'ᵀ,        B = ½ Σ K_ii' K_jj' s_ij s_i'j'ᵀ over all ordered i, j, i', j',
 
-with the scores s_ij = s_ji = residual · ∂model / σ² of the pairs, s_ii = 0. B takes away what A counts twice;
+with the scores s_ij = s_ji = residual · ∂model / σ² of the pairs, s_ii = 0. B takes away what A counts twice, and
+pairs of neighbouring frames are counted once (`ClusterScores.meat`);
 with b = 1, A - B is the dyadic estimator of Fafchamps & Gubert, J. Dev. Econ. 83 (2007) 326. Kernel: Newey & West,
 Econometrica 55 (1987) 703. A cluster is a set of bins with the same speckle.
 """
@@ -86,12 +87,20 @@ class ClusterScores:
     def meat(self, bandwidth: int) -> np.ndarray:
         """A - B, (p, p).
 
-        A kernel that reaches over b of N frames sees (1 - b/N) of the variance, which is made up for.
+        Two pairs of frames may be near at one end, which A sees, or at both, which B takes back once. Pairs (i, j)
+        closer than 2 b have both ends near both of another's, which A would count four times and B take back twice:
+        of such scores ρ = max(0, 1 - |i - j|/(2b - 1)) counts in A half at either end and not in B. A kernel that
+        reaches over b of N frames sees (1 - b/N) of the variance, which is made up for.
         """
-        a = self.frames @ bartlett(self.frames, bandwidth).T
         lag = self.grain * np.abs(np.subtract.outer(*(np.arange(self.squares.shape[1]),) * 2))
-        kernel = np.maximum(0.0, 1.0 - lag / bandwidth)
-        b = 0.5 * np.einsum("pij,qij->pq", self.squares, kernel @ self.squares @ kernel, optimize=True)
+        kernel, near = (
+            np.maximum(0.0, 1.0 - lag / bandwidth),
+            np.maximum(0.0, 1.0 - lag / (2.0 * bandwidth - 1.0)),
+        )
+        of_near = 0.5 * (self.squares * near).sum(axis=2) / self.grain
+        frames = self.frames - np.repeat(of_near, self.grain, axis=1)[:, : self.frames.shape[1]]
+        a, far = frames @ bartlett(frames, bandwidth).T, self.squares * (1.0 - near)
+        b = 0.5 * np.einsum("pij,qij->pq", far, kernel @ far @ kernel, optimize=True)
         meat = (a - b) / (1.0 - bandwidth / self.frames.shape[1])
         return 0.5 * (meat + meat.T)
 

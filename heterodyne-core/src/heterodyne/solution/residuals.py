@@ -33,6 +33,10 @@ if TYPE_CHECKING:
     from heterodyne.model import Model
 
 
+_ALIEN = 8.0
+"""Times the median of W r² from which what a frame has beside its neighbours is no noise of the others."""
+
+
 class Residuals(NamedTuple):
     """What one pass over the residuals of a bin gives: the noise per element, sums by lag and blocks, and
     ``of_frames`` (N,), the mean of W r² over the pairs of every frame, NaN for frames not in use; Σ W r² as ``ssr``,
@@ -53,60 +57,98 @@ def examine_residuals(
 
     Of the data the noise would count a fast fringe. It is a lower bound, because neighbours share part of
     their noise; with weights it is that of an element of weight 1; NaN where no two neighbours are used.
-    Never more than a part of the matrix is formed; neighbours in two tiles are not compared.
+    Never more than a part of the matrix is formed; neighbours in two tiles are not compared. What neighbours have in
+    common is asked without frames whose residuals are 8 times as large as those of the others.
     """
     frames = bin.frames
     grain = -(-frames // BLOCKS)
     edges, blocks = lag_edges(frames), -(-frames // grain)
-    square, count, ssr, neighbours = 0.0, 0, 0.0, np.zeros(len(NeighbourSums._fields))
+    square, count, ssr = 0.0, 0, 0.0
     totals = np.zeros((2, (len(edges) - 1) * blocks**2))
     squares = np.zeros((2, frames))
-    for first, second, c2, weights in bin.parts():
-        s = averaged_tile(model, params, bin.t, bin.nodes, first, second, *c2.shape)
-        residual = c2 - offset - contrast * s
+    for first, second, residual, _, weights in _residual_parts(model, params, bin, contrast, offset):
         more_square, more_count = _neighbour_sums(residual, weights)
         square, count = square + more_square, count + more_count
         _add_blocks(totals, first, second, residual, weights, edges, grain, blocks)
         _add_squares(squares, first, second, residual, weights)
         ssr += float(np.vdot(weights, np.where(weights > 0, residual, 0.0) ** 2))
-        neighbours += _common(first, second, residual, s, weights, frames)
     noise = float(np.sqrt(square / count)) if count else float("nan")
     residuals, used = totals.reshape(2, -1, blocks, blocks)
     with np.errstate(invalid="ignore"):
         of_frames = squares[0] / squares[1]
+        alike = np.pad(~(of_frames > _ALIEN * np.nanmedian(of_frames)), (0, len(bin.t) - frames))
     sums = BlockSums(residuals, used, frames, grain)
-    return Residuals(noise, sums, of_frames, ssr, NeighbourSums(*neighbours.tolist()))
+    neighbours = _neighbours(_residual_parts(model, params, bin, contrast, offset), alike, frames)
+    neighbours = neighbours._replace(square=neighbours.in_row * ssr / bin.moments.pairs)
+    return Residuals(noise, sums, of_frames, ssr, neighbours)
 
 
-def _common(
-    first: int, second: int, residual: np.ndarray, s: np.ndarray, weights: np.ndarray, frames: int
-) -> np.ndarray:
-    """The `NeighbourSums` of a part, of residuals and S times √W."""
-    used = weights > 0
+class _ResidualPart(NamedTuple):
+    """A part of the upper triangle: residual, S and W from the frames ``first`` and ``second`` on."""
+
+    first: int
+    second: int
+    residual: np.ndarray
+    s: np.ndarray
+    weights: np.ndarray
+
+
+def _residual_parts(
+    model: Model, params: dict[str, float], bin: Bin, contrast: float, offset: float
+) -> Iterator[_ResidualPart]:
+    for first, second, c2, weights in bin.parts():
+        s = averaged_tile(model, params, bin.t, bin.nodes, first, second, *c2.shape)
+        yield _ResidualPart(first, second, c2 - offset - contrast * s, s, weights)
+
+
+def _neighbours(parts: Iterator[_ResidualPart], alike: np.ndarray, frames: int) -> NeighbourSums:
+    """The sums over neighbours, of residuals and S times √W, between the frames that are ``alike`` (M,)."""
+    total, above = np.zeros(len(NeighbourSums._fields)), None
+    for part in parts:
+        rows, columns = part.residual.shape
+        kept = np.outer(alike[part.first : part.first + rows], alike[part.second : part.second + columns])
+        more, above = _common(part._replace(weights=part.weights * kept), above, frames)
+        total += more
+    return NeighbourSums(*total.tolist())
+
+
+class _Row(NamedTuple):
+    """The last row of a part: the frame after it, its first column, differences in it, and where there are any."""
+
+    next: int
+    second: int
+    change: np.ndarray
+    both: np.ndarray
+
+
+def _common(part: _ResidualPart, above: _Row | None, frames: int) -> tuple[np.ndarray, _Row]:
+    """The `NeighbourSums` of a part, below the row ``above`` it if that is its neighbour, and its own last row."""
+    first, second, residual, s, weights = part
+    used, root = weights > 0, np.sqrt(weights)
     both = used[:, 1:] & used[:, :-1]
-    root = np.sqrt(weights)
-    r, s = np.where(used, root * np.where(used, residual, 0.0), 0.0), root * (plain := s)
+    r = root * np.where(used, residual, 0.0)
     here, beside = np.where(both, r[:, :-1], 0.0), np.where(both, r[:, 1:], 0.0)
-    all_four = both[1:] & both[:-1]
     change = here - beside
-    mixed = np.where(all_four, change[1:] - change[:-1], 0.0)
+    rows, has = change, both
+    if above is not None and (above.next, above.second) == (first, second):
+        rows, has = np.vstack([above.change, change]), np.vstack([above.both, both])
+    all_four = has[1:] & has[:-1]
+    mixed = np.where(all_four, rows[1:] - rows[:-1], 0.0)
     # S between the frames j and j + 1 stands in the row of j, whether that pair is used or not
     last = min(len(s), second + s.shape[1] - first - 1, frames - first - 1)
-    rows = np.arange(max(second - first - 1, 0), max(last, 0))
-    s_next = plain[rows, rows + first + 1 - second]
-    square = 0.5 * (float(np.vdot(here, here)) + float(np.vdot(beside, beside)))
-    return np.array(
-        [
-            np.count_nonzero(both),
-            square,
-            0.5 * float(np.vdot(change, change)),
-            float(np.vdot(np.where(both, s[:, :-1], 0.0), s[:, :-1])),
-            np.count_nonzero(all_four),
-            0.25 * float(np.vdot(mixed, mixed)),
-            len(s_next),
-            float(s_next.sum()),
-        ]
+    number = np.arange(max(second - first - 1, 0), max(last, 0))
+    s_next, even = s[number, number + first + 1 - second], root * s
+    sums = (
+        np.count_nonzero(both),
+        0.5 * (float(np.vdot(here, here)) + float(np.vdot(beside, beside))),
+        0.5 * float(np.vdot(change, change)),
+        float(np.vdot(np.where(both, even[:, :-1], 0.0), even[:, :-1])),
+        np.count_nonzero(all_four),
+        0.25 * float(np.vdot(mixed, mixed)),
+        len(s_next),
+        float(s_next.sum()),
     )
+    return np.array(sums, dtype=float), _Row(first + len(s), second, change[-1], both[-1])
 
 
 def _add_blocks(

@@ -43,9 +43,11 @@ def with_global_search(minima: Minima, search: Search) -> Minima:
     found = "a lower minimum" if lower else "nothing lower"
     words = f"the global search found {found}: ssr {alone:.8g}, without it {without:.8g}"
     figures = Statistics(ssr_without_global=without, ssr_global=alone, global_evaluations=evaluations)
+    # what is lower by rounding alone is the same minimum
+    others = searched if lower else [at for at in searched if at.equations.cost >= minima[0].equations.cost]
     return tuple(
         replace(at, doubts=(*at.doubts, words), statistics=figures | at.statistics)
-        for at in lowest((*minima, *searched))
+        for at in lowest((*minima, *others))
     )
 
 
