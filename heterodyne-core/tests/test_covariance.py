@@ -8,7 +8,6 @@ from heterodyne.bins.reading import read_bins
 from heterodyne.catalogue import create_model
 from heterodyne.evaluators.scores import Linear, ScorePart, dense_scores, score_parts, separable_scores
 from heterodyne.problem.averaging import BinOrders, with_orders
-from heterodyne.problem.spectrum import spectrum_of
 from heterodyne.simulation.simulate import simulate
 from heterodyne.solution.covariance import (
     bandwidth_of,
@@ -16,8 +15,6 @@ from heterodyne.solution.covariance import (
     correlation_time,
     grain_of,
     quantile,
-    robust_covariance,
-    sandwich,
     summed_scores,
 )
 from tolerances import REORDERED, SOLVED
@@ -89,23 +86,6 @@ def test_squares_change_the_meat_of_a_long_series_little():
     np.testing.assert_allclose(np.diag(coarse), np.diag(fine), rtol=0.03)
     assert grain_of(300) == 1
     assert grain_of(16384) == 43
-
-
-def test_the_sandwich_never_falls_below_the_independent_covariance():
-    rng = np.random.default_rng(3)
-    root = rng.normal(size=(5, 4))
-    hessian = root.T @ root
-    inverse = np.linalg.inv(hessian)
-    np.testing.assert_allclose(sandwich(hessian, 4.0 * hessian), 4.0 * inverse, rtol=SOLVED)
-    np.testing.assert_allclose(sandwich(hessian, -hessian), inverse, rtol=SOLVED)
-    gained = sandwich(hessian, hessian + np.outer(root[0], root[0])) - inverse
-    assert np.linalg.eigvalsh(gained).min() > -1e-12
-
-
-def test_flat_directions_stay_out_of_the_sandwich():
-    hessian, meat_ = np.diag([4.0, 0.0, 1.0]), np.diag([8.0, 5.0, 3.0])
-    found = spectrum_of(hessian, np.full(3, 1e9))
-    np.testing.assert_allclose(np.diag(robust_covariance(found, meat_)), [0.5, 0.0, 3.0], atol=REORDERED)
 
 
 @pytest.mark.parametrize("time", [1.0, 4.0, 10.0])

@@ -53,6 +53,16 @@ def test_what_stands_at_a_bound_comes_with_a_remedy():
         assert ": hold " in line or "beyond its bound" in line or ": fix " in line
 
 
+def test_a_rate_that_vanishes_is_a_bound_though_its_logarithm_moves_nothing():
+    held = {"alpha_ref": -0.3, "D_offset_ref": 2.2452, "alpha_sample": 0.2, "D_offset_sample": 1.1226}
+    held |= {"v_offset": 0.22452, "f1": -0.02, "f2": 5.0, "f3": 0.1}
+    free = {"D0_ref": 449.041, "D0_sample": 179.616, "v0": 44.9041, "beta": 0.1, "f0": 0.4, "phi0": 3.0}
+    data = het.simulate_speckle(params={**held, **free}, frames=128, seed=14001)
+    fit = het.fit(data, fix=held, start=free, options={"profiles": "asked", "weights": "noise"})
+    assert status(fit)["D0_sample"] == "at low"
+    assert status(fit)["D0_ref"] == status(fit)["f0"] == "conditional"
+
+
 def test_only_what_is_asked_for_is_profiled_on_request(weak):
     fit = het.fit(weak, "static", bounds={"D_offset": (-500.0, 1e5)}, options={"profiles": "asked"})
     assert not fit.profiles

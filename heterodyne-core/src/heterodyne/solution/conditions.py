@@ -107,8 +107,9 @@ def _on_bounds(at: Errors, active: np.ndarray) -> Iterator[tuple[str, Condition]
     held = np.flatnonzero(~free)
     if not len(held):
         return
-    width, gram = here.weighted.width, here.equations.gram.copy()
-    gram[held, held] += here.equations.gradient[held] ** 2 / max(float(at.ratio.max(initial=1.0)), 1.0)
+    unit, width = _units(here)
+    gram, slope = here.equations.gram * np.outer(unit, unit), here.equations.gradient * unit
+    gram[held, held] += slope[held] ** 2 / max(float(at.ratio.max(initial=1.0)), 1.0)
     spectrum = spectrum_of(gram, width)
     moving = independent_covariance(spectrum)
     variance, alone = np.diag(moving), np.diag(at.independent)
@@ -123,6 +124,18 @@ def _on_bounds(at: Errors, active: np.ndarray) -> Iterator[tuple[str, Condition]
             bounds[int(a)] for a, size in zip(held, sizes, strict=True) if size >= min(_RELATED, sizes.max())
         ]
         yield name, Condition(BOUND, listed(on), np.inf if lost else float(larger))
+
+
+def _units(here: AtSolution) -> tuple[np.ndarray, np.ndarray]:
+    """What every coordinate is counted in at a solution, and its range: a logarithm at its low bound by the value.
+
+    Next to 0 the cost is flat in the logarithm, however much the value matters.
+    """
+    objective = here.weighted
+    vanishing = ~here.free & objective.log & (here.x <= objective.low)
+    low, high = (objective.to_values(x) for x in (objective.low, objective.high))
+    unit = np.where(vanishing, 1.0 / np.where(vanishing, objective.to_values(here.x), 1.0), 1.0)
+    return unit, np.where(vanishing, high - low, objective.width)
 
 
 def _on_minimum(at: Errors, rivals: Sequence[Rival]) -> Iterator[tuple[str, Condition]]:

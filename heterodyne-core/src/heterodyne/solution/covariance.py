@@ -21,7 +21,6 @@ import numpy as np
 from scipy.special import stdtrit
 
 from heterodyne.evaluators.scores import ScorePart
-from heterodyne.problem.spectrum import Spectrum
 
 _LONGEST = 0.2  # of the frames: a longer bandwidth leaves too few independent stretches
 _FACTOR = 4.0  # bandwidth in integrated correlation times of the scores
@@ -37,35 +36,6 @@ def quantile(dof: float, level: float = 0.95) -> float:
 def degrees_of_freedom(frames: int, bandwidth: int) -> float:
     """ν = 1.5 N/b."""
     return _FREEDOM * frames / bandwidth
-
-
-def sandwich(hessian: np.ndarray, meat: np.ndarray) -> np.ndarray:
-    """H⁻¹ M H⁻¹, never below H⁻¹ in any direction.
-
-    A - B need not be positive: in coordinates in which H is 1, eigenvalues of M below 1 are raised to 1.
-    """
-    values, vectors = np.linalg.eigh(hessian)
-    root = vectors / np.sqrt(values)
-    inner, directions = np.linalg.eigh(root.T @ meat @ root)
-    half = root @ directions * np.sqrt(np.maximum(inner, 1.0))
-    return half @ half.T
-
-
-def robust_covariance(spectrum: Spectrum, meat: np.ndarray) -> np.ndarray:
-    """The sandwich over all directions but flat ones, (p, p), in the coordinates of the spectrum."""
-    keep = ~spectrum.flat
-    basis = spectrum.vectors[:, keep] / spectrum.size[:, None]
-    return basis @ sandwich(np.diag(spectrum.eigenvalues[keep]), basis.T @ meat @ basis) @ basis.T
-
-
-def effective_parameters(spectrum: Spectrum, meat: np.ndarray) -> float:
-    """tr(H⁻¹ M) over all directions but flat ones, each at least 1: what fitting them does to the deviance.
-
-    For independent elements it is their number. Varin & Vidoni, Biometrika 92 (2005) 519.
-    """
-    keep = ~spectrum.flat
-    root = spectrum.vectors[:, keep] / spectrum.size[:, None] / np.sqrt(spectrum.eigenvalues[keep])
-    return float(np.maximum(np.linalg.eigvalsh(root.T @ meat @ root), 1.0).sum())
 
 
 @dataclass(frozen=True, eq=False)
