@@ -21,7 +21,9 @@ from heterodyne.problem.choices import Choices
 from heterodyne.problem.objective import create_objective
 from heterodyne.problem.problem import create_problem
 from heterodyne.result.fit import Fit
+from heterodyne.solution.residuals import noise_of_weights, residuals_at
 from heterodyne_cmc import drawing
+from heterodyne_cmc.calibration import at_point
 from heterodyne_cmc.plugin import OPTIONS
 from heterodyne_cmc.posterior import Posterior
 from heterodyne_cmc.sampling import fit
@@ -36,14 +38,17 @@ def compiled_code():
     keep_compiled_code()
 
 
-def at_solution(problem):
+def at_solution(problem, weights="noise"):
     """The problem with the least-squares solution nearest to its start values as start values."""
     objective = create_objective(problem, read_bins(problem.data, problem.choices.skip_lags))
     x = objective.to_coordinates(problem.column("start"))
     pairs = np.array([bin.moments.pairs for bin in objective.bins])
-    for _ in range(20):
-        equations, scaling = objective.solve(x)
-        objective = objective.weighted(np.sqrt(scaling.ssr / pairs))
+    for of in ["noise"] * 20 + [weights] * 10:
+        if of == "speckle":
+            here = at_point(objective, x)
+            objective = objective.whitened(x, noise_of_weights(here, residuals_at(here)))
+        objective = objective.weighted(np.sqrt(objective.solve(x)[1].ssr / pairs))
+        equations = objective.solve(x)[0]
         x = x - np.linalg.solve(equations.gram, equations.gradient)
     table = problem.parameters
     for name, value in zip(problem.varying, objective.to_values(x), strict=True):
@@ -61,13 +66,12 @@ def solved():
 def static_problem():
     """A function: the problem of D0 and alpha of simulated static data, at its solution."""
 
-    def make(frames=64, phi=0.0, noise=0.02, seed=0, **choices):
+    def make(frames=64, phi=0.0, noise=0.02, seed=0, weights="noise", **choices):
         data = het.simulate("static", params=STATIC, frames=frames, phi=phi, noise=noise, seed=seed)
         start = {"D0": STATIC["D0"], "alpha": STATIC["alpha"]}
         model = choices.pop("model", None) or het.create_model("static")
-        return at_solution(
-            create_problem(data, model, Choices(fix={"D_offset": 0.0}, start=start, **choices))
-        )
+        problem = create_problem(data, model, Choices(fix={"D_offset": 0.0}, start=start, **choices))
+        return at_solution(problem, weights)
 
     return make
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import jax
 import numpy as np
 import pytest
+from scipy.linalg import block_diag
 from scipy.special import logsumexp
 
 import heterodyne as het
@@ -12,7 +13,8 @@ from heterodyne.bins.reading import read_bins
 from heterodyne.parameters import Prior
 from heterodyne.problem.choices import Choices
 from heterodyne.problem.problem import create_problem
-from heterodyne_cmc import calibration as calibration_module
+from heterodyne.solution import standard_errors
+from heterodyne.solution.robust import Meat
 from heterodyne_cmc.consensus import combined, refined
 from heterodyne_cmc.coordinates import create_space, form_of, values_of, whitened
 from heterodyne_cmc.density import Code, create_targets, log_density
@@ -215,13 +217,13 @@ def test_a_robust_covariance_four_times_as_large_doubles_every_sd(static_problem
     problem = static_problem()
     independent = sampled(problem, draws=3000)
 
-    def four_times(objective, x, free):
+    def four_times(objective, x, free, frames):
         equations, scaling = objective.solve(x)
-        matrix = 4.0 * equations.gram
-        return type("Meat", (), {"matrix": matrix, "scaling": 4.0 * scaling.hessian, "bandwidth": 7})
+        matrix = 4.0 * block_diag(equations.gram, scaling.hessian)
+        return Meat(matrix, bandwidth=7, dof=1e6, shared=None, model=matrix)
 
-    monkeypatch.setattr(calibration_module, "robust_meat", four_times)
-    calibrated = sampled(problem, draws=3000, likelihood="calibrated")
+    monkeypatch.setattr(standard_errors, "robust_meat", four_times)
+    calibrated = sampled(problem, draws=3000, likelihood="calibrated", weights="noise")
     assert calibrated.statistics["likelihood"] == "calibrated"
     assert calibrated.statistics["bandwidth"] == 7
     one, two = (moments(fit.posterior.flat) for fit in (independent, calibrated))

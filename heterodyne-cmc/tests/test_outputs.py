@@ -92,7 +92,11 @@ def test_periodic_draws_stay_together_and_their_median_lies_in_range():
 def fit(static_problem, sampled):
     """A short run whose gates fail."""
     return sampled(
-        static_problem(frames=32, phi=[0.0, 90.0]), chains=2, warmup=60, draws=100, likelihood="calibrated"
+        static_problem(frames=32, phi=[0.0, 90.0], weights="speckle"),
+        chains=2,
+        warmup=60,
+        draws=100,
+        likelihood="calibrated",
     )
 
 

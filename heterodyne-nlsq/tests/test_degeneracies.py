@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -326,10 +327,13 @@ def test_a_fringe_beyond_nyquist_is_aliased():
 
 def test_friedel_mates_are_named_and_count_once():
     data = simulated(phi=(0.0, 40.0, 180.0))
+    data = replace(data, c2=np.stack([data.c2[0], data.c2[1], data.c2[0]]))
     fit = fitted(data)
     assert says(fit, "q=0.008 phi=0 and q=0.008 phi=180 hold the same speckle and count once in the errors")
     independent = fitted(data, options={"errors": "independent"})
     assert says(independent, "hold the same speckle and count as independent in these errors")
+    of_their_own = fitted(simulated(phi=(0.0, 40.0, 180.0)))
+    assert not findings(of_their_own, "same speckle")
 
 
 def test_a_rate_at_its_floor_is_named():

@@ -1,5 +1,7 @@
 """Robust errors of whole fits: speckle against independent noise, mates, bandwidth."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -8,7 +10,7 @@ from heterodyne.bins.reading import read_bins
 from heterodyne.problem.objective import create_objective
 from heterodyne.problem.problem import create_problem
 from heterodyne.solution.covariance import quantile
-from heterodyne.solution.robust import speckle_clusters
+from heterodyne.solution.robust import one_region
 from tolerances import REORDERED
 
 pytestmark = pytest.mark.slow
@@ -53,12 +55,27 @@ def test_a_bin_given_twice_does_not_shrink_the_errors():
         assert twice.errors_independent[name] < 0.8 * once.errors_independent[name]
 
 
-def test_clusters_are_mates_of_one_file_and_one_q():
+def test_one_region_are_mates_of_one_file_and_one_q():
     one = het.simulate(phi=[0.0, 45.0, 180.3, 225.0, 90.0], q=[0.01, 0.02], frames=20)
     two = het.simulate(phi=[0.0], q=[0.01], frames=20, seed=1)
     problem = create_problem([one, two], het.create_model("two-component"))
     objective = create_objective(problem, read_bins(problem.data))
-    assert speckle_clusters(objective) == [(0, 2), (1, 3), (4,), (5, 7), (6, 8), (9,), (10,)]
+    assert one_region(objective) == [(0, 2), (1, 3), (4,), (5, 7), (6, 8), (9,), (10,)]
+
+
+def test_repeats_of_one_region_are_independent():
+    trains = [het.simulate_speckle(phi=[0.0, 45.0, 90.0], frames=128, seed=seed) for seed in range(2)]
+    both = replace(
+        trains[0],
+        **{
+            name: np.concatenate([getattr(of, name) for of in trains])
+            for name in ("c2", "q", "phi", "dq", "dphi", "mask")
+        },
+    )
+    once, twice = fitted(trains[0]), fitted(both)
+    assert not [one for one in twice.identifiability.findings if one.kind == "same speckle"]
+    ratio = np.median([once.errors[name] / twice.errors[name] for name in FREE])
+    assert ratio == pytest.approx(2.0**0.5, rel=0.2)
 
 
 def test_independent_errors_on_request():

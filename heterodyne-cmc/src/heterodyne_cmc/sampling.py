@@ -25,9 +25,6 @@ from heterodyne_cmc.prepare import with_own_scaling
 from heterodyne_cmc.run import create_run
 from heterodyne_cmc.watch import Progress
 
-COMPILING = "compiling the sampler"
-"""What is said before the first draws."""
-
 
 def fit(problem: Problem, options: Mapping[str, Any], progress: Progress) -> Fit:
     """The posterior of a problem."""
@@ -39,7 +36,7 @@ def fit(problem: Problem, options: Mapping[str, Any], progress: Progress) -> Fit
     kept = options["checkpoint"]
     with _passing_folder() if options["shards"] > 1 and not kept else nullcontext(kept) as folder:
         run = create_run(problem, bins, options, Path(folder) if folder else None, progress)
-        progress(COMPILING)
+        progress("compiling the sampler")
         sampled = sampled_shards(run, progress)
     found = sampled_fit(run, sampled, merged_draws(run, sampled), began)
     return replace(found, checkpoint=run.folder) if kept else found

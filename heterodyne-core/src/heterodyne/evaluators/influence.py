@@ -88,24 +88,36 @@ def whitened_scores(
 
 
 def score_covariance(
-    panels: Sequence[Iterator[ScorePart]], factor: Factor[np.ndarray]
+    panels: Sequence[Iterator[ScorePart]], factor: Factor[np.ndarray], shared: float = 1.0
 ) -> Float[np.ndarray, "p p"]:
-    """½ tr(D_a C D_b C) for the sum of the D of bins that hold the same speckle, C = L Lᵀ of the ``factor``.
+    """½ tr(D_a C D_b C) for the sum of the D of several bins, C = L Lᵀ of the ``factor``.
 
-    With Q_a = Lᵀ D_a L it is ½ Σ_ij Q_a Q_b, of which the rows of D give rows.
+    They hold the same speckle up to ``shared`` of its variance; of the rest each has its own, so that this is summed
+    bin by bin. With Q_a = Lᵀ D_a L it is ½ Σ_ij Q_a Q_b, of which the rows of D give rows.
     """
-    total: np.ndarray | None = None
-    after = np.zeros((factor.right.shape[1], 0))
+    total: float | np.ndarray = 0.0
+    after = [np.zeros((factor.right.shape[1], 0))] * len(panels)
     for parts in zip(*panels, strict=True):
-        d = np.sum([part.scores for part in parts], axis=0)
-        kinds, frames, width = d.shape
-        if total is None:
-            total, after = np.zeros((kinds, kinds)), np.zeros((factor.right.shape[1], kinds * frames))
-        rows = d.transpose(2, 0, 1).reshape(width, -1)
-        here = slice(parts[0].second, parts[0].second + width)
-        rows, after = coloured_rows(blocks_of(factor, here), rows, after)
-        columns = rows.reshape(width, kinds, frames).transpose(2, 1, 0).reshape(frames, -1)
-        q = coloured_back(factor, columns).reshape(frames, kinds, width).transpose(1, 0, 2).reshape(kinds, -1)
-        total += 0.5 * q @ q.T
-    assert total is not None
-    return total
+        q = []
+        for number, part in enumerate(parts):
+            rows, after[number] = _coloured_twice(part, factor, after[number])
+            q.append(rows)
+        whole = np.sum(q, axis=0)
+        total = total + 0.5 * shared * whole @ whole.T
+        if shared < 1.0:
+            total = total + 0.5 * (1.0 - shared) * sum(own @ own.T for own in q)
+    return np.asarray(total)
+
+
+def _coloured_twice(
+    part: ScorePart, factor: Factor[np.ndarray], after: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The columns of Q of a part, (p, frames · width), and what the next part needs."""
+    kinds, frames, width = part.scores.shape
+    if not after.size:
+        after = np.zeros((factor.right.shape[1], kinds * frames))
+    rows = part.scores.transpose(2, 0, 1).reshape(width, -1)
+    rows, after = coloured_rows(blocks_of(factor, slice(part.second, part.second + width)), rows, after)
+    columns = rows.reshape(width, kinds, frames).transpose(2, 1, 0).reshape(frames, -1)
+    q = coloured_back(factor, columns).reshape(frames, kinds, width).transpose(1, 0, 2)
+    return q.reshape(kinds, -1), after

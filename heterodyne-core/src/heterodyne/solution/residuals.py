@@ -10,7 +10,7 @@ import numpy as np
 from heterodyne.bins.bin import Bin
 from heterodyne.device.cores import side_by_side
 from heterodyne.evaluators.influence import influence_panels
-from heterodyne.evaluators.meshgrid import averaged_tile
+from heterodyne.evaluators.residual import ResidualPart, residual_parts
 from heterodyne.evaluators.scores import ScorePart
 from heterodyne.evaluators.tangent import block_tangent
 from heterodyne.problem.spectrum import independent_covariance, spectrum_of
@@ -66,7 +66,7 @@ def examine_residuals(
     square, count, ssr = 0.0, 0, 0.0
     totals = np.zeros((2, (len(edges) - 1) * blocks**2))
     squares = np.zeros((2, frames))
-    for first, second, residual, _, weights in _residual_parts(model, params, bin, contrast, offset):
+    for first, second, residual, _, weights in residual_parts(model, params, bin, contrast, offset):
         more_square, more_count = _neighbour_sums(residual, weights)
         square, count = square + more_square, count + more_count
         _add_blocks(totals, first, second, residual, weights, edges, grain, blocks)
@@ -78,30 +78,12 @@ def examine_residuals(
         of_frames = squares[0] / squares[1]
         alike = np.pad(~(of_frames > _ALIEN * np.nanmedian(of_frames)), (0, len(bin.t) - frames))
     sums = BlockSums(residuals, used, frames, grain)
-    neighbours = _neighbours(_residual_parts(model, params, bin, contrast, offset), alike, frames)
+    neighbours = _neighbours(residual_parts(model, params, bin, contrast, offset), alike, frames)
     neighbours = neighbours._replace(square=neighbours.in_row * ssr / bin.moments.pairs)
     return Residuals(noise, sums, of_frames, ssr, neighbours)
 
 
-class _ResidualPart(NamedTuple):
-    """A part of the upper triangle: residual, S and W from the frames ``first`` and ``second`` on."""
-
-    first: int
-    second: int
-    residual: np.ndarray
-    s: np.ndarray
-    weights: np.ndarray
-
-
-def _residual_parts(
-    model: Model, params: dict[str, float], bin: Bin, contrast: float, offset: float
-) -> Iterator[_ResidualPart]:
-    for first, second, c2, weights in bin.parts():
-        s = averaged_tile(model, params, bin.t, bin.nodes, first, second, *c2.shape)
-        yield _ResidualPart(first, second, c2 - offset - contrast * s, s, weights)
-
-
-def _neighbours(parts: Iterator[_ResidualPart], alike: np.ndarray, frames: int) -> NeighbourSums:
+def _neighbours(parts: Iterator[ResidualPart], alike: np.ndarray, frames: int) -> NeighbourSums:
     """The sums over neighbours, of residuals and S times √W, between the frames that are ``alike`` (M,)."""
     total, above = np.zeros(len(NeighbourSums._fields)), None
     for part in parts:
@@ -121,7 +103,7 @@ class _Row(NamedTuple):
     both: np.ndarray
 
 
-def _common(part: _ResidualPart, above: _Row | None, frames: int) -> tuple[np.ndarray, _Row]:
+def _common(part: ResidualPart, above: _Row | None, frames: int) -> tuple[np.ndarray, _Row]:
     """The `NeighbourSums` of a part, below the row ``above`` it if that is its neighbour, and its own last row."""
     first, second, residual, s, weights = part
     used, root = weights > 0, np.sqrt(weights)

@@ -12,6 +12,7 @@ from heterodyne.data.geometry import axis_of, ring_of
 from heterodyne.device.cores import side_by_side
 from heterodyne.evaluators.influence import influence_panels, score_covariance, whitened_scores
 from heterodyne.evaluators.meshgrid import averaged_tile
+from heterodyne.evaluators.residual import ResidualPart, correlation, residual_parts
 from heterodyne.evaluators.scores import Linear, ScorePart, score_parts
 from heterodyne.evaluators.whitened import frame_factor
 from heterodyne.problem.normal_equations import SolvedScaling
@@ -25,6 +26,9 @@ from heterodyne.solution.covariance import (
     summed_scores,
 )
 from heterodyne.solution.frame_noise import FrameNoise
+
+_TOGETHER = 0.2
+"""Correlation of the residuals of two bins from which they hold the same speckle."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,10 +79,12 @@ def robust_meat(objective: Objective, u: np.ndarray, free: np.ndarray, noise: Se
 class ScoreCluster:
     """Bins that hold the same speckle, by number, and the models of all bins with the derivatives that act on these.
 
-    ``acts`` are their places among the coordinates and, after them, the scaling weights.
+    ``shared`` is the part of their noise that is the same, ``acts`` the places among the coordinates and, after them,
+    the scaling weights.
     """
 
     members: tuple[int, ...]
+    shared: float
     acts: np.ndarray
     linear: tuple[Linear, ...]
 
@@ -89,10 +95,10 @@ def score_clusters(
     """The clusters of an objective at ``u`` over the coordinates that are ``free`` of their bounds."""
     linear, p = _linear(objective, scaling, u, free), int(free.sum())
     found = []
-    for members in speckle_clusters(objective):
+    for members, shared in speckle_clusters(objective, scaling, u).items():
         weights = _weights_of(scaling, members)
         acts = np.concatenate([np.arange(p), p + weights])
-        found.append(ScoreCluster(members, acts, _with_weights(linear, scaling, weights)))
+        found.append(ScoreCluster(members, shared, acts, _with_weights(linear, scaling, weights)))
     return found
 
 
@@ -127,7 +133,7 @@ def speckle_covariance(
     here, bin = noise[cluster.members[0]], objective.bins[cluster.members[0]]
     factor = frame_factor(objective.problem.model, theta, bin, here.ratio)
     even = [_evened(objective.bins[b], parts) for b, parts in zip(cluster.members, panels, strict=True)]
-    return here.scale_near * score_covariance(even, factor)
+    return here.scale_near * score_covariance(even, factor, cluster.shared)
 
 
 def _evened(bin: Bin, panels: Iterator[ScorePart]) -> Iterator[ScorePart]:
@@ -173,8 +179,34 @@ def _with_weights(
     )
 
 
-def speckle_clusters(objective: Objective) -> list[tuple[int, ...]]:
-    """Bins that hold the same speckle: of one file, one q (5 %), and φ equal modulo 180° (half a bin).
+def speckle_clusters(
+    objective: Objective, scaling: SolvedScaling, u: np.ndarray
+) -> dict[tuple[int, ...], float]:
+    """Bins that hold the same speckle, with the part of their noise that they share.
+
+    These are of `one_region`, and their residuals at ``u`` vary together: repeats of one region vary on their own.
+    """
+    params = objective.parameters(u)
+    found: dict[tuple[int, ...], float] = {}
+
+    def parts(index: int) -> Iterator[ResidualPart]:
+        at = float(scaling.contrast[index]), float(scaling.offset[index])
+        return residual_parts(objective.problem.model, params, objective.bins[index], *at)
+
+    for region in one_region(objective):
+        left = list(region)
+        while left:
+            first, *others = left
+            alike = {index: correlation(parts(first), parts(index)) for index in others}
+            same = [index for index in others if alike[index] > _TOGETHER]
+            shared = float(np.mean([alike[index] for index in same])) if same else 1.0
+            found[first, *same] = min(shared, 1.0)
+            left = [index for index in others if index not in same]
+    return found
+
+
+def one_region(objective: Objective) -> list[tuple[int, ...]]:
+    """Bins of one file, of one q (5 %), and of φ equal modulo 180° (half a bin).
 
     Bins at φ and φ + 180° are Friedel mates: their fields are conjugate and their intensities equal.
     """

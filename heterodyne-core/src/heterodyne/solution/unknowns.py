@@ -60,7 +60,7 @@ def unknowns(here: AtSolution, around: Neighbourhood, robust: bool, rivals: Sequ
         *other_solutions(problem, values, cost, minima),
         *merged_scaling(labels, sums.model.total[:, 0] / sums.data.pairs, contrast, offset, absent),
         *aliased_fringes(problem, values),
-        *same_speckle(labels, speckle_clusters(objective), robust),
+        *same_speckle(labels, speckle_clusters(objective, here.scaling, here.x), robust),
         *conventions(around),
     )
     lost = around.undetermined.union(*(finding.parameters for finding in merged if finding.undetermined))
