@@ -8,7 +8,7 @@ from jaxtyping import TypeCheckError
 
 from heterodyne import create_model
 from heterodyne.bins.nodes import bin_nodes
-from heterodyne.evaluators.tangent import block_tangent
+from heterodyne.evaluators.meshgrid import averaged_tile
 from heterodyne.kernels.integrals import trapezoid_cumsum
 from heterodyne.model import correlation_matrix
 
@@ -23,7 +23,7 @@ START = MODEL.parameters.starts()
         pytest.param(lambda: trapezoid_cumsum(TIMES, TIMES[1:]), id="kernels"),
         pytest.param(lambda: correlation_matrix(MODEL, START, TIMES[None], 0.01, 0.0), id="model"),
         pytest.param(
-            lambda: block_tangent(MODEL, np.eye(len(START)), TIMES, bin_nodes(0.01, 0.0), 8, 1),
+            lambda: averaged_tile(MODEL, START, np.eye(3), bin_nodes(0.01, 0.0), 0, 0, 8, 8),
             id="evaluators",
         ),
     ],

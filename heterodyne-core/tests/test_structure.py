@@ -7,7 +7,6 @@ from scipy.linalg import block_diag
 from heterodyne import create_model, simulate
 from heterodyne.bins.reading import read_bins
 from heterodyne.bins.streaming import stream_bin
-from heterodyne.evaluators.tangent import block_tangent, tangent_between
 from heterodyne.solution.residuals import examine_residuals
 from heterodyne.solution.structure import BlockSums, cell_panel, cells_of, lag_edges, residual_structure
 from tolerances import REORDERED, TWO_WAYS
@@ -32,7 +31,7 @@ def cells_about(residual, weight=UPPER):
     sums = BlockSums(
         *(np.array([of * weight * one for one in share]) for of in (residual, np.ones((N, N)))), N, 1
     )
-    return cells_of(sums, np.ones((1, N, N)), 1.0), weight
+    return cells_of(sums, 1.0), weight
 
 
 def white(seed):
@@ -60,7 +59,7 @@ def checked(*residuals, length=None, weight=UPPER):
 
 def _covariance(cells, weight, root):
     panel = cell_panel(cells.z, N, 1, slice(0, N)) * (weight + weight.T)
-    taken = cells.coupling[:, 0] / weight.sum()
+    taken = 0.5 * panel.sum(axis=(1, 2)) / weight.sum()
     left = panel - taken[:, None, None] * (weight + weight.T)
     q = root.T @ left @ root
     return 0.5 * np.einsum("fij,gij->fg", q, q)
@@ -95,20 +94,6 @@ def test_sums_of_a_streamed_bin_are_those_of_one_in_memory():
     parts = examine_residuals(MODEL, TRUTH, stream_bin(data, 0, 0, 1 << 20, 64), 0.15, 1.0).sums
     np.testing.assert_allclose(parts.residual, whole.residual, atol=TWO_WAYS)
     np.testing.assert_allclose(parts.weight, whole.weight, atol=TWO_WAYS)
-
-
-def test_the_tangent_of_blocks_is_the_mean_over_their_pairs():
-    data = data_of(frames=40)
-    one, theta = read_bins((data,))[0], np.array(list(TRUTH.values()))
-    at = float(data.q[0]), float(data.phi[0])
-    full = np.asarray(tangent_between(MODEL, theta, one.t, *at, np.arange(40)))
-    np.testing.assert_allclose(full[0], MODEL.correlation(TRUTH, data.t, at[0]), rtol=REORDERED)
-    np.testing.assert_allclose(block_tangent(MODEL, theta, one.t, one.nodes, 40, 1), full, rtol=REORDERED)
-    means = full.reshape(4, 10, 4, 10, 4).mean(axis=(2, 4))
-    found = block_tangent(MODEL, theta, one.t, one.nodes, 40, 4)
-    apart = np.abs(np.subtract.outer(np.arange(10), np.arange(10))) > 0
-    for row, mean in zip(found, means, strict=True):
-        np.testing.assert_allclose(row[apart], mean[apart], atol=0.02 * np.abs(mean).max())
 
 
 @pytest.mark.parametrize("length", [0.3, 1.0, 2.0])

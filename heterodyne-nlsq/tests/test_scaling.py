@@ -164,7 +164,8 @@ def test_weights_make_the_most_of_frames_of_unequal_noise():
         scatter = np.triu(0.02 * np.sqrt(np.outer(level**2, level**2)) * rng.normal(size=(60, 60)), 1)
         noisy = replace(truth, c2=[truth.c2[0] + scatter + scatter.T])
         for name, w in (("frames", weight[None]), ("pairs", np.outer(weight, weight)[None]), ("none", None)):
-            fits[name].append(het.fit(replace(noisy, weight=w), **CHOICES))
+            options = {"weights": "noise"}  # speckle weights know frames, not pairs
+            fits[name].append(het.fit(replace(noisy, weight=w), options=options, **CHOICES))
     scatter_of = {name: np.std([fit.values["D0"] for fit in found]) for name, found in fits.items()}
     for one, other in zip(fits["frames"], fits["pairs"], strict=True):
         assert one.values == pytest.approx(other.values, rel=1e-7)

@@ -167,8 +167,10 @@ def _stacked(moments: list[Moments[float]]) -> Moments[AnyArray]:
 
 
 def _whole(bin: Bin) -> Portion:
-    values = bin.values
-    content = WhitenedMatrix(values.d, values.factor) if isinstance(values, Whitened) else bin.d
+    values, content = bin.values, bin.d
+    if isinstance(values, Whitened):
+        assert isinstance(values.d, np.ndarray)
+        content = WhitenedMatrix(values.d, values.factor)
     return Portion(bin.t, bin.nodes, bin.weight, content, _skipped(bin, bin.skipped))
 
 

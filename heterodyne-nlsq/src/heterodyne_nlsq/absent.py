@@ -18,7 +18,7 @@ from heterodyne.parameters import ParameterTable
 from heterodyne.problem.objective import Objective
 from heterodyne.problem.problem import Problem
 from heterodyne.result.identifiability import Finding
-from heterodyne.solution.claims import KIND, gain_needed
+from heterodyne.solution.claims import KIND, rise_needed
 from heterodyne.solution.outcome import Known
 from heterodyne_nlsq.profile import walk_base
 from heterodyne_nlsq.starts.search import Search
@@ -30,19 +30,24 @@ _DESCENT = 30, 2  # iterations, and those over which it has settled
 
 
 class Absence(NamedTuple):
-    """Something that may be absent, in words, and the parameters' values that make it so."""
+    """Something that may be absent, in words, the parameters' values that make it so, and the share f without it."""
 
     what: str
     held: Mapping[str, float]
+    share: float | None = None
 
 
 @dataclass(frozen=True)
 class Without:
-    """A fit without something: by how much χ² over the variance ratio is larger, and what then means nothing."""
+    """A fit without something: by how much χ² over the variance ratio is larger, and what then means nothing.
+
+    ``away`` is how far the fit is from being without it.
+    """
 
     what: str
     names: tuple[str, ...]
     worse: float
+    away: float
 
     @property
     def finding(self) -> Finding:
@@ -58,7 +63,8 @@ def not_needed(known: Known, search: Search) -> list[Finding]:
         return []
     problem = known.around.problem
     components = [_without(known, absence, search) for absence in component_absences(problem)]
-    found = sorted(filter(None, components), key=lambda one: one.worse)[:1]
+    # what describes the data by one component does so by either: the minor one is the one that is not there
+    found = sorted(filter(None, components), key=lambda one: one.away)[:1]
     if not found:
         flows = [_without(known, absence, search) for absence in flow_absences(problem)]
         found = list(filter(None, flows))
@@ -78,7 +84,7 @@ def component_absences(problem: Problem) -> Iterator[Absence]:
     if mixture is not None:
         for name, level in zip(mixture.names, (0.0, 1.0), strict=True):
             for held in _held_at(problem, problem.model.curve(mixture.share), level):
-                yield Absence(name, held)
+                yield Absence(name, held, level)
 
 
 def _held_at(problem: Problem, curve: Curve, level: float) -> Iterator[Mapping[str, float]]:
@@ -118,10 +124,19 @@ def _without(known: Known, absence: Absence, search: Search) -> Without | None:
     names = tuple(name for name in before if name in absence.held or name in inert)
     ratios = [base.ratios[name] for name in names if name in base.ratios]
     scale = max(ratios or base.ratios.values(), default=1.0)
-    needed = gain_needed(len(names))
+    needed = rise_needed(len(names))
     there = refined(objective, base.best[kept], _roughly(search.tolerances, _ENOUGH * scale * needed))
     worse = 2.0 * (there.equations.cost - base.least) / scale
-    return Without(absence.what, names, worse) if worse < needed else None
+    return Without(absence.what, names, worse, _away(known, absence.share)) if worse < needed else None
+
+
+def _away(known: Known, share: float | None) -> float:
+    """How far the mean share of the fit is from this one; 0 where it is asked for none."""
+    mixture = known.around.problem.model.mixture
+    if share is None or mixture is None:
+        return 0.0
+    curve = known.around.problem.model.curve(mixture.share)
+    return float(np.mean(np.abs(known.around.curve(curve)[0] - share)))
 
 
 def _holding(objective: Objective, held: Mapping[str, float]) -> Objective:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from heterodyne.bins.bin import Whitened
 from heterodyne.problem.objective import Objective, create_objective
 from heterodyne.problem.problem import Problem
 from heterodyne.result.fit import Fit
@@ -86,8 +87,18 @@ def _solved(problem: Problem, options: Mapping[str, Any], search: Search) -> Sol
     if is_whitened:
         minima = _whitened(minima, search)
     solution = with_rivals(minima)
-    figures = Statistics(strategy=strategy.name, strategy_reason=strategy.reason)
+    figures = Statistics(
+        strategy=strategy.name,
+        strategy_reason=strategy.reason,
+        weights=_weights(solution.objective, options["weights"]),
+    )
     return replace(solution, statistics=figures | solution.statistics)
+
+
+def _weights(objective: Objective, asked: str) -> str:
+    """What pairs were weighted by: what was ``asked`` for, or the noise of bins where no covariance can be used."""
+    can = any(isinstance(bin.values, Whitened) for bin in objective.bins)
+    return "noise" if asked == "speckle" and not can else asked
 
 
 def _searched(objective: Objective, search: Search, sequential: bool) -> Minima:

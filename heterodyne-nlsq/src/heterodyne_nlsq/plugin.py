@@ -24,7 +24,7 @@ OPTIONS = (
     Option(
         "weights",
         str,
-        "noise",
+        "speckle",
         "weights: equal, of bins by their noise (noise), or of pairs by the covariance of frames too (speckle)",
         ("speckle", "noise", "equal"),
     ),

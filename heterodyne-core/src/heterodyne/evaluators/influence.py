@@ -12,12 +12,14 @@ where c2 is that of P pixels with nearly Gaussian intensities, whose frames have
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 
 import numpy as np
 from jaxtyping import Float
 
-from heterodyne.bins.bin import Bin, Whitened
+from heterodyne.bins.bin import Bin, Dense, Whitened
+from heterodyne.bins.tiles import Tiles
 from heterodyne.evaluators.meshgrid import averaged_tile
 from heterodyne.evaluators.quasiseparable import (
     Factor,
@@ -76,15 +78,40 @@ def whitened_scores(
 ) -> Iterator[ScorePart]:
     """The scores R_ij D_ij of all pairs i < j of one bin, part by part; 0 at every other place."""
     params = dict(zip(model.parameters, theta, strict=True))
-    frames = len(bin.t)
+    frames, c2_of = len(bin.t), _c2_columns(bin)
     for _, start, d in influence_panels(model, theta, bin, linear):
         width = d.shape[2]
         s = averaged_tile(model, params, bin.t, bin.nodes, 0, start, frames, width)
         here = slice(start, start + width)
-        weight = bin.weights(slice(0, frames), here)
-        c2 = bin.moments.reference + np.divide(bin.d[:, here], weight, out=np.zeros_like(s), where=weight > 0)
-        residual = np.triu((c2 - linear.offset - linear.contrast * s) * (weight > 0), 1 - start)
+        used = np.triu(bin.weights(slice(0, frames), here) > 0, 1 - start)
+        residual = np.where(used, c2_of(here) - linear.offset - linear.contrast * s, 0.0)
         yield ScorePart(0, start, d * residual)
+
+
+def _c2_columns(bin: Bin) -> Callable[[slice], Float[np.ndarray, "frames columns"]]:
+    """A function: c2 above the diagonal in some columns, anything where pairs are not in use."""
+    values, reference = bin.plain.values, bin.moments.reference
+
+    def from_memory(columns: slice) -> np.ndarray:
+        weight = bin.weights(slice(0, None), columns)
+        d = bin.d[:, columns]
+        return reference + np.divide(d, weight, out=np.zeros_like(d), where=weight > 0)
+
+    @lru_cache(maxsize=2)
+    def column_of_tiles(number: int) -> np.ndarray:
+        assert isinstance(values, Tiles)
+        column = np.zeros((len(bin.t), values.size))
+        for (i, _), tile in values.read([(i, number) for i in range(number + 1)]):
+            column[i * values.size : (i + 1) * values.size] = tile
+        return column
+
+    def from_tiles(columns: slice) -> np.ndarray:
+        assert isinstance(values, Tiles)
+        first, last = columns.start // values.size, (columns.stop - 1) // values.size
+        whole = np.concatenate([column_of_tiles(number) for number in range(first, last + 1)], axis=1)
+        return whole[:, columns.start - first * values.size : columns.stop - first * values.size]
+
+    return from_memory if isinstance(values, Dense) else from_tiles
 
 
 def score_covariance(

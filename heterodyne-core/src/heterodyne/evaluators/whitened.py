@@ -17,6 +17,7 @@ O(N p² K²) operations for p derivatives and K terms.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
@@ -27,9 +28,14 @@ from jaxtyping import Float
 
 from heterodyne.bins.bin import Bin, Dense, Moments, Whitened
 from heterodyne.bins.nodes import Nodes, bin_nodes
+from heterodyne.bins.parts import Part
+from heterodyne.bins.scratch import has_room_for, scratch_matrix
+from heterodyne.bins.tiles import Tiles
+from heterodyne.data.matrices import windows
 from heterodyne.evaluators.blocks import cut
 from heterodyne.evaluators.pair_sums import Sums
 from heterodyne.evaluators.quasiseparable import Factor, Generators, expanded, factorised, generators, solved
+from heterodyne.evaluators.streamed import data_products
 from heterodyne.evaluators.structured import (
     DATA_BLOCK,
     averaged,
@@ -43,36 +49,77 @@ from heterodyne.evaluators.tangent import tangent_between
 from heterodyne.kernels._jax import jax, jnp
 from heterodyne.model import Components, Model
 
+_PANEL = 512
+"""Rows or columns of a matrix on disk that are worked on at once."""
+
 
 def whitened_bin(model: Model, theta: Float[np.ndarray, " P"], bin: Bin, noise: float) -> Bin:
     """The bin weighted by W of S at ``theta`` in its centre and κ = ``noise``.
 
     Raises `ValueError` for a bin that `can_be_whitened` says no of.
     """
-    bin = bin.plain
-    if not (isinstance(bin.values, Dense) and can_be_whitened(bin)):
-        raise ValueError(
-            "pairs that are left out one by one, or are not in memory, have no covariance of frames"
-        )
+    bin, values = bin.plain, bin.plain.values
+    assert not isinstance(values, Whitened)
+    if not can_be_whitened(bin):
+        raise ValueError("pairs that are left out one by one, or weighted so, have no covariance of frames")
     root = np.sqrt(bin.weight)
     factor = frame_factor(model, theta, bin, noise)
-    d = bin.d * np.outer(inverse := np.divide(1.0, root, out=np.zeros_like(root), where=root > 0), inverse)
-    e = solved(factor, solved(factor, d).T)
-    e = 0.5 * (e + e.T)
+    e = _evened(bin, root)
     ones = solved(factor, root[:, None])[:, 0]
     # O = root rootᵀ - diag(root²)
-    own = solved(factor, np.diag(root**2))
-    of_ones = 0.5 * float((root @ ones) ** 2 - 2.0 * ones @ (root**2 * ones) + np.vdot(own, own.T))
-    square = 0.5 * float(np.vdot(e, d))
-    e *= np.outer(root, root)
-    total = 0.5 * float(e.sum() - np.trace(e))
+    of_ones = 0.5 * float((root @ ones) ** 2 - 2.0 * ones @ (root**2 * ones))
+    total = 0.0
+    for columns in _panels(e):
+        own = solved(factor, np.eye(len(e), columns.stop - columns.start, -columns.start))
+        of_ones += 0.5 * float(root**2 @ own**2 @ root[columns] ** 2)
+        e[:, columns] = solved(factor, e[:, columns])
+    for rows in _panels(e):
+        e[rows] = solved(factor, e[rows].T).T * np.outer(root[rows], root)
+        total += 0.5 * (float(e[rows].sum()) - float(np.trace(e[rows], rows.start)))
+    square = sum(_times_data(part, bin.moments.reference, e) for part in bin.parts())
     moments = Moments(of_ones, bin.moments.reference, total, square)
-    return replace(bin, values=Whitened(bin.values, e, moments, factor, noise))
+    return replace(bin, values=Whitened(values, _like(values, e), moments, factor, noise))
+
+
+def _evened(bin: Bin, root: Float[np.ndarray, " frames"]) -> Float[np.ndarray, "frames frames"]:
+    """√W (c2 - reference), on disk where the data are not in memory."""
+    if isinstance(bin.values, Dense):
+        inverse = np.divide(1.0, root, out=np.zeros_like(root), where=root > 0)
+        return bin.d * np.outer(inverse, inverse)
+    d = scratch_matrix(len(root))
+    for first, second, c2, weights in bin.parts():
+        rows, columns = slice(first, first + len(c2)), slice(second, second + c2.shape[1])
+        part = np.sqrt(weights) * np.where(weights > 0, c2 - bin.moments.reference, 0.0)
+        d[rows, columns] += part
+        d[columns, rows] += part.T
+    return d
+
+
+def _panels(matrix: np.ndarray) -> Iterator[slice]:
+    """Rows or columns of a matrix to work on at once: all that are in memory."""
+    step = _PANEL if isinstance(matrix, np.memmap) else len(matrix)
+    yield from (slice(first, min(first + step, len(matrix))) for first in range(0, len(matrix), step))
+
+
+def _times_data(part: Part, reference: float, e: np.ndarray) -> float:
+    """Σ E (c2 - reference) over the pairs of a part."""
+    first, second, c2, weights = part
+    of = e[first : first + len(c2), second : second + c2.shape[1]]
+    return float(np.vdot(of, np.where(weights > 0, c2 - reference, 0.0)))
+
+
+def _like(values: Dense | Tiles, e: np.ndarray) -> np.ndarray | Tiles:
+    """E as these data are: whole, or in tiles."""
+    if isinstance(values, Dense):
+        return 0.5 * (e + e.T)
+    return Tiles(windows(e[None], 0), "full", values.size, {})
 
 
 def can_be_whitened(bin: Bin) -> bool:
-    """Whether c2 of a bin is in memory and no pair of frames is left out or weighted by itself."""
-    return isinstance(bin.plain.values, Dense) and not len(bin.skipped) and bin.pair_weight is None
+    """Whether no pair of a bin is left out or weighted by itself, and there is room for E if it is read by tiles."""
+    if len(bin.skipped) or bin.pair_weight is not None:
+        return False
+    return bin.plain.values.in_memory or has_room_for(len(bin.t))
 
 
 def frame_factor(model: Model, theta: Float[np.ndarray, " P"], bin: Bin, noise: float) -> Factor[np.ndarray]:
@@ -88,9 +135,52 @@ def bin_sums(
     """The sums of a whitened bin of a separable S."""
     values = bin.values
     assert isinstance(values, Whitened)
+    if isinstance(values.d, Tiles):
+        return _streamed_sums(model, theta, bin, values.d, values.factor, jacobian)
     evaluate = _sums if jacobian else value_sums
     sums = evaluate(model, theta, bin.t, bin.nodes, np.sqrt(bin.weight), values.d, values.factor)
     return Sums(*map(np.asarray, sums))
+
+
+def _streamed_sums(
+    model: Model,
+    theta: Float[np.ndarray, " P"],
+    bin: Bin,
+    e: Tiles,
+    factor: Factor[np.ndarray],
+    jacobian: bool,
+) -> Sums[np.ndarray]:
+    """The sums of a bin whose E is read tile by tile."""
+    evaluate = _with_jacobian if jacobian else _values
+    rows, slopes, total, gram = evaluate(model, theta, bin.t, bin.nodes, np.sqrt(bin.weight), factor)
+    plain = replace(bin, values=e, weight=np.ones_like(bin.weight), moments=Moments(0.0, 0.0, 0.0, 0.0))
+    return Sums(data_products(plain, rows, slopes), np.asarray(total), np.asarray(gram))
+
+
+@partial(jax.jit, static_argnames="model")
+def _with_jacobian(
+    model: Model,
+    theta: Float[Array, " P"],
+    t: Float[Array, " frames"],
+    nodes: Nodes,
+    root: Float[Array, " frames"],
+    factor: Factor[Array],
+) -> tuple[Components, Components, Float[Array, " x"], Float[Array, "x x"]]:
+    rows, slopes = components(model, theta, t, nodes)
+    return rows, slopes, *model_sums(rows, slopes, root, factor)
+
+
+@partial(jax.jit, static_argnames="model")
+def _values(
+    model: Model,
+    theta: Float[Array, " P"],
+    t: Float[Array, " frames"],
+    nodes: Nodes,
+    root: Float[Array, " frames"],
+    factor: Factor[Array],
+) -> tuple[Components, None, Float[Array, " 1"], Float[Array, "1 1"]]:
+    rows = averaged(model, theta, t, nodes)
+    return rows, None, *model_sums(rows, no_slopes(rows), root, factor)
 
 
 @partial(jax.jit, static_argnames="model")
@@ -224,6 +314,7 @@ def dense_sums(
     """The sums of a whitened bin of any model, from whole matrices: O(N³) operations per derivative."""
     values = bin.values
     assert isinstance(values, Whitened)
+    assert isinstance(values.d, np.ndarray)
     root = np.sqrt(bin.weight)
     frames, kinds = np.arange(len(root)), 1 + jacobian * len(theta)
     x = np.zeros((kinds + 1, len(root), len(root)))

@@ -31,8 +31,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple, Unpack
 
-from scipy.special import chdtri
-
 from heterodyne.atomic import as_path, file_name, replacing
 from heterodyne.catalogue import create_model
 from heterodyne.errors import ConfigError, PluginError
@@ -45,6 +43,7 @@ from heterodyne.problem.kinds import AUTO
 from heterodyne.problem.one_time import Data
 from heterodyne.result.document import plain
 from heterodyne.result.fit import Fit
+from heterodyne.solution.claims import rise_needed
 from heterodyne.words import table
 from heterodyne.writing.csv import write_csv
 
@@ -53,9 +52,6 @@ SCHEMA = "heterodyne/comparison/1"
 CRITERIA = ("clic", "aic", "bic")
 
 _NEEDED = ("deviance", "n_variables", "n_pairs", "ssr")
-
-_LEVEL = 1e-4
-"""How often noise alone lowers χ² so much for parameters that are known but for their values."""
 
 
 @dataclass(frozen=True)
@@ -158,7 +154,7 @@ class Comparison:
 
     def _ruling(self, score: Score, other: Score) -> Ruling:
         more = more_parameters(self.fits[other.model], self.fits[score.model])
-        return Ruling(other.model, score.chi2 - other.chi2, float(chdtri(max(more, 1), _LEVEL)))
+        return Ruling(other.model, score.chi2 - other.chi2, rise_needed(more))
 
     @property
     def _open(self) -> str:

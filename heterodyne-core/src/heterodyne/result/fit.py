@@ -177,6 +177,9 @@ class Fit:
 def _head(fit: Fit) -> list[str]:
     rows = [("fitting method", fit.optimizer), ("verdict", fit.verdict)]
     rows += [(name, _text(value)) for name, value in fit.statistics.items() if np.isscalar(value)]
+    if gain := fit.statistics.weights_gain:
+        bought = f"errors {gain:.2g} times smaller than those of pairs that weigh alike"
+        rows = [(name, bought if name == "weights_gain" else text) for name, text in rows]
     lines = ["[[Model]]", f"    {fit.model}", "[[Fit Statistics]]"]
     lines += [f"    # {name:<17}= {value}" for name, value in rows]
     return lines + ([f"    # {'message':<17}= {fit.message}"] if fit.message else [])

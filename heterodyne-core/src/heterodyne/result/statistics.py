@@ -70,6 +70,9 @@ class Statistics(Stated):
     """tr(H⁻¹ M) of parameters, contrasts and offsets: what fitting them does to the deviance."""
     noise_ratio: float | None = None
     """Robust over modelled variance, the mean over directions: above 1 there is noise that speckle does not make."""
+    weights_gain: float | None = None
+    """Errors of pairs that weigh alike over those of pairs weighted by the covariance of frames, the mean over
+    parameters, as speckle and frames let expect."""
     common_noise_ratio: float | None = None
     """How many times larger errors would be if all bins shared their noise."""
 
@@ -92,6 +95,9 @@ class Statistics(Stated):
     """How the data were read: ``direct``, ``streamed`` or ``sequential``."""
     strategy_reason: str | None = None
     """Why, in words."""
+    weights: str | None = None
+    """What pairs were weighted by: ``speckle``, the covariance of their frames, ``noise``, that of their bin, or
+    ``equal``."""
     sequential: tuple[Mapping[str, Any], ...] | None = None
     """Of a sequential fit, the fit of every bin alone: q, phi, verdict, iterations, values."""
     ssr_without_global: float | None = None
@@ -107,8 +113,6 @@ class Statistics(Stated):
     """Share of the draws of offset beyond its bounds."""
     likelihood: str | None = None
     """``calibrated`` to shared frames, or ``independent``."""
-    weights: str | None = None
-    """What pairs were weighted by: ``speckle``, the covariance of their frames, or ``noise``, that of their bin."""
     shards: int | None = None
     """Parts of the data that were sampled apart."""
     threads: int | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from scipy.special import chdtri
 
 from heterodyne.problem.normal_equations import SolvedScaling
 from heterodyne.problem.objective import Objective
@@ -23,11 +24,22 @@ The best of many curves through noise takes some 2 per number, and more where no
 """
 _PER_NUMBER = 3.0
 
+_LEVEL = 1e-4
+"""How often noise alone lowers χ² so much for parameters that are known but for their values."""
+
 _EXCESS = 2.0  # reduced χ² from which the residuals are said to be more than noise
 _NO_FRAMES = "as noise that they share or a model that does not hold makes them"
 
 _UNLIKE = 4.0  # times the median of W r² from which a frame is unlike the others where χ² is too large
 _ALIEN = 25.0  # and where it is not: five times the noise, more than frames of few counts scatter
+
+
+def rise_needed(numbers: int) -> float:
+    """What χ² must rise by without so many ``numbers``, for what they describe to be seen.
+
+    The quantile of χ² so far out in the tail that a search for the curve that fits noise best seldom reaches it.
+    """
+    return float(chdtri(max(numbers, 1), _LEVEL))
 
 
 def gain_needed(numbers: int) -> float:

@@ -5,9 +5,10 @@ For nearly Gaussian intensities c2 - 1 is a sample covariance over P pixels, who
     cov(c2_ij, c2_kl) = (C_ik C_jl + C_il C_jk) scale,      C = S + κ 1,      scale = contrast²/P,
 
 κ contrast being the noise of one frame, as of its photons, which stands on the diagonal of c2. With x = 1 + κ and
-T1 = <S_j,j+1> the residual r has between neighbours
+T_j = S_j,j+1 the residual r has between neighbours
 
-    U = <(r_ij - r_i,j+1 - r_i+1,j + r_i+1,j+1)²>/4 = (x - T1)² scale,     D = <(r_ij - r_i,j+1)²>/2 = x (x - T1) scale,
+    U = <(r_ij - r_i,j+1 - r_i+1,j + r_i+1,j+1)²>/4 = <(x - T_i)(x - T_j)> scale,
+    D = <(r_ij - r_i,j+1)²>/2 = x <x - T_j> scale,
 
 so that U/D gives x, and D²/U the scale: what varies slowly, as a misfit does, has no part in them. All of the residual
 has <r²> = (x² + <S_ij²>) scale.
@@ -35,17 +36,18 @@ _ALIKE = 0.1
 
 
 class NeighbourSums(NamedTuple):
-    """Sums over pairs that are neighbours: of r², (r - r')²/2 and S² over two in a row, of (r - r' - r" + r"')²/4 over
-    squares of four, and of S_j,j+1; with the numbers of pairs ``in_row``, ``in_square`` and ``adjacent``."""
+    """Sums over neighbours: of r², (r - r')²/2, S² and T_j over two pairs in a row, and of (r - r' - r" + r"')²/4,
+    T_i + T_j and T_i T_j over squares of four pairs; with the numbers ``in_row`` and ``in_square`` of them."""
 
     in_row: float
     square: float
     difference: float
     s_square: float
+    next: float
     in_square: float
     mixed: float
-    adjacent: float
-    s_next: float
+    next_both: float
+    next_product: float
 
 
 class FrameNoise(NamedTuple):
@@ -69,17 +71,22 @@ def frame_noise(sums: NeighbourSums, bin: Bin, contrast: float, offset: float) -
     """
     if not sums.in_row:
         return FrameNoise(_MOST, np.nan, np.nan)
-    square, difference, t0 = (total / sums.in_row for total in sums[1:4])
-    if not (sums.mixed > 0.0 and sums.adjacent):
+    square, difference, s_square, after = (total / sums.in_row for total in sums[1:5])
+    if not sums.mixed > 0.0:
         return FrameNoise(_MOST, square / _MOST**2, difference / _MOST**2)
-    mixed, t1 = sums.mixed / sums.in_square, sums.s_next / sums.adjacent
-    on_diagonal = _of_diagonal(bin, contrast, offset)
-    if abs(1.0 - t1 / (1.0 + on_diagonal) - mixed / difference) <= _ALIKE:
-        ratio = on_diagonal
-    else:
-        ratio = t1 / max(1.0 - mixed / difference, 1e-12) - 1.0
-    x = 1.0 + (ratio := float(np.clip(ratio, _LEAST, _MOST)))
-    return FrameNoise(ratio, square / (x**2 + t0), difference**2 / mixed / x**2)
+    mixed, both, product = (total / sums.in_square for total in sums[6:])
+    x, seen = 1.0 + _of_diagonal(bin, contrast, offset), mixed / difference
+    if not abs((x**2 - both * x + product) / (x * (x - after)) - seen) <= _ALIKE:
+        x = _root(1.0 - seen, both - seen * after, product)
+    even = (x**2 - both * x + product) / max(x - after, 1e-12) ** 2
+    ratio = float(np.clip(x - 1.0, _LEAST, _MOST))
+    variance = (1.0 + ratio) ** 2
+    return FrameNoise(ratio, square / (variance + s_square), even * difference**2 / mixed / variance)
+
+
+def _root(a: float, b: float, c: float) -> float:
+    """The larger x at which a x² - b x + c = 0; where there is none, that of the least."""
+    return (b + np.sqrt(max(b**2 - 4.0 * a * c, 0.0))) / (2.0 * max(a, 1e-12))
 
 
 def _of_diagonal(bin: Bin, contrast: float, offset: float) -> float:

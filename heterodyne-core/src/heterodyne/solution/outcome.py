@@ -30,6 +30,7 @@ from heterodyne.solution.conditions import (
 from heterodyne.solution.covariance import quantile
 from heterodyne.solution.deviance import deviance
 from heterodyne.solution.frame_noise import FrameNoise
+from heterodyne.solution.gain import gain_of_weights
 from heterodyne.solution.intervals import parameter_interval
 from heterodyne.solution.lags import INDEPENDENT, doubtful_errors, of_lags, structure_over_lags
 from heterodyne.solution.neighbourhood import Neighbourhood
@@ -134,7 +135,7 @@ def fit_of(
     statistics = _statistics(known, seconds)
     unlike = excess(problem, known.residuals, statistics.get("reduced_chi2", np.nan))
     note = INDEPENDENT if problem.one_time else ""
-    lags = of_lags(known.here)
+    lags, gain = of_lags(known.here), gain_of_weights(solution, known.here, errors)
     doubts = (
         solution.message,
         *bounds,
@@ -151,7 +152,7 @@ def fit_of(
         scaling=_bins(known),
         covariance=covariance,
         covariance_names=determined,
-        statistics=statistics | errors.statistics | lags | structure | solution.statistics,
+        statistics=statistics | errors.statistics | gain | lags | structure | solution.statistics,
         identifiability=(
             identifiability(around, unknown, covariance, determined, bounds, tuple(known.conditional))
             | solution.identifiability

@@ -12,7 +12,6 @@ from heterodyne.device.cores import side_by_side
 from heterodyne.evaluators.influence import influence_panels
 from heterodyne.evaluators.residual import ResidualPart, residual_parts
 from heterodyne.evaluators.scores import ScorePart
-from heterodyne.evaluators.tangent import block_tangent
 from heterodyne.problem.spectrum import independent_covariance, spectrum_of
 from heterodyne.result.statistics import Statistics
 from heterodyne.solution.frame_noise import LEAST_RATIO, FrameNoise, NeighbourSums, frame_noise
@@ -65,12 +64,13 @@ def examine_residuals(
     edges, blocks = lag_edges(frames), -(-frames // grain)
     square, count, ssr = 0.0, 0, 0.0
     totals = np.zeros((2, (len(edges) - 1) * blocks**2))
-    squares = np.zeros((2, frames))
-    for first, second, residual, _, weights in residual_parts(model, params, bin, contrast, offset):
+    squares, after = np.zeros((2, frames)), np.zeros(len(bin.t))
+    for first, second, residual, s, weights in residual_parts(model, params, bin, contrast, offset):
         more_square, more_count = _neighbour_sums(residual, weights)
         square, count = square + more_square, count + more_count
         _add_blocks(totals, first, second, residual, weights, edges, grain, blocks)
         _add_squares(squares, first, second, residual, weights)
+        _set_after(after, first, second, s)
         ssr += float(np.vdot(weights, np.where(weights > 0, residual, 0.0) ** 2))
     noise = float(np.sqrt(square / count)) if count else float("nan")
     residuals, used = totals.reshape(2, -1, blocks, blocks)
@@ -78,59 +78,95 @@ def examine_residuals(
         of_frames = squares[0] / squares[1]
         alike = np.pad(~(of_frames > _ALIEN * np.nanmedian(of_frames)), (0, len(bin.t) - frames))
     sums = BlockSums(residuals, used, frames, grain)
-    neighbours = _neighbours(residual_parts(model, params, bin, contrast, offset), alike, frames)
+    neighbours = _neighbours(residual_parts(model, params, bin, contrast, offset), alike, after)
     neighbours = neighbours._replace(square=neighbours.in_row * ssr / bin.moments.pairs)
     return Residuals(noise, sums, of_frames, ssr, neighbours)
 
 
-def _neighbours(parts: Iterator[ResidualPart], alike: np.ndarray, frames: int) -> NeighbourSums:
-    """The sums over neighbours, of residuals and S times √W, between the frames that are ``alike`` (M,)."""
-    total, above = np.zeros(len(NeighbourSums._fields)), None
-    for part in parts:
-        rows, columns = part.residual.shape
-        kept = np.outer(alike[part.first : part.first + rows], alike[part.second : part.second + columns])
-        more, above = _common(part._replace(weights=part.weights * kept), above, frames)
-        total += more
+def _set_after(after: np.ndarray, first: int, second: int, s: np.ndarray) -> None:
+    """Put what a part has of S_j,j+1 at j in ``after`` (M,)."""
+    rows = np.arange(len(s))
+    columns = rows + first + 1 - second
+    inside = (columns >= 0) & (columns < s.shape[1])
+    after[first + rows[inside]] = s[rows[inside], columns[inside]]
+
+
+def _neighbours(parts: Iterator[ResidualPart], alike: np.ndarray, after: np.ndarray) -> NeighbourSums:
+    """The sums over neighbours, of residuals and S times √W, between the frames that are ``alike`` (M,).
+
+    ``after`` (M,) is S_j,j+1.
+    """
+    total, seen = np.zeros(len(NeighbourSums._fields)), _Seen.nothing(len(alike))
+    for first, second, residual, s, weights in parts:
+        rows, columns = residual.shape
+        kept = np.outer(alike[first : first + rows], alike[second : second + columns])
+        root = np.sqrt(weights * kept)
+        values = np.stack([root > 0, root * np.where(root > 0, residual, 0.0), root * s])
+        beside, seen = seen.beside(first, second, values)
+        total += _common(beside, first, second, after)
     return NeighbourSums(*total.tolist())
 
 
-class _Row(NamedTuple):
-    """The last row of a part: the frame after it, its first column, differences in it, and where there are any."""
+class _Seen(NamedTuple):
+    """What parts before one leave beside it: the row before theirs and their last ones, (3, M), their last column.
 
+    They are those of the rows from the frame ``first`` to ``next``, up to the column ``second``.
+    """
+
+    first: int
     next: int
     second: int
-    change: np.ndarray
-    both: np.ndarray
+    above: np.ndarray
+    last: np.ndarray
+    left: np.ndarray
+
+    @classmethod
+    def nothing(cls, frames: int) -> _Seen:
+        """Before the first part."""
+        return cls(-1, -1, -1, np.zeros((3, frames)), np.zeros((3, frames)), np.zeros((3, 0)))
+
+    def beside(self, first: int, second: int, values: np.ndarray) -> tuple[np.ndarray, _Seen]:
+        """A part (3, rows, columns) with the row above it and the column before it, and what it leaves."""
+        _, rows, columns = values.shape
+        above, last, left = self.above, self.last, np.zeros((3, rows))
+        if first != self.first:
+            above = self.last if first == self.next else np.zeros_like(self.last)
+            last = np.zeros_like(self.last)
+        elif second == self.second:
+            left = self.left
+        beside = np.pad(values, ((0, 0), (1, 0), (1, 0)))
+        beside[:, 0, 1:] = above[:, second : second + columns]
+        beside[:, 0, 0] = above[:, second - 1] if second else 0.0
+        beside[:, 1:, 0] = left
+        last[:, second : second + columns] = values[:, -1]
+        return beside, _Seen(first, first + rows, second + columns, above, last, values[:, :, -1])
 
 
-def _common(part: ResidualPart, above: _Row | None, frames: int) -> tuple[np.ndarray, _Row]:
-    """The `NeighbourSums` of a part, below the row ``above`` it if that is its neighbour, and its own last row."""
-    first, second, residual, s, weights = part
-    used, root = weights > 0, np.sqrt(weights)
-    both = used[:, 1:] & used[:, :-1]
-    r = root * np.where(used, residual, 0.0)
-    here, beside = np.where(both, r[:, :-1], 0.0), np.where(both, r[:, 1:], 0.0)
-    change = here - beside
-    rows, has = change, both
-    if above is not None and (above.next, above.second) == (first, second):
-        rows, has = np.vstack([above.change, change]), np.vstack([above.both, both])
-    all_four = has[1:] & has[:-1]
-    mixed = np.where(all_four, rows[1:] - rows[:-1], 0.0)
-    # S between the frames j and j + 1 stands in the row of j, whether that pair is used or not
-    last = min(len(s), second + s.shape[1] - first - 1, frames - first - 1)
-    number = np.arange(max(second - first - 1, 0), max(last, 0))
-    s_next, even = s[number, number + first + 1 - second], root * s
-    sums = (
-        np.count_nonzero(both),
-        0.5 * (float(np.vdot(here, here)) + float(np.vdot(beside, beside))),
-        0.5 * float(np.vdot(change, change)),
-        float(np.vdot(np.where(both, even[:, :-1], 0.0), even[:, :-1])),
-        np.count_nonzero(all_four),
-        0.25 * float(np.vdot(mixed, mixed)),
-        len(s_next),
-        float(s_next.sum()),
+def _common(beside: np.ndarray, first: int, second: int, after: np.ndarray) -> np.ndarray:
+    """The `NeighbourSums` of a part with the row above it and the column before it."""
+    used, r, even = beside
+    in_row = used[:, 1:] * used[:, :-1]
+    change = in_row * (r[:, :-1] - r[:, 1:])
+    all_four = in_row[1:] * in_row[:-1]
+    mixed, both, square = all_four * np.diff(change, axis=0), in_row[1:], r[1:] ** 2
+    across, down = (
+        np.pad(after, (1, 0))[start : start + size]
+        for start, size in zip((second, first), all_four.shape[::-1], strict=True)
     )
-    return np.array(sums, dtype=float), _Row(first + len(s), second, change[-1], both[-1])
+    of_rows, of_columns = all_four.sum(axis=1), all_four.sum(axis=0)
+    return np.array(
+        [
+            both.sum(),
+            0.5 * np.vdot(both, square[:, :-1] + square[:, 1:]),
+            0.5 * np.vdot(change[1:], change[1:]),
+            np.vdot(both, even[1:, :-1] ** 2),
+            both.sum(axis=0) @ across,
+            of_rows.sum(),
+            0.25 * np.vdot(mixed, mixed),
+            of_rows @ down + of_columns @ across,
+            down @ all_four @ across,
+        ]
+    )
 
 
 def _add_blocks(
@@ -203,13 +239,18 @@ def structure_at(here: AtSolution, residuals: Sequence[Residuals]) -> Structure:
     """The structure of these residuals, over the coordinates that are free of their bounds."""
     objective, p = here.weighted, int(here.free.sum())
     clusters = score_clusters(objective, here.scaling, here.x, here.free)
-    cells = [_cells(here, b, residuals[b]) for b in range(len(objective.bins))]
-    places = np.split(
-        np.arange(sum(len(of.sums) for of in cells)), np.cumsum([len(of.sums) for of in cells])[:-1]
-    )
-    coupling = np.zeros((sum(map(len, places)), p + here.scaling.design.shape[1]))
-    for b, place in enumerate(places):
-        coupling[np.ix_(place, np.concatenate([np.arange(p), p + _acting(here, b)]))] = cells[b].coupling
+    cells = [cells_of(of.sums, of.noise) for of in residuals]
+    counts = [len(of.sums) for of in cells]
+    places = np.split(np.arange(sum(counts)), np.cumsum(counts)[:-1])
+    owner = {b: cluster for cluster in clusters for b in cluster.members}
+    coupling = np.zeros((sum(counts), p + here.scaling.design.shape[1]))
+
+    def coupled(b: int) -> np.ndarray:
+        return _coupling(here, b, owner[b], cells[b], residuals[b])
+
+    couplings = side_by_side(coupled, range(len(cells)), objective.at_once)
+    for b, (place, moved) in enumerate(zip(places, couplings, strict=True)):
+        coupling[np.ix_(place, owner[b].acts)] = moved
     taken, noise = _taken(here, coupling), noise_of_frames(here, residuals)
 
     def spread(cluster: ScoreCluster) -> np.ndarray:
@@ -226,22 +267,18 @@ def _carried(cells: np.ndarray, scores: np.ndarray, covariance: np.ndarray) -> n
     return loading @ covariance @ loading.T
 
 
-def _acting(here: AtSolution, b: int) -> np.ndarray:
-    """The scaling weights that act on a bin."""
-    of_contrast, of_offset = (rows[b] for rows in np.split(here.scaling.design, 2))
-    return np.flatnonzero((of_contrast != 0) | (of_offset != 0))
-
-
-def _cells(here: AtSolution, b: int, residual: Residuals) -> Cells:
-    """The cells of a bin, with the tangent space of what acts on it: the coordinates, then the scaling weights."""
-    objective, scaling, bin = here.weighted, here.scaling, here.weighted.bins[b]
-    columns, theta = objective.columns(here.x)[:, here.free], objective.theta(here.x)
-    sums = residual.sums
-    s = block_tangent(objective.problem.model, theta, bin.t, bin.nodes, sums.frames, sums.grain)
-    moved = scaling.contrast[b] * np.tensordot(columns.T, s[1:], axes=1)
-    of_contrast, of_offset = (rows[b, _acting(here, b)] for rows in np.split(scaling.design, 2))
-    scaled = of_contrast[:, None, None] * s[0] + of_offset[:, None, None]
-    return cells_of(sums, np.concatenate([moved, scaled]), residual.noise)
+def _coupling(
+    here: AtSolution, b: int, cluster: ScoreCluster, cells: Cells, residual: Residuals
+) -> np.ndarray:
+    """Σ W z T / σ² over the pairs of a bin, for every cell and every row T of the tangent space of its cluster."""
+    objective, bin = here.weighted, here.weighted.bins[b].plain
+    total = np.zeros((len(cells.sums), len(cluster.acts)))
+    for part in influence_panels(objective.problem.model, objective.theta(here.x), bin, cluster.linear[b]):
+        columns = slice(part.second, part.second + part.scores.shape[2])
+        z = cell_panel(cells.z, residual.sums.frames, residual.sums.grain, columns)
+        _, frames, width = z.shape
+        total += 0.5 * np.tensordot(z, part.scores[:, :frames, :width], axes=([1, 2], [1, 2]))
+    return total * (cluster.linear[b].sigma / residual.noise) ** 2
 
 
 def _taken(here: AtSolution, coupling: np.ndarray) -> np.ndarray:
@@ -250,9 +287,8 @@ def _taken(here: AtSolution, coupling: np.ndarray) -> np.ndarray:
         spectrum_of(here.scaling.hessian, np.full(len(here.scaling.hessian), np.inf))
     )
     p = int(here.free.sum())
-    of_coordinates = coupling[:, :p] - coupling[:, p:] @ of_weights @ here.scaling.coupling[:, here.free]
     return np.concatenate(
-        [of_coordinates @ independent_covariance(here.spectrum), coupling[:, p:] @ of_weights], axis=1
+        [coupling[:, :p] @ independent_covariance(here.spectrum), coupling[:, p:] @ of_weights], axis=1
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -58,7 +59,7 @@ def robust_meat(objective: Objective, u: np.ndarray, free: np.ndarray, noise: Se
     clusters = score_clusters(objective, scaling, u, free)
 
     def summed(cluster: ScoreCluster) -> tuple[ClusterScores, np.ndarray]:
-        return _summed(objective, u, cluster), _modelled(objective, u, cluster, noise)
+        return _summed(objective, u, cluster), _modelled(objective, u, noise, cluster)
 
     scores, modelled = zip(*side_by_side(summed, clusters, objective.at_once), strict=True)
     of_coordinates = [cluster.rows(slice(p)) for cluster in scores]
@@ -73,6 +74,16 @@ def robust_meat(objective: Objective, u: np.ndarray, free: np.ndarray, noise: Se
         _placed(size, acts, modelled),
         bandwidth >= longest_bandwidth(shortest),
     )
+
+
+def modelled_meat(
+    objective: Objective, u: np.ndarray, free: np.ndarray, noise: Sequence[FrameNoise]
+) -> np.ndarray:
+    """The ``model`` of `robust_meat` alone."""
+    scaling = objective.solve(u)[1]
+    clusters = score_clusters(objective, scaling, u, free)
+    modelled = side_by_side(partial(_modelled, objective, u, noise), clusters, objective.at_once)
+    return _placed(int(free.sum()) + scaling.design.shape[1], [of.acts for of in clusters], modelled)
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,7 +122,7 @@ def _placed(size: int, acts: Sequence[np.ndarray], parts: Sequence[np.ndarray]) 
 
 
 def _modelled(
-    objective: Objective, u: np.ndarray, cluster: ScoreCluster, noise: Sequence[FrameNoise]
+    objective: Objective, u: np.ndarray, noise: Sequence[FrameNoise], cluster: ScoreCluster
 ) -> np.ndarray:
     """The covariance of the scores of a cluster."""
     model, theta = objective.problem.model, objective.theta(u)

@@ -122,7 +122,9 @@ class ExcessNoise(NamedTuple):
 
 
 def excess_noise(robust: np.ndarray, model: np.ndarray, meat: Meat) -> ExcessNoise:
-    """The excess of M over that of the model, both (q, q) in one basis."""
+    """The excess of M over that of the model, both (q, q) in one basis; none where there are no directions."""
+    if not model.size:
+        return ExcessNoise(1.0, _MANY, meat.at_most)
     values, vectors = np.linalg.eigh(model)
     keep = values > _SINGULAR * max(values[-1], 0.0)
     back = vectors[:, keep] / np.sqrt(values[keep])

@@ -16,7 +16,7 @@ C and the scale from differences of the residual between neighbours, which a mis
 over the directions of the cells of all bins along which their correlation matrix is more than 1 % of its largest
 eigenvalue, has as many degrees of freedom as there are of these; likewise with the cells of all bins added up, in which
 shows what they have in common. Sums over
-lag bins are exact; in z and T frames and ages are taken in blocks.
+lag bins are exact; in z ages are taken in blocks of frames.
 """
 
 from __future__ import annotations
@@ -57,13 +57,11 @@ class BlockSums(NamedTuple):
 class Cells(NamedTuple):
     """Cells of one bin: z (K, cells, n, n) by lag bin and blocks, and what they sum and touch.
 
-    ``sums`` g (F,) over all F cells, ``coupling`` Σ W z T / σ² (F, a) with the rows of T that act on the bin, ``alone``
-    (F,) Σ W z² / σ².
+    ``sums`` g (F,) over all F cells, ``alone`` (F,) Σ W z² / σ².
     """
 
     z: np.ndarray
     sums: np.ndarray
-    coupling: np.ndarray
     alone: np.ndarray
 
 
@@ -80,18 +78,11 @@ def age_cells(weight: np.ndarray) -> np.ndarray:
     return ages - np.stack(means, axis=1)
 
 
-def cells_of(sums: BlockSums, tangent: np.ndarray, sigma: float) -> Cells:
-    """The cells over lag and, after them in every lag bin, over age; ``tangent`` (a, n, n) is T in blocks."""
+def cells_of(sums: BlockSums, sigma: float) -> Cells:
+    """The cells over lag and, after them in every lag bin, over age."""
     weight = sums.weight / sigma**2
     z = np.concatenate([lag_cells(weight), age_cells(weight)], axis=1)
-    weighted = weight[:, None] * z
-    flat = weighted.reshape(-1, tangent[0].size)
-    return Cells(
-        z,
-        _sum(sums.residual[:, None] * z).ravel() / sigma**2,
-        flat @ tangent.reshape(len(tangent), -1).T,
-        _sum(weighted * z).ravel(),
-    )
+    return Cells(z, _sum(sums.residual[:, None] * z).ravel() / sigma**2, _sum(weight[:, None] * z**2).ravel())
 
 
 def cell_panel(z: np.ndarray, frames: int, grain: int, columns: slice) -> np.ndarray:
