@@ -120,7 +120,7 @@ def calibrate(objective: Objective, x: np.ndarray, solution: np.ndarray | None =
             "bin out, or add --likelihood independent"
         )
     noise, spectrum = score_noise(here, frames), here.spectrum
-    meat = max(noise.excess.ratio, 1.0) * noise.meat.model[: len(x), : len(x)]
+    meat = noise.matrix[: len(x), : len(x)]
     slope, covariance = scaling_given_parameters(noise, here)
     top = step_to_top(spectrum, gradient)
     return Calibration(

@@ -27,9 +27,8 @@ from heterodyne.problem.spectrum import spectrum_of
 from heterodyne.result.fit import Fit
 from heterodyne.solution.frame_noise import FrameNoise
 from heterodyne.solution.residuals import noise_of_frames, noise_of_weights, residuals_at
-from heterodyne.solution.robust import robust_meat
 from heterodyne.solution.solution import AtSolution, Solution, at_solution, create_solution, residual_noise
-from heterodyne.solution.standard_errors import Whole, excess_noise
+from heterodyne.solution.standard_errors import score_noise
 
 _STEPS, _SMALL = 60, 1e-3  # of a descent, and the fall of half of χ² that ends it
 
@@ -153,9 +152,7 @@ def _here(solution: Solution) -> AtSolution:
 
 
 def _meat(here: AtSolution, noise: tuple[FrameNoise, ...]) -> _Meat:
-    meat, whole = robust_meat(here.weighted, here.x, here.free, noise), Whole.of(here)
-    robust, model = (whole.half.T @ matrix @ whole.half for matrix in (meat.matrix, meat.model))
+    of = score_noise(here, noise)
+    model = of.whole.half.T @ of.meat.model @ of.whole.half
     p = int((~here.spectrum.flat).sum())
-    return _Meat(
-        np.linalg.eigvalsh(model[:p, :p]), float(np.trace(model)), excess_noise(robust, model, meat).ratio
-    )
+    return _Meat(np.linalg.eigvalsh(model[:p, :p]), float(np.trace(model)), of.excess.ratio)

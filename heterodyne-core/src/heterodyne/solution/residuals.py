@@ -197,7 +197,7 @@ def _add_squares(
         terms = np.where(used, weights * residual**2, 0.0), used
     for axis, start in ((1, first), (0, second)):
         for total, of_pairs in zip(squares, terms, strict=True):
-            sums = of_pairs.sum(axis=axis)[: len(total) - start]
+            sums = of_pairs.sum(axis=axis)[: max(len(total) - start, 0)]
             total[start : start + len(sums)] += sums
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -39,7 +39,8 @@ class Meat:
     ``matrix`` is M of the residual, with its bandwidth in frames, whether that is the longest, ``at_most``, and degrees
     of freedom; ``shared`` (p, p) is M over
     the coordinates with all bins of one length as one cluster, None where that is the same. ``model`` is the covariance
-    that c2 of speckle with the noise of its frames gives.
+    that c2 of speckle with the noise of its frames gives. ``longest`` is the same with the longest bandwidth, for noise
+    that is correlated over longer than the scores show, None where that is this.
     """
 
     matrix: np.ndarray
@@ -48,6 +49,7 @@ class Meat:
     shared: np.ndarray | None
     model: np.ndarray
     at_most: bool = False
+    longest: Meat | None = None
 
 
 def robust_meat(objective: Objective, u: np.ndarray, free: np.ndarray, noise: Sequence[FrameNoise]) -> Meat:
@@ -66,14 +68,20 @@ def robust_meat(objective: Objective, u: np.ndarray, free: np.ndarray, noise: Se
     bandwidth = bandwidth_of((cluster.frames for cluster in of_coordinates), decay_frames(objective, u))
     shortest = min(cluster.frames.shape[1] for cluster in scores)
     size, acts = p + scaling.design.shape[1], [cluster.acts for cluster in clusters]
-    return Meat(
-        _placed(size, acts, [cluster.meat(bandwidth) for cluster in scores]),
-        bandwidth,
-        degrees_of_freedom(shortest, bandwidth),
-        _shared(of_coordinates, bandwidth),
-        _placed(size, acts, modelled),
-        bandwidth >= longest_bandwidth(shortest),
-    )
+    model, longest = _placed(size, acts, modelled), longest_bandwidth(shortest)
+
+    def at(bandwidth: int) -> Meat:
+        return Meat(
+            _placed(size, acts, [cluster.meat(bandwidth) for cluster in scores]),
+            bandwidth,
+            degrees_of_freedom(shortest, bandwidth),
+            _shared(of_coordinates, bandwidth),
+            model,
+            bandwidth >= longest,
+        )
+
+    meat = at(bandwidth)
+    return meat if meat.at_most else replace(meat, longest=at(longest))
 
 
 def modelled_meat(

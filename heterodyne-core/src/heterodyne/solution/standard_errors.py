@@ -57,7 +57,7 @@ def standard_errors(here: AtSolution, residuals: Sequence[Residuals], robust: bo
     if not robust or not here.free.any():
         statistics = Statistics(errors="independent")
         return StandardErrors(independent, independent, spectrum, statistics, *scaling_errors(here), frames)
-    meat, whole, excess, inner = score_noise(here, frames)
+    meat, whole, excess, _, inner = score_noise(here, frames)
     spectrum, covariance = with_covariance(here.spectrum, whole.of_coordinates(inner), width)
     statistics = Statistics(
         errors="robust",
@@ -83,32 +83,47 @@ def standard_errors(here: AtSolution, residuals: Sequence[Residuals], robust: bo
 class ScoreNoise(NamedTuple):
     """The meat at a solution, the directions that it is told in, and its ``excess`` over that of speckle and frames.
 
-    ``inner`` (q', q') is what errors are made of: max(1, φ) M_model in the directions of ``whole``.
+    ``matrix`` (q, q) is what errors are made of, over coordinates and scaling weights, ``inner`` (q', q') the same in
+    the directions of ``whole``.
     """
 
     meat: Meat
     whole: Whole
     excess: ExcessNoise
+    matrix: np.ndarray
     inner: np.ndarray
 
 
 def score_noise(here: AtSolution, frames: Sequence[FrameNoise]) -> ScoreNoise:
     """The noise of the scores at a solution where the frames of every bin have this noise."""
     meat, whole = robust_meat(here.weighted, here.x, here.free, frames), Whole.of(here)
-    robust, model = (whole.half.T @ matrix @ whole.half for matrix in (meat.matrix, meat.model))
-    excess = excess_noise(robust, model, meat)
-    return ScoreNoise(meat, whole, excess, max(excess.ratio, 1.0) * model)
+    excess = excess_noise(meat, whole.half)
+    if excess.ratio >= _EXCESS and meat.longest:
+        # noise that is no speckle may be correlated over longer than the decay of speckle lets expect
+        longer = excess_noise(meat.longest, whole.half)
+        meat, excess = (meat.longest, longer) if longer.ratio > excess.ratio else (meat, excess)
+    matrix = excess.joined(meat)
+    return ScoreNoise(meat, whole, excess, matrix, whole.half.T @ matrix @ whole.half)
 
 
 class ExcessNoise(NamedTuple):
-    """By how much the variance that the residual shows exceeds that of speckle and frames, and its degrees of freedom.
+    """By how much the variance M that the residual shows exceeds that of speckle and frames, and its freedom ``dof``.
 
-    ``ratio`` φ = tr(M_model⁻¹ M)/p is the mean over directions; ``at_most`` where its bandwidth is the longest.
+    ``ratio`` φ = tr(M_model⁻¹ M)/q is the mean over directions; ``at_most`` where its bandwidth is the longest.
+    ``own`` is the weight of M against φ M_model, 0 where M differs from it by no more than its own noise.
     """
 
     ratio: float
     dof: float
     at_most: bool = False
+    own: float = 0.0
+
+    def joined(self, meat: Meat) -> np.ndarray:
+        """The variance (q, q) of both: that of the model, and of the residual what exceeds it."""
+        if self.ratio <= 1.0:
+            return meat.model
+        both = (1.0 - self.own) * self.ratio * meat.model + self.own * meat.matrix
+        return _not_below(both, meat.model) if self.own else both
 
     def words(self) -> tuple[str, ...]:
         """What to say of it."""
@@ -116,25 +131,48 @@ class ExcessNoise(NamedTuple):
             return ()
         larger = f"{self.ratio**0.5:.2g} times as large"
         words = f"the data hold noise beyond that of speckle and photons: errors are {larger}"
+        if self.own:
+            words += " on average"
         if self.at_most:
             words += ", or more, as it is correlated over more than a fifth of the frames"
         return (words,)
 
 
-def excess_noise(robust: np.ndarray, model: np.ndarray, meat: Meat) -> ExcessNoise:
-    """The excess of M over that of the model, both (q, q) in one basis; none where there are no directions."""
-    if not model.size:
-        return ExcessNoise(1.0, _MANY, meat.at_most)
-    values, vectors = np.linalg.eigh(model)
-    keep = values > _SINGULAR * max(values[-1], 0.0)
-    back = vectors[:, keep] / np.sqrt(values[keep])
-    inner = np.linalg.eigvalsh(back.T @ robust @ back)
-    ratio = float(np.mean(inner))
-    if ratio <= 1.0:
-        return ExcessNoise(ratio, _MANY, meat.at_most)
+def excess_noise(meat: Meat, half: np.ndarray) -> ExcessNoise:
+    """The excess of M over that of the model in the directions ``half`` (q, q'); none where there are no directions.
+
+    Of Q = M_model^-½ M M_model^-½ with ν degrees of freedom, noise alone makes ‖Q - φ 1‖² = φ² q (q + 1)/ν; what is
+    beyond that is how excess noise differs from direction to direction (Ledoit & Wolf, J. Multivar. Anal. 88 (2004)
+    365). It is believed as far as the excess itself is.
+    """
+    back = half @ _inverse_root(half.T @ meat.model @ half)
+    inner = np.linalg.eigvalsh(back.T @ meat.matrix @ back)
+    if not inner.size or (ratio := float(np.mean(inner))) <= 1.0:
+        return ExcessNoise(float(np.mean(inner)) if inner.size else 1.0, _MANY, meat.at_most)
+    spread = float(np.mean((inner - ratio) ** 2))
+    of_noise = ratio**2 * (len(inner) + 1.0) / meat.dof
+    own = min((ratio - 1.0) / (_EXCESS - 1.0), 1.0) * max(1.0 - of_noise / max(spread, 1e-300), 0.0)
     directions = float(np.sum(inner) ** 2 / np.sum(inner**2))
-    dof = float(np.clip(directions * meat.dof, meat.dof, _MANY))
-    return ExcessNoise(ratio, dof, meat.at_most)
+    pooled = float(np.clip(directions * meat.dof, meat.dof, _MANY))
+    dof = 1.0 / ((1.0 - own) ** 2 / pooled + own**2 / meat.dof)
+    return ExcessNoise(ratio, dof, meat.at_most, own)
+
+
+def _inverse_root(matrix: np.ndarray) -> np.ndarray:
+    """R (q, r) with Rᵀ A R = 1 over the r directions in which A (q, q) is not 0."""
+    size = np.sqrt(np.diag(matrix))
+    size = np.where(size > 0.0, size, 1.0)
+    values, vectors = np.linalg.eigh(matrix / np.outer(size, size))
+    keep = values > _SINGULAR * np.max(values, initial=0.0)
+    return vectors[:, keep] / np.sqrt(values[keep]) / size[:, None]
+
+
+def _not_below(matrix: np.ndarray, least: np.ndarray) -> np.ndarray:
+    """A matrix (q, q) made as large as another in the directions in which it is smaller."""
+    back = _inverse_root(least)
+    values, vectors = np.linalg.eigh(back.T @ matrix @ back)
+    forward = least @ back @ vectors
+    return (forward * np.maximum(values, 1.0)) @ forward.T
 
 
 class Whole(NamedTuple):
