@@ -20,7 +20,9 @@ START = {name: TRUTH[name] for name in FREE}
 
 
 def fit(data, **options):
-    return het.fit(data, fix=HELD, start=START, contrast="individual", options=options)
+    return het.fit(
+        data, fix=HELD, start=START, contrast="individual", options={"profiles": "asked"} | options
+    )
 
 
 def deviations(found):

@@ -23,8 +23,9 @@ def off_start(data):
 def test_a_start_off_by_10_to_30_percent_reaches_the_minimum_next_to_the_truth():
     data = het.simulate(seed=0)
     truth = truth_of(data)
-    off = het.fit(data, start=off_start(data), fix={"f2": truth["f2"]})
-    near = het.fit(data, start={k: v for k, v in truth.items() if k != "f2"}, fix={"f2": truth["f2"]})
+    choices = {"fix": {"f2": truth["f2"]}, "options": {"profiles": "asked"}}
+    off = het.fit(data, start=off_start(data), **choices)
+    near = het.fit(data, start={k: v for k, v in truth.items() if k != "f2"}, **choices)
     assert off.verdict == near.verdict == "converged"
     assert off.statistics["ssr"] == pytest.approx(near.statistics["ssr"], rel=SAME_MINIMUM)
     assert off.statistics["reduced_chi2"] == pytest.approx(1.0, abs=0.02)
@@ -167,8 +168,9 @@ def test_without_any_start_fringes_are_found(seed):
     data = het.simulate(
         params={**params, **fixed}, q=0.008, phi=[0, 40, 80], frames=200, contrast=0.2, noise=0.02, seed=seed
     )
-    free = het.fit(data, fix=fixed)
-    told = het.fit(data, fix=fixed, start=params)
+    options = {"profiles": "asked"}
+    free = het.fit(data, fix=fixed, options=options)
+    told = het.fit(data, fix=fixed, start=params, options=options)
     assert free.statistics["ssr"] <= told.statistics["ssr"] * (1 + 1e-6)
 
 

@@ -21,7 +21,8 @@ FREE = ("D0_ref", "D0_sample", "v0", "beta", "f0", "phi0")
 def fitted(data, **choices):
     truth = data.provenance["truth"]["params"]
     held = {name: value for name, value in truth.items() if name not in FREE}
-    return het.fit(data, fix=held, start={name: truth[name] for name in FREE}, **choices)
+    options = {"profiles": "asked"} | choices.pop("options", {})
+    return het.fit(data, fix=held, start={name: truth[name] for name in FREE}, options=options, **choices)
 
 
 def ratios(fit):
