@@ -205,11 +205,19 @@ def _estimate(row: Estimate) -> str:
         return f"{row.value:.8g}{unit} ({row.status})"
     init = "" if math.isnan(row.start) else f" (init = {row.start:.6g})"
     if not 0.0 < row.error < math.inf:
-        return f"{row.value:.8g}{unit} ({row.status}, no error bar){init}"
+        return f"{row.value:.8g}{unit} ({row.status}, no error bar){_profiled(row)}{init}"
     relative = f" ({abs(row.error / row.value):.2%})" if row.value else ""
     interval = "" if math.isnan(row.interval[0]) else f" {between(*row.interval, row.error)}"
     note = "" if row.status == "determined" else f" ({row.status})"
     return f"{significant(row.value, row.error)}{relative}{unit}{interval}{note}{init}"
+
+
+def _profiled(row: Estimate) -> str:
+    """The interval of an estimate without an error, as its profile tells it; nothing where none does."""
+    low, high = row.interval
+    if math.isnan(low) and math.isnan(high):
+        return ""
+    return f" [{'no limit' if math.isnan(low) else f'{low:.4g}'}, {'no limit' if math.isnan(high) else f'{high:.4g}'}]"
 
 
 def _derived(fit: Fit) -> list[str]:
