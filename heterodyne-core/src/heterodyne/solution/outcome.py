@@ -33,8 +33,9 @@ from heterodyne.solution.frame_noise import FrameNoise
 from heterodyne.solution.gain import gain_of_weights
 from heterodyne.solution.intervals import parameter_interval
 from heterodyne.solution.lags import INDEPENDENT, doubtful_errors, of_lags, structure_over_lags
+from heterodyne.solution.misfit import structure_at, structure_statistics
 from heterodyne.solution.neighbourhood import Neighbourhood
-from heterodyne.solution.residuals import Residuals, residuals_at, structure_at, structure_statistics
+from heterodyne.solution.residuals import Residuals, residuals_at
 from heterodyne.solution.solution import AtSolution, Solution, at_solution
 from heterodyne.solution.standard_errors import StandardErrors, standard_errors
 from heterodyne.solution.unknowns import Unknowns, identifiability, unknowns
