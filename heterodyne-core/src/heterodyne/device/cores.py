@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 from typing import TypeVar
 
 Item = TypeVar("Item")
@@ -24,10 +26,23 @@ def side_by_side(
 ) -> list[Result]:
     """The function of every item, on threads: compiled code and large NumPy operations free the interpreter.
 
-    ``at_once`` of them run together, as many as there are cores where it is None.
+    ``at_once`` of them run together, as many as there are cores where it is None. On a thread that is one of these
+    itself they follow one another.
     """
     workers = min(len(items), available_cores() if at_once is None else at_once)
-    if workers <= 1:
+    if workers <= 1 or getattr(_HERE, "is_worker", False):
         return [function(item) for item in items]
-    with ThreadPoolExecutor(workers) as pool:
-        return list(pool.map(function, items))
+    return list(_pool(os.getpid(), workers).map(function, items))
+
+
+_HERE = threading.local()
+
+
+@lru_cache(maxsize=4)
+def _pool(process: int, workers: int) -> ThreadPoolExecutor:
+    """The threads of this process: to begin some takes as long as the sums over a small bin; a fork has none."""
+    return ThreadPoolExecutor(workers, initializer=_mark)
+
+
+def _mark() -> None:
+    _HERE.is_worker = True
