@@ -31,6 +31,9 @@ _LEAST = 1e-2
 LEAST_RATIO = 2.0
 """The least κ of weights (S + κ 1)⁻¹: with less, intensities that are not Gaussian are amplified."""
 
+_NOTHING = 1e-6
+"""1 - S between frames that is lost in the digits of the sums."""
+
 _ALIKE = 0.1
 """Difference of U/D up to which diagonal and residual tell the same."""
 
@@ -76,9 +79,11 @@ def frame_noise(sums: NeighbourSums, bin: Bin, contrast: float, offset: float) -
         return FrameNoise(_MOST, square / _MOST**2, difference / _MOST**2)
     mixed, both, product = (total / sums.in_square for total in sums[6:])
     x, seen = 1.0 + _of_diagonal(bin, contrast, offset), mixed / difference
-    if not abs((x**2 - both * x + product) / (x * (x - after)) - seen) <= _ALIKE:
+    if not (x - after > _NOTHING and abs((x**2 - both * x + product) / (x * (x - after)) - seen) <= _ALIKE):
         x = _root(1.0 - seen, both - seen * after, product)
-    even = (x**2 - both * x + product) / max(x - after, 1e-12) ** 2
+    x = max(x, 1.0)
+    # where S hardly falls from frame to frame, it falls evenly as far as digits tell
+    even = (x**2 - both * x + product) / (x - after) ** 2 if x - after > _NOTHING else 1.0
     ratio = float(np.clip(x - 1.0, _LEAST, _MOST))
     variance = (1.0 + ratio) ** 2
     return FrameNoise(ratio, square / (variance + s_square), even * difference**2 / mixed / variance)
