@@ -2,9 +2,8 @@
 
 Unless a name says otherwise: `two-component` with the parameters of the model's example, 128 frames of 0.1 s,
 q = 0.01 Å⁻¹, azimuths 0, 45 and 90 degrees, 1000 pixels × 4 modes, no photon noise; free are D0_ref, D0_sample, v0,
-beta, f0 and phi0. Both components then decay in about 7 % of the run. With 0.05 counts there are 8000 pixels: among
-1000, one pair of frames in twelve has no photons in a common pixel, and a c2 of 0 is refused as a lost part of a file.
-With 1 mode, a background of 10 % keeps the contrast, 0.81, off its upper bound.
+beta, f0 and phi0. Both components then decay in about 7 % of the run. With 0.05 counts there are 8000 pixels, as
+1000 determine next to nothing. With 1 mode, a background of 10 % keeps the contrast, 0.81, off its upper bound.
 In ``MISFITS`` the model fitted is not that of the data.
 """
 

@@ -25,7 +25,7 @@ from heterodyne.evaluators.sums import pair_sums
 from heterodyne.loading import lazy
 from heterodyne.loading.lazy import FileMatrices, Place
 from heterodyne.solution.residuals import examine_residuals
-from tolerances import LAST_DIGITS, NOTHING, REORDERED
+from tolerances import LAST_DIGITS, NOTHING, REORDERED, TWO_WAYS
 
 ROOM = 1e9
 MODELS = ("static-reference", "no-flow", "equilibrium")
@@ -259,6 +259,26 @@ def test_a_zero_between_frames_that_are_not_dark_is_no_value():
         DataError, match="c2 is 0 at 30 pairs of frames in use, among frames 8 and 101:130 of those"
     ):
         read_bin(broken("zeros"), 0)
+
+
+def test_zeros_of_frames_with_few_photons_are_values_and_a_lost_part_of_them_is_not():
+    data = het.simulate_speckle(
+        "static", {"D0": 1e4}, frames=130, phi=0.0, pixels=1000, modes=2, counts=0.05, seed=1
+    )
+    c2 = np.array(data.c2[0])
+    assert 0.05 < np.mean(c2 == 0.0) < 0.15
+    whole, parts = read_bin(data, 0), stream_bin(data, 0, 0, ROOM, 64)
+    np.testing.assert_allclose(
+        parts.moments, whole.moments, rtol=TWO_WAYS, atol=TWO_WAYS * whole.moments.pairs
+    )
+    assert whole.moments.pairs == 130 * 129 / 2
+    c2[:50, 80:] = c2[80:, :50] = 0.0
+    lost = replace(data, c2=[c2])
+    with pytest.raises(DataError, match="c2 is 0 at") as in_memory:
+        read_bin(lost, 0)
+    with pytest.raises(DataError) as in_tiles:
+        stream_bin(lost, 0, 0, ROOM, 64)
+    assert str(in_memory.value).startswith(str(in_tiles.value)[:40])
 
 
 def test_two_halves_that_disagree_are_refused_with_the_place(tmp_path):

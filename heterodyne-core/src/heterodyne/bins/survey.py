@@ -17,6 +17,7 @@ from heterodyne.data.validation import (
     constant_values,
     gap,
     lost_values,
+    most_without_photons,
     not_normalised,
     too_few_frames,
     too_few_pairs,
@@ -46,8 +47,9 @@ class Survey:
 
     ``weight`` (N,) is 0 for masked frames; ``where`` names file and bin. ``seen`` marks frames with a value
     other than 0. Sums are of c2 less ``level``, the mean of the first values met, so that squares keep
-    their digits. Values of exactly 0 are counted, ``zeros`` in all and ``absent`` (N,) per frame: whether they
-    belong to dark frames is known only at the end. ``diagonal`` (N,) is c2 of every frame with itself.
+    their digits; ``present`` is ΣW over those. Values of exactly 0 are counted, ``zeros`` in all and ``absent``
+    (N,) per frame: whether they belong to dark frames is known only at the end. ``diagonal`` (N,) is c2 of every
+    frame with itself.
     """
 
     weight: np.ndarray
@@ -59,6 +61,7 @@ class Survey:
     square: float = 0.0
     low: float = math.inf
     high: float = -math.inf
+    present: float = 0.0
     zeros: int = 0
     absent: np.ndarray = field(init=False)
     diagonal: np.ndarray = field(init=False)
@@ -100,6 +103,7 @@ class Survey:
         d = np.multiply(values - self.level, present)
         self.low, self.high = min(self.low, float(d.min())), max(self.high, float(d.max()))
         self.total += float(of_rows @ d @ of_columns)
+        self.present += float(of_rows @ present @ of_columns)
         with np.errstate(over="ignore"):
             self.square += float(of_rows @ np.square(d, out=d) @ of_columns)
 
@@ -146,11 +150,19 @@ class Survey:
             raise too_few_pairs(self.where, pairs)
         self._check_range(self.low, self.high)
         every_pair, _ = _pair_sums(self.weight, left_out)
-        if (lost := self.zeros - (every_pair - pairs)) > 0:  # they lie between frames that are not dark
+        lost = self.zeros - (every_pair - pairs)  # they lie between frames that are not dark
+        if lost > 0 and lost > self._without_photons(pairs):
             dark = np.count_nonzero((self.weight > 0) & ~used)
             raise lost_values(self.where, np.flatnonzero(used & (self.absent > dark)), lost)
-        mean = self.total / weight
-        return weight, self.level + mean, self.square - mean * self.total
+        absent = weight - self.present if lost > 0 else 0.0
+        total, square = self.total - self.level * absent, self.square + self.level**2 * absent
+        mean = total / weight
+        square -= mean * total
+        return weight, self.level + mean, square
+
+    def _without_photons(self, pairs: int) -> float:
+        off, square = self.total / self.present, self.square / self.present
+        return most_without_photons(pairs, self.level + off, square + 2.0 * self.level * off + self.level**2)
 
     def _check_range(self, low: float, high: float) -> None:
         largest = max(self.level + high, -self.level - low)

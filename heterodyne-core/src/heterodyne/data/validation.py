@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import reprlib
 import warnings
 from numbers import Real
@@ -20,6 +21,9 @@ FEWEST_PAIRS = 3
 
 _WIDEST = 1e12
 """The largest weight over the smallest: beyond it, rounding of the large drowns the small."""
+
+_FEWEST_PHOTONS, _MOST_PHOTONS = 1.8, 1e3
+"""Photons in common pixels of two frames: with fewer, c2 is no more uneven; of more, none is 0."""
 
 LARGEST = 1e50
 """Sums of squares of larger values would overflow, and c2 is of order 1."""
@@ -141,7 +145,7 @@ def checked(
     frames that are not finite come back as 0, so that 0 · NaN cannot spread, and so does whatever stands at
     the single pairs ``left_out`` (n, 2). ``where`` names file and bin in the messages. Raises `DataError` if
     shape or dtype is wrong, a value that is used is NaN or infinite, or fewer than 3 frames or 3 pairs are
-    left, or the values used are all the same, exactly 0 somewhere, or too large to be squared.
+    left, or the values used are all the same, exactly 0 where photons are not few, or too large to be squared.
     """
     try:
         values = square(matrix)
@@ -198,12 +202,38 @@ def _check_signal(used: np.ndarray, where: str) -> None:
 
 
 def _check_zeros(values: np.ndarray, use: np.ndarray, where: str) -> None:
-    """Raise `DataError` where values between frames in use are exactly 0."""
+    """Raise `DataError` where values between frames in use are exactly 0 and not for want of photons."""
     if values.min() > 0.0:
         return
-    zeros = np.triu((values == 0.0) & use & use[:, None], 1)
-    if count := int(np.count_nonzero(zeros)):
+    used = np.triu(use & use[:, None], 1)
+    zeros = used & (values == 0.0)
+    count = int(np.count_nonzero(zeros))
+    c2 = values[used & ~zeros].astype(float)
+    if count > most_without_photons(len(c2) + count, float(c2.mean()), float(np.mean(c2**2))):
         raise lost_values(where, np.flatnonzero(zeros.any(axis=0) | zeros.any(axis=1)), count)
+
+
+def most_without_photons(pairs: int, mean: float, square: float) -> float:
+    """How many of so many pairs may have a c2 of 0 because their frames have no photons in a common pixel.
+
+    Where the others have this ``mean`` and mean ``square``, c2 is taken for a number of such photons, scaled, that
+    follows Poisson's distribution of mean λ: square/mean² = (1 + 1/λ)(1 - e^-λ), and e^-λ are 0. Half as many more,
+    and five standard deviations, are let pass.
+    """
+    from scipy.optimize import root_scalar  # only few files need it, and all would wait for it
+
+    ratio = square / mean**2
+
+    def more(photons: float) -> float:
+        return (1.0 + 1.0 / photons) * -math.expm1(-photons) - ratio
+
+    if more(_MOST_PHOTONS) >= 0.0:
+        return 0.0
+    photons = _FEWEST_PHOTONS
+    if more(photons) > 0.0:
+        photons = root_scalar(more, bracket=(photons, _MOST_PHOTONS)).root
+    expected = pairs * math.exp(-photons)
+    return 1.5 * expected + 5.0 * math.sqrt(expected)
 
 
 def _off_diagonal(matrix: np.ndarray) -> np.ndarray:
