@@ -104,7 +104,7 @@ def test_bands_structure_and_statistics_are_those_of_nlsq(fits):
     for band, other in zip(scipy.curves, nlsq.curves, strict=True):
         np.testing.assert_allclose(band.error, other.error, rtol=NEAR)
         np.testing.assert_allclose(band.low, other.low, rtol=NEAR, atol=1e-6)
-    assert set(nlsq.statistics) - set(scipy.statistics) == {"strategy", "strategy_reason"}
+    assert set(nlsq.statistics) - set(scipy.statistics) == {"strategy", "strategy_reason", "weights"}
     for name in ("deviance", "effective_parameters", "dof", "lag_chi2", "age_chi2", "reduced_chi2"):
         assert scipy.statistics[name] == pytest.approx(nlsq.statistics[name], rel=NEAR), name
     assert scipy.statistics["ssr"] == pytest.approx(nlsq.statistics["ssr"], rel=SAME_MINIMUM)
