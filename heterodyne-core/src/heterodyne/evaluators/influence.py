@@ -35,8 +35,8 @@ from heterodyne.evaluators.quasiseparable import (
 from heterodyne.evaluators.scores import Linear, ScorePart
 from heterodyne.model import Model
 
-_PANEL = 2.0**26
-"""Bytes that the columns of D worked on at once may take."""
+_PANEL = 2.0**22
+"""Bytes that the columns of D worked on at once may take: what caches hold."""
 
 
 def influence_panels(

@@ -23,6 +23,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -87,16 +88,16 @@ def cells_of(sums: BlockSums, sigma: float) -> Cells:
 
 def cell_panel(z: np.ndarray, frames: int, grain: int, columns: slice) -> np.ndarray:
     """z of every cell between frames, (F, frames, columns), 0 where i = j."""
-    padded, (bins, kinds, *_) = columns.stop, z.shape
-    edges = lag_edges(frames)
-    of_lag = np.searchsorted(edges, np.arange(edges[-1]), side="right") - 1
-    rows = np.arange(frames)
-    inside = np.arange(columns.start, min(padded, frames))
-    lag = of_lag[np.minimum(np.abs(rows[:, None] - inside), edges[-1] - 1)]
-    here = np.ix_(rows // grain, inside // grain)
-    panel = np.zeros((bins, kinds, frames, len(inside)))
-    for k in range(bins):
-        panel[k] = np.where(lag == k, z[k][:, *here], 0.0)
+    bins, kinds, *_ = z.shape
+    edges, start, stop = lag_edges(frames), columns.start, min(columns.stop, frames)
+    inside = np.arange(start, stop)
+    panel = np.zeros((bins, kinds, frames, max(stop - start, 0)))
+    for k, (low, high) in enumerate(pairwise(edges.tolist())):
+        above, below = (max(start - high + 1, 0), stop - low), (start + low, min(stop + high - 1, frames))
+        for rows in (np.arange(*above), np.arange(*below)):
+            lag = np.abs(rows[:, None] - inside)
+            here = z[k][:, (rows // grain)[:, None], inside // grain]
+            panel[k][:, rows] = np.where((lag >= low) & (lag < high), here, 0.0)
     return panel.reshape(bins * kinds, frames, len(inside))
 
 
