@@ -265,7 +265,7 @@ def test_a_component_that_takes_no_part_leaves_no_trace(f0, component, lost):
 
 
 def test_of_a_small_component_only_what_is_not_seen_is_said():
-    fit = fitted(simulated(f0=0.05, f1=0.0), fix={"f1": 0.0})
+    fit = fitted(simulated(f0=0.07, f1=0.0), fix={"f1": 0.0})
     assert says(fit, "no sample is seen: without it the fit gets worse by")
     assert np.isfinite(fit.errors["D0_ref"])
     assert np.isfinite(fitted(simulated(f0=0.12, f1=0.0), fix={"f1": 0.0}).errors["v0"])

@@ -124,9 +124,8 @@ class Bin:
         if self.pair_weight is None:
             return self.weight
         w = self.pair_weight.sum(axis=1) / np.sqrt(self.pair_weight.sum())
-        for _ in range(
-            _ROUNDS
-        ):  # least squares of one frame's weight, the others' being as they are, three quarters
+        # least squares of one frame's weight, the others' being as they are, three quarters of the way
+        for _ in range(_ROUNDS):
             fitted = self.pair_weight @ w / np.maximum(w @ w - w**2, 1e-300)
             before, w = w, w**0.25 * fitted**0.75
             if np.allclose(w, before, rtol=1e-10, atol=0.0):

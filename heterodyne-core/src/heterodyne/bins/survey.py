@@ -162,7 +162,8 @@ class Survey:
 
     def _without_photons(self, pairs: int) -> float:
         off, square = self.total / self.present, self.square / self.present
-        return most_without_photons(pairs, self.level + off, square + 2.0 * self.level * off + self.level**2)
+        square += 2.0 * self.level * off + self.level**2
+        return most_without_photons(pairs, self.level + off, square, self.level + self.high)
 
     def _check_range(self, low: float, high: float) -> None:
         largest = max(self.level + high, -self.level - low)

@@ -25,6 +25,9 @@ _WIDEST = 1e12
 _FEWEST_PHOTONS, _MOST_PHOTONS = 1.8, 1e3
 """Photons in common pixels of two frames: with fewer, c2 is no more uneven; of more, none is 0."""
 
+_MOST_UNEVEN = 12.0
+"""The largest c2 over the mean of few photons: single wild values would pass for these."""
+
 LARGEST = 1e50
 """Sums of squares of larger values would overflow, and c2 is of order 1."""
 
@@ -208,20 +211,25 @@ def _check_zeros(values: np.ndarray, use: np.ndarray, where: str) -> None:
     used = np.triu(use & use[:, None], 1)
     zeros = used & (values == 0.0)
     count = int(np.count_nonzero(zeros))
+    if not count:
+        return
     c2 = values[used & ~zeros].astype(float)
-    if count > most_without_photons(len(c2) + count, float(c2.mean()), float(np.mean(c2**2))):
+    moments = float(c2.mean()), float(np.mean(c2**2)), float(c2.max())
+    if count > most_without_photons(len(c2) + count, *moments):
         raise lost_values(where, np.flatnonzero(zeros.any(axis=0) | zeros.any(axis=1)), count)
 
 
-def most_without_photons(pairs: int, mean: float, square: float) -> float:
+def most_without_photons(pairs: int, mean: float, square: float, largest: float) -> float:
     """How many of so many pairs may have a c2 of 0 because their frames have no photons in a common pixel.
 
     Where the others have this ``mean`` and mean ``square``, c2 is taken for a number of such photons, scaled, that
     follows Poisson's distribution of mean λ: square/mean² = (1 + 1/λ)(1 - e^-λ), and e^-λ are 0. Half as many more,
-    and five standard deviations, are let pass.
+    and five standard deviations, are let pass. None are where the ``largest`` is more than photons make of such a mean.
     """
     from scipy.optimize import root_scalar  # only few files need it, and all would wait for it
 
+    if not 0.0 < largest <= _MOST_UNEVEN * mean:
+        return 0.0
     ratio = square / mean**2
 
     def more(photons: float) -> float:

@@ -10,7 +10,9 @@ diagonal is a small bin of its own. Tiles that T has let fall to 0 are not read.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
+from typing import Any, TypeAlias
 
 import numpy as np
 from jax import Array
@@ -33,38 +35,36 @@ from heterodyne.evaluators.structured import (
 from heterodyne.kernels._jax import Scalar, jax, jnp
 from heterodyne.model import Components, Model
 
+ModelSums: TypeAlias = Callable[..., tuple[Array, Array]]
+"""Σ X and Σ X X over pairs, of components, their slopes, and whatever weights pairs."""
+
 
 def bin_sums(
     model: Model, theta: Float[np.ndarray, " P"], bin: Bin, jacobian: bool = True
 ) -> Sums[np.ndarray]:
     """The sums of one bin that is read tile by tile, of a separable S and weights per frame."""
-    evaluate = _with_jacobian if jacobian else _values
-    rows, slopes, total, gram = evaluate(model, theta, bin.t, bin.nodes, bin.weight)
+    rows, slopes, total, gram = rows_and_sums(
+        model, theta, bin.t, bin.nodes, model_sums, (bin.weight,), jacobian
+    )
     return Sums(data_products(bin, rows, slopes), np.asarray(total), np.asarray(gram))
 
 
-@partial(jax.jit, static_argnames="model")
-def _with_jacobian(
+@partial(jax.jit, static_argnames=("model", "sums", "jacobian"))
+def rows_and_sums(
     model: Model,
     theta: Float[Array, " P"],
     t: Float[Array, " frames"],
     nodes: Nodes,
-    weight: Float[Array, " frames"],
-) -> tuple[Components, Components, Float[Array, " 1+P"], Float[Array, "1+P 1+P"]]:
-    rows, slopes = components(model, theta, t, nodes)
-    return rows, slopes, *model_sums(rows, slopes, weight)
-
-
-@partial(jax.jit, static_argnames="model")
-def _values(
-    model: Model,
-    theta: Float[Array, " P"],
-    t: Float[Array, " frames"],
-    nodes: Nodes,
-    weight: Float[Array, " frames"],
-) -> tuple[Components, None, Float[Array, " 1"], Float[Array, "1 1"]]:
+    sums: ModelSums,
+    weights: tuple[Any, ...],
+    jacobian: bool,
+) -> tuple[Components, Components | None, Float[Array, " x"], Float[Array, "x x"]]:
+    """What `data_products` takes, and the ``sums`` with these ``weights`` that need no data."""
+    if jacobian:
+        rows, slopes = components(model, theta, t, nodes)
+        return rows, slopes, *sums(rows, slopes, *weights)
     rows = averaged(model, theta, t, nodes)
-    return rows, None, *model_sums(rows, no_slopes(rows), weight)
+    return rows, None, *sums(rows, no_slopes(rows), *weights)
 
 
 def data_products(bin: Bin, rows: Components, slopes: Components | None) -> Float[np.ndarray, " x"]:

@@ -35,7 +35,7 @@ from heterodyne.data.matrices import windows
 from heterodyne.evaluators.blocks import cut
 from heterodyne.evaluators.pair_sums import Sums
 from heterodyne.evaluators.quasiseparable import Factor, Generators, expanded, factorised, generators, solved
-from heterodyne.evaluators.streamed import data_products
+from heterodyne.evaluators.streamed import data_products, rows_and_sums
 from heterodyne.evaluators.structured import (
     DATA_BLOCK,
     averaged,
@@ -48,6 +48,8 @@ from heterodyne.evaluators.structured import (
 from heterodyne.evaluators.tangent import tangent_between
 from heterodyne.kernels._jax import jax, jnp
 from heterodyne.model import Components, Model
+
+_NONE = Moments(0.0, 0.0, 0.0, 0.0)  # E stands for itself, with no reference
 
 _PANEL = 512
 """Rows or columns of a matrix on disk that are worked on at once."""
@@ -135,52 +137,16 @@ def bin_sums(
     """The sums of a whitened bin of a separable S."""
     values = bin.values
     assert isinstance(values, Whitened)
+    root = np.sqrt(bin.weight)
     if isinstance(values.d, Tiles):
-        return _streamed_sums(model, theta, bin, values.d, values.factor, jacobian)
+        rows, slopes, total, gram = rows_and_sums(
+            model, theta, bin.t, bin.nodes, model_sums, (root, values.factor), jacobian
+        )
+        e = replace(bin, values=values.d, weight=np.ones_like(root), moments=_NONE)
+        return Sums(data_products(e, rows, slopes), np.asarray(total), np.asarray(gram))
     evaluate = _sums if jacobian else value_sums
-    sums = evaluate(model, theta, bin.t, bin.nodes, np.sqrt(bin.weight), values.d, values.factor)
+    sums = evaluate(model, theta, bin.t, bin.nodes, root, values.d, values.factor)
     return Sums(*map(np.asarray, sums))
-
-
-def _streamed_sums(
-    model: Model,
-    theta: Float[np.ndarray, " P"],
-    bin: Bin,
-    e: Tiles,
-    factor: Factor[np.ndarray],
-    jacobian: bool,
-) -> Sums[np.ndarray]:
-    """The sums of a bin whose E is read tile by tile."""
-    evaluate = _with_jacobian if jacobian else _values
-    rows, slopes, total, gram = evaluate(model, theta, bin.t, bin.nodes, np.sqrt(bin.weight), factor)
-    plain = replace(bin, values=e, weight=np.ones_like(bin.weight), moments=Moments(0.0, 0.0, 0.0, 0.0))
-    return Sums(data_products(plain, rows, slopes), np.asarray(total), np.asarray(gram))
-
-
-@partial(jax.jit, static_argnames="model")
-def _with_jacobian(
-    model: Model,
-    theta: Float[Array, " P"],
-    t: Float[Array, " frames"],
-    nodes: Nodes,
-    root: Float[Array, " frames"],
-    factor: Factor[Array],
-) -> tuple[Components, Components, Float[Array, " x"], Float[Array, "x x"]]:
-    rows, slopes = components(model, theta, t, nodes)
-    return rows, slopes, *model_sums(rows, slopes, root, factor)
-
-
-@partial(jax.jit, static_argnames="model")
-def _values(
-    model: Model,
-    theta: Float[Array, " P"],
-    t: Float[Array, " frames"],
-    nodes: Nodes,
-    root: Float[Array, " frames"],
-    factor: Factor[Array],
-) -> tuple[Components, None, Float[Array, " 1"], Float[Array, "1 1"]]:
-    rows = averaged(model, theta, t, nodes)
-    return rows, None, *model_sums(rows, no_slopes(rows), root, factor)
 
 
 @partial(jax.jit, static_argnames="model")

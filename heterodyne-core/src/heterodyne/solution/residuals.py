@@ -12,11 +12,7 @@ from heterodyne.device.cores import side_by_side
 from heterodyne.evaluators.residual import ResidualPart, residual_parts
 from heterodyne.solution.frame_noise import LEAST_RATIO, FrameNoise, NeighbourSums, frame_noise
 from heterodyne.solution.solution import AtSolution
-from heterodyne.solution.structure import (
-    BLOCKS,
-    BlockSums,
-    lag_edges,
-)
+from heterodyne.solution.structure import BLOCKS, BlockSums, lag_edges
 
 if TYPE_CHECKING:
     from heterodyne.model import Model
@@ -46,8 +42,8 @@ def examine_residuals(
 
     Of the data the noise would count a fast fringe. It is a lower bound, because neighbours share part of
     their noise; with weights it is that of an element of weight 1; NaN where no two neighbours are used.
-    Never more than a part of the matrix is formed; neighbours in two tiles are not compared. What neighbours have in
-    common is asked without frames whose residuals are 8 times as large as those of the others.
+    Never more than a part of the matrix is formed, and for the noise neighbours in two of them are not compared. What
+    neighbours have in common is asked without frames whose residuals are 8 times as large as those of the others.
     """
     frames = bin.frames
     grain = -(-frames // BLOCKS)
