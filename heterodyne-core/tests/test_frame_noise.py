@@ -13,10 +13,10 @@ TRUTH = {"D0": 5e3, "alpha": 0.0, "D_offset": 0.0}
 FRAMES, CONTRAST, PIXELS = 160, 0.2, 3000
 
 
-def sampled(noise, seed=0, excess=0.0):
+def sampled(noise, seed=0, excess=0.0, truth=TRUTH):
     """c2 of Gaussian intensities with the covariance contrast (S + ``noise`` 1), its diagonal as it comes."""
-    data = simulate(model="static", params=TRUTH, phi=[0.0], frames=FRAMES, noise=0.0, contrast=CONTRAST)
-    s = MODEL.correlation(TRUTH, data.t, data.q[0])
+    data = simulate(model="static", params=truth, phi=[0.0], frames=FRAMES, noise=0.0, contrast=CONTRAST)
+    s = MODEL.correlation(truth, data.t, data.q[0])
     root = np.linalg.cholesky(CONTRAST * (s + noise * np.eye(FRAMES)) + 1e-12 * np.eye(FRAMES))
     rng = np.random.default_rng(seed)
     intensity = root @ rng.normal(size=(FRAMES, PIXELS))
@@ -24,12 +24,12 @@ def sampled(noise, seed=0, excess=0.0):
     return data, 1.0 + intensity @ intensity.T / PIXELS + excess * np.outer(age, age)
 
 
-def noise_of(noise, corrected=False, **choices):
-    data, c2 = sampled(noise, **choices)
+def noise_of(noise, corrected=False, truth=TRUTH, **choices):
+    data, c2 = sampled(noise, truth=truth, **choices)
     if corrected:
         np.fill_diagonal(c2, 1.0 + CONTRAST)
     bin = read_bin(type(data)([c2], data.q, data.phi, data.t, data.dt), 0)
-    found = examine_residuals(MODEL, TRUTH, bin, CONTRAST, 1.0)
+    found = examine_residuals(MODEL, truth, bin, CONTRAST, 1.0)
     return frame_noise(found.neighbours, bin, CONTRAST, 1.0)
 
 
@@ -57,3 +57,16 @@ def test_independent_elements_are_told_by_a_noise_of_frames_without_bound():
     noise = frame_noise(found.neighbours, bin, 0.15, 1.0)
     assert noise.ratio > 20.0
     assert (1.0 + noise.ratio) ** 2 * noise.scale_near == pytest.approx(0.03**2, rel=0.05)
+
+
+@pytest.mark.parametrize("alpha", [-0.8, 1.5])
+@pytest.mark.parametrize("noise", [0.0, 0.5])
+def test_rates_that_change_with_age_do_not_change_the_scale(alpha, noise):
+    truth = {
+        "D0": 5e3 * 8.0**-alpha,
+        "alpha": alpha,
+        "D_offset": 0.0,
+    }  # the same rate in the middle of the run
+    found = np.mean([noise_of(noise, truth=truth, seed=seed) for seed in range(4)], axis=0)
+    assert found[2] == pytest.approx(CONTRAST**2 / PIXELS, rel=0.1)
+    assert found[0] == pytest.approx(noise, abs=0.05)

@@ -6,8 +6,12 @@ import numpy as np
 import pytest
 
 from heterodyne import create_model, simulate
+from heterodyne.bins import scratch
 from heterodyne.bins.reading import read_bin
-from heterodyne.evaluators.influence import influence_panels, score_covariance
+from heterodyne.bins.streaming import stream_bin
+from heterodyne.errors import DataError
+from heterodyne.evaluators import whitened as whitened_module
+from heterodyne.evaluators.influence import influence_panels, score_covariance, whitened_scores
 from heterodyne.evaluators.quasiseparable import (
     coloured,
     coloured_back,
@@ -108,6 +112,46 @@ def test_moments_of_weighted_data_are_traces_of_dense_matrices():
     assert bin.summed.square == pytest.approx(product(d, d), rel=TWO_WAYS)
     assert bin.moments == plain.moments
     assert bin.plain.values is plain.values
+
+
+def test_weighted_tiles_are_the_matrix_in_memory(monkeypatch):
+    monkeypatch.setattr(whitened_module, "_PANEL", 64)  # several panels
+    data = simulate(frames=150, phi=[30.0], noise=0.02, seed=3)
+    data = replace(data, mask=np.arange(150) % 11 != 5)
+    memory, tiles = (
+        whitened_bin(MODEL, ELSEWHERE, bin, NOISE)
+        for bin in (read_bin(data, 0), stream_bin(data, 0, 0, 1e6, 64))
+    )
+    assert not tiles.values.in_memory
+    np.testing.assert_allclose(
+        tiles.summed, memory.summed, rtol=TWO_WAYS, atol=TWO_WAYS * memory.summed.square
+    )
+    for jacobian in (True, False):
+        for found, expected in zip(
+            bin_sums(MODEL, THETA, tiles, jacobian), bin_sums(MODEL, THETA, memory, jacobian), strict=True
+        ):
+            np.testing.assert_allclose(found, expected, atol=TWO_WAYS * np.abs(expected).max())
+    linear = Linear(0.15, 1.0, 0.15 * np.eye(len(THETA) + 1)[1:], np.zeros(len(THETA)), 0.02)
+    scores = [
+        np.concatenate([part.scores for part in whitened_scores(MODEL, THETA, bin, linear)], axis=2)
+        for bin in (tiles, memory)
+    ]
+    np.testing.assert_allclose(*scores, atol=TWO_WAYS * np.abs(scores[1]).max())
+
+
+def test_tiles_are_not_weighted_where_the_disk_has_no_room(monkeypatch):
+    tiles = stream_bin(simulate(frames=150, phi=[30.0], seed=3), 0, 0, 1e6, 64)
+    with monkeypatch.context() as patched:
+        patched.setattr(whitened_module, "has_room_for", lambda size: False)
+        assert not can_be_whitened(tiles)
+    assert can_be_whitened(tiles)
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(scratch.os, "posix_fallocate", full, raising=False)
+    with pytest.raises(DataError, match=r"no room for .* GiB of weighted data \(No space left.*TMPDIR"):
+        whitened_bin(MODEL, ELSEWHERE, tiles, NOISE)
 
 
 def test_of_a_model_that_is_not_separable_the_weighted_sums_are_the_same():

@@ -1,5 +1,7 @@
 """Structure of residuals: block sums against loops, noise that passes, structure that is found."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.linalg import block_diag
@@ -90,10 +92,33 @@ def test_sums_by_lag_and_blocks_are_those_of_a_loop():
 
 def test_sums_of_a_streamed_bin_are_those_of_one_in_memory():
     data = data_of(frames=150, noise=0.05)
-    whole = examine_residuals(MODEL, TRUTH, read_bins((data,))[0], 0.15, 1.0).sums
-    parts = examine_residuals(MODEL, TRUTH, stream_bin(data, 0, 0, 1 << 20, 64), 0.15, 1.0).sums
-    np.testing.assert_allclose(parts.residual, whole.residual, atol=TWO_WAYS)
-    np.testing.assert_allclose(parts.weight, whole.weight, atol=TWO_WAYS)
+    data = replace(data, mask=np.arange(150) % 13 != 7)
+    whole = examine_residuals(MODEL, TRUTH, read_bins((data,))[0], 0.15, 1.0)
+    parts = examine_residuals(MODEL, TRUTH, stream_bin(data, 0, 0, 1 << 20, 64), 0.15, 1.0)
+    np.testing.assert_allclose(parts.sums.residual, whole.sums.residual, atol=TWO_WAYS)
+    np.testing.assert_allclose(parts.sums.weight, whole.sums.weight, atol=TWO_WAYS)
+    np.testing.assert_allclose(parts.neighbours, whole.neighbours, rtol=TWO_WAYS)
+
+
+def test_sums_over_neighbours_are_those_of_a_loop():
+    data = replace(data_of(frames=70, noise=0.05), mask=np.arange(70) % 13 != 7)
+    found = examine_residuals(MODEL, TRUTH, read_bins((data,))[0], 0.15, 1.0).neighbours
+    s = MODEL.correlation(TRUTH, data.t, data.q[0])
+    r, used = data.c2[0] - 1.0 - 0.15 * s, np.triu(np.outer(data.mask[0], data.mask[0]), 1)
+    in_row = [(i, j) for i in range(70) for j in range(69) if used[i, j] and used[i, j + 1]]
+    squares = [(i, j) for i, j in in_row if i < 69 and used[i + 1, j] and used[i + 1, j + 1]]
+    after = np.diagonal(s, 1)
+    assert (found.in_row, found.in_square) == (len(in_row), len(squares))
+    expected = {
+        "difference": sum(0.5 * (r[i, j] - r[i, j + 1]) ** 2 for i, j in in_row),
+        "s_square": sum(s[i, j] ** 2 for i, j in in_row),
+        "next": sum(after[j] for _, j in in_row),
+        "mixed": sum(0.25 * (r[i, j] - r[i, j + 1] - r[i + 1, j] + r[i + 1, j + 1]) ** 2 for i, j in squares),
+        "next_both": sum(after[i] + after[j] for i, j in squares),
+        "next_product": sum(after[i] * after[j] for i, j in squares),
+    }
+    for name, value in expected.items():
+        assert getattr(found, name) == pytest.approx(value, rel=TWO_WAYS), name
 
 
 @pytest.mark.parametrize("length", [0.3, 1.0, 2.0])

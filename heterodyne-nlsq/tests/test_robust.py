@@ -94,3 +94,17 @@ def test_noise_that_all_bins_share_is_told():
     common = het.TwoTime(shared, data.q, data.phi, data.t, data.dt, provenance=data.provenance)
     apart = fitted(data).statistics["common_noise_ratio"]
     assert fitted(common).statistics["common_noise_ratio"] > 1.2 * apart
+
+
+def test_the_gain_that_is_stated_is_the_ratio_of_the_errors():
+    data = het.simulate_speckle(frames=192, seed=2)
+    weighted, plain = (fitted(data, options={"weights": weights}) for weights in ("speckle", "noise"))
+    assert (weighted.statistics.weights, plain.statistics.weights) == ("speckle", "noise")
+    assert plain.statistics.weights_gain is None
+    assert "times smaller than those of pairs that weigh alike" in weighted.report()
+    excess = [max(fit.statistics.noise_ratio, 1.0) ** 0.5 for fit in (plain, weighted)]
+    ratios = [plain.errors[name] / excess[0] / (weighted.errors[name] / excess[1]) for name in FREE]
+    assert np.exp(np.mean(np.log(ratios))) == pytest.approx(weighted.statistics.weights_gain, rel=0.1)
+    assert weighted.statistics.weights_gain > 1.2
+    even = fitted(het.simulate(frames=128))
+    assert even.statistics.weights_gain == pytest.approx(1.0, abs=0.05)
