@@ -1,11 +1,13 @@
 """Intervals of parameters and curves: symmetric where the coordinate is, within the bounds."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from heterodyne.parameters import REGISTRY
+from heterodyne.result.fit import Estimate
 from heterodyne.solution.intervals import interval_ends, parameter_interval
 
 WIDE = 2.0  # standard errors
@@ -35,3 +37,13 @@ def test_a_rate_has_a_low_end_above_0_and_one_at_or_below_0_the_plain_interval()
     low, high = interval_ends(value, error, WIDE, logarithmic=True)
     np.testing.assert_allclose(low, [100.0 * math.exp(-0.2), 1e-4, -20.0, -25.0])
     np.testing.assert_allclose(high, [100.0 * math.exp(0.2), 1e8, 20.0, 15.0])
+
+
+def test_an_interval_is_shown_with_and_without_an_error():
+    row = Estimate(
+        "D0", 1234.5678, 12.3, 1.0, "1", 0.0, 1e6, np.nan, True, "determined", (1210.4567, 1258.6789)
+    )
+    assert row.interval_text == "[1210, 1259]"
+    assert replace(row, error=np.nan).interval_text == "[1210, 1259]"
+    assert replace(row, error=np.nan, interval=(0.0, 0.65123456)).interval_text == "[0, 0.6512]"
+    assert replace(row, interval=(np.nan, np.nan)).interval_text == ""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from heterodyne.plugins.manager import manager, optimizer_record
-from heterodyne.words import between, significant, table
+from heterodyne.words import significant, table
 from heterodyne_cli.output import NOT_CONVERGED, extent, progress, refuse_existing, show
 
 if TYPE_CHECKING:
@@ -69,6 +69,6 @@ def _comparison(result: Fit, truth: dict[str, float]) -> str:
 def _cells(estimate: Estimate, truth: float) -> tuple[str, ...]:
     known = estimate.vary and estimate.error > 0  # false where there is no error bar (NaN)
     value = significant(estimate.value, estimate.error) if known else f"{estimate.value:.6g}"
-    interval = between(*estimate.interval, estimate.error) if known else "-"
     deviation = f"{(estimate.value - truth) / estimate.error:+.2f}" if known else "-"
+    interval = estimate.interval_text or "-"
     return estimate.name, estimate.unit, f"{truth:g}", value, interval, deviation, estimate.status

@@ -59,6 +59,16 @@ class Estimate:
     status: str
     interval: tuple[float, float] = (math.nan, math.nan)
 
+    @property
+    def interval_text(self) -> str:
+        """The interval to the digits that the error leaves, four where there is none; nothing without interval."""
+        if any(map(math.isnan, self.interval)):
+            return ""
+        if 0.0 < self.error < math.inf:
+            return between(*self.interval, self.error)
+        low, high = self.interval
+        return f"[{low:.4g}, {high:.4g}]"
+
 
 @dataclass(frozen=True)
 class BinScaling:
@@ -178,7 +188,7 @@ def _head(fit: Fit) -> list[str]:
     rows = [("fitting method", fit.optimizer), ("verdict", fit.verdict)]
     rows += [(name, _text(value)) for name, value in fit.statistics.items() if np.isscalar(value)]
     if gain := fit.statistics.weights_gain:
-        bought = f"errors {gain:.2g} times smaller than those of pairs that weigh alike"
+        bought = f"errors {gain:.2f} times smaller than those of pairs that weigh alike"
         rows = [(name, bought if name == "weights_gain" else text) for name, text in rows]
     lines = ["[[Model]]", f"    {fit.model}", "[[Fit Statistics]]"]
     lines += [f"    # {name:<17}= {value}" for name, value in rows]
@@ -204,20 +214,12 @@ def _estimate(row: Estimate) -> str:
     if not row.vary:
         return f"{row.value:.8g}{unit} ({row.status})"
     init = "" if math.isnan(row.start) else f" (init = {row.start:.6g})"
+    interval = f" {row.interval_text}" if row.interval_text else ""
     if not 0.0 < row.error < math.inf:
-        return f"{row.value:.8g}{unit} ({row.status}, no error bar){_profiled(row)}{init}"
+        return f"{row.value:.8g}{unit} ({row.status}, no error bar){interval}{init}"
     relative = f" ({abs(row.error / row.value):.2%})" if row.value else ""
-    interval = "" if math.isnan(row.interval[0]) else f" {between(*row.interval, row.error)}"
     note = "" if row.status == "determined" else f" ({row.status})"
     return f"{significant(row.value, row.error)}{relative}{unit}{interval}{note}{init}"
-
-
-def _profiled(row: Estimate) -> str:
-    """The interval of an estimate without an error, as its profile tells it; nothing where none does."""
-    low, high = row.interval
-    if math.isnan(low) and math.isnan(high):
-        return ""
-    return f" [{'no limit' if math.isnan(low) else f'{low:.4g}'}, {'no limit' if math.isnan(high) else f'{high:.4g}'}]"
 
 
 def _derived(fit: Fit) -> list[str]:
