@@ -371,6 +371,16 @@ def test_a_scheduler_that_goes_away_is_one_line(own_cluster):
         run("dask", [task("divide")], lambda event: cluster.scheduler.kill(), scheduler=cluster.address)
 
 
+def test_a_scheduler_that_lets_a_question_time_out_went_away(own_cluster, monkeypatch):
+    def nthreads(client):
+        raise OSError("Timed out trying to connect to 'tcp://127.0.0.1:8786' after 5 s")
+
+    cluster = own_cluster(0)
+    monkeypatch.setattr("distributed.Client.nthreads", nthreads)
+    with pytest.raises(ConfigError, match=f"the dask scheduler at {cluster.address} went away"):
+        run("dask", [task("divide")], lambda event: None, scheduler=cluster.address)
+
+
 @pytest.mark.parametrize(
     ("executor", "settings", "line"),
     [

@@ -164,7 +164,10 @@ class _Run:
 
     def _threads(self) -> list[int]:
         """The threads of each dask worker."""
-        return list(cast("dict[str, int]", self.client.nthreads()).values())
+        try:
+            return list(cast("dict[str, int]", self.client.nthreads()).values())
+        except OSError as error:  # it closes the connection, refuses a new one or lets it time out
+            raise CancelledError from error
 
     def _submit(self, entry: _Entry) -> None:
         index = self.entries.index(entry)
