@@ -49,8 +49,8 @@ WRONG: Mapping[str, Experiment] = MISFITS | {
 _APART = 1000
 """Seeds from those of one experiment to those of the next, so that no two share their speckle."""
 
-LONGER_THAN_THE_RUN = "decay over 300 % of the run"
-NOT_LIKE_THE_REST = (LONGER_THAN_THE_RUN, "excess noise")
+
+NOT_LIKE_THE_REST = ("decay over 300 % of the run", "excess noise")
 """Not taken together with the others: nonlinear, or with noise that is not that of speckle."""
 
 COVERAGE, RMS_Z, ERROR = (92.0, 98.0), (0.85, 1.15), (0.9, 1.15)
@@ -71,11 +71,10 @@ BEFORE = {
 """Coverage of parameters by errors whose variance is summed from the scores of the residual alone."""
 
 
-def fitted(experiment: Experiment, data: het.TwoTime, weights: str, profiles: str) -> dict[str, Any]:
+def fitted(experiment: Experiment, data: het.TwoTime, weights: str) -> dict[str, Any]:
     """What the table needs of one fit."""
     began = time.process_time()
-    options = {"weights": weights, "profiles": profiles}
-    fit = het.fit(data, model=experiment.model, options=options, **experiment.choices())
+    fit = het.fit(data, model=experiment.model, options={"weights": weights}, **experiment.choices())
     figures = ("structure", "lag_probability", "age_probability", "reduced_chi2", "noise_ratio", "dof")
     return {
         "weights": weights,
@@ -102,10 +101,9 @@ def run(rows: Iterable[str], numbers: Iterable[int], kinds: Iterable[str], out: 
             continue
         experiment = (EXPERIMENTS | WRONG)[row]
         data = experiment.data(seed)
-        profiles = "auto" if row == LONGER_THAN_THE_RUN else "asked"
         with out.open("a") as file:
             for weights in due:
-                found = fitted(experiment, data, weights, profiles)
+                found = fitted(experiment, data, weights)
                 file.write(json.dumps({"row": row, "seed": seed, **found}) + "\n")
 
 

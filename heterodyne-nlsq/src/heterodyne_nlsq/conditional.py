@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +11,8 @@ from heterodyne.parameters import Parameter
 from heterodyne.result.fit import CONVERGED, Fit
 from heterodyne.result.identifiability import Finding
 from heterodyne.result.profile import Profile
-from heterodyne.solution.conditions import BOUND, BOUNDS, MINIMUM
+from heterodyne.solution.conditions import BOUND, BOUNDS, MINIMUM, errors_at
+from heterodyne.solution.followers import on_profiles
 from heterodyne.solution.outcome import Known
 from heterodyne.solution.solution import Rival, Solution
 from heterodyne.words import listed
@@ -64,6 +65,8 @@ def fit_with_profiles(
         if lower.verdict != CONVERGED:
             rival = Rival(lower.x, lower.equations.cost - solution.equations.cost)
             lower, moves = replace(solution, rivals=(*solution.rivals, rival)), 0
+        else:
+            lower = _with_rival(lower, solution)
         return fit_with_profiles(lower, conclude, finish, asked, unasked, search, max(moves - 1, 0))
     profiles, remedies = outcome
     left = [name for name in (*due, *left) if name not in profiles]
@@ -74,11 +77,15 @@ def _walked(
     known: Known, base: WalkBase, asked: Sequence[str], due: Sequence[str], remedied: bool, search: Search
 ) -> tuple[dict[str, Profile], list[Finding]] | np.ndarray:
     """The profiles and what to do at bounds, or u of a lower minimum that was met on the way."""
-    remedies = _remedies(known, base, search) if remedied else []
-    if isinstance(remedies, np.ndarray):
-        return remedies
-    profiles = profiled(base, asked, due, search)
-    return profiles if isinstance(profiles, np.ndarray) else (profiles, remedies)
+
+    def contradicted(profiles: Mapping[str, Profile]) -> Iterable[str]:
+        return on_profiles(errors_at(known.here, known.errors), known.known, profiles, known.quantile)
+
+    profiles = profiled(base, asked, due, contradicted, search)
+    if isinstance(profiles, np.ndarray):
+        return profiles
+    remedies = _remedies(known, base, profiles, search) if remedied else []
+    return remedies if isinstance(remedies, np.ndarray) else (profiles, remedies)
 
 
 def _continued(solution: Solution, lower: np.ndarray, search: Search) -> Solution:
@@ -91,6 +98,13 @@ def _continued(solution: Solution, lower: np.ndarray, search: Search) -> Solutio
     return at
 
 
+def _with_rival(lower: Solution, left: Solution) -> Solution:
+    """A lower minimum, with the one that was ``left`` for it among its rivals."""
+    gained = left.equations.cost - lower.equations.cost
+    others = (Rival(rival.x, rival.more + gained) for rival in left.rivals)
+    return replace(lower, rivals=(Rival(left.x, gained), *others))
+
+
 def _due(known: Known, asked: Sequence[str]) -> tuple[list[str], list[str]]:
     """The parameters that need a profile and are not ``asked`` for, the most serious first, and those left out."""
     orders = (BOUND, MINIMUM)
@@ -101,8 +115,22 @@ def _due(known: Known, asked: Sequence[str]) -> tuple[list[str], list[str]]:
             -known.conditional[name].weight,
         ),
     )
-    due = [name for name in (*conditional, *_wide(known)) if name not in asked]
+    due = [name for name in (*_vanishing(known), *conditional, *_wide(known)) if name not in asked]
     return due[:_MOST], due[_MOST:]
+
+
+def _vanishing(known: Known) -> list[str]:
+    """The parameters on a log scale that the data draw to 0, and of which an upper limit may be had."""
+    rows = (known.around.problem.parameters[name] for name in known.around.problem.varying)
+    sides = zip(rows, known.solution.active, strict=True)
+    unseen = _unseen(known)
+    return [row.name for row, side in sides if side < 0 and row.scale == "log" and row.name not in unseen]
+
+
+def _unseen(known: Known) -> set[str]:
+    """The parameters that are said to be undetermined, those at bounds included."""
+    findings = (finding for finding in known.unknown.findings if finding.undetermined)
+    return {name for finding in findings for name in finding.parameters}
 
 
 def _wide(known: Known) -> list[str]:
@@ -128,13 +156,13 @@ def _left_out(names: Sequence[str]) -> list[Finding]:
     return [Finding("conditional", words, tuple(names))]
 
 
-def _remedies(known: Known, base: WalkBase, search: Search) -> list[Finding] | np.ndarray:
+def _remedies(
+    known: Known, base: WalkBase, profiles: Mapping[str, Profile], search: Search
+) -> list[Finding] | np.ndarray:
     """For every parameter at its bound what to do, or u of a lower minimum that was met."""
     findings = []
     scale = max(base.ratios.values(), default=1.0)
-    unseen = {
-        name for finding in known.unknown.findings if finding.undetermined for name in finding.parameters
-    }
+    unseen = _unseen(known)
     for name, side in zip(base.objective.problem.varying, known.solution.active, strict=True):
         if not side or name in unseen:
             continue
@@ -151,6 +179,13 @@ def _remedies(known: Known, base: WalkBase, search: Search) -> list[Finding] | n
             else:
                 words += f" ({name} = 0 makes the fit worse by more than {_LITTLE:g} in chi2)"
         elif side < 0 and row.scale == "log":
-            words = f"{head}: nothing is seen of it: hold {name} = {row.low:g}, which changes nothing"
+            words = f"{head}: {_smallness(row, profiles)}"
         findings.append(Finding("at bound", words, (name,)))
     return findings
+
+
+def _smallness(row: Parameter, profiles: Mapping[str, Profile]) -> str:
+    """What is known of a parameter that is drawn to 0, and what to do."""
+    if row.name in profiles and (high := profiles[row.name].interval().high) < row.high:
+        return f"it is below {high:.3g} (95 %)"
+    return f"nothing is seen of it: hold {row.name} = {row.low:g}, which changes nothing"

@@ -7,7 +7,7 @@ threshold of the widest interval or a bound is reached.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -82,6 +82,7 @@ class WalkBase:
     ``variances`` of the coordinates by name go with the curvature of the cost, ``ratios`` are the variances in use
     over independent ones, where there are any, so that a quadratic profile gives back the errors in use, with ``dof``
     degrees of freedom unless they take elements for independent. Walks end at lower minima where ``ends_lower``.
+    ``awake`` are points at which no logarithm is lost at its low bound, where nothing draws it back.
     """
 
     objective: Objective
@@ -91,6 +92,7 @@ class WalkBase:
     ratios: Mapping[str, float]
     dof: float | None
     ends_lower: bool
+    awake: tuple[np.ndarray, ...] = ()
 
     def thresholds(self, name: str) -> Thresholds:
         """The thresholds of Δχ²: t² times the scale for robust errors, the normal quantile for independent ones."""
@@ -149,22 +151,32 @@ def check_profiled(problem: Problem, names: Sequence[str]) -> None:
 
 
 def profiled(
-    base: WalkBase, asked: Sequence[str], due: Sequence[str], search: Search
+    base: WalkBase,
+    asked: Sequence[str],
+    due: Sequence[str],
+    contradicted: Callable[[Mapping[str, Profile]], Iterable[str]],
+    search: Search,
 ) -> dict[str, Profile] | np.ndarray:
     """The profiles of these parameters by name, or u of a lower minimum where one of them meets it.
 
-    Of those that are ``due`` but not ``asked`` for, none is begun after so many iterations as a search takes.
+    To those that are ``due`` come others whose errors the profiles so far have ``contradicted``. Unless it is
+    ``asked`` for, none is begun after so many iterations as a search takes. What the profile of a parameter that
+    the data draw to 0 has passed is where other walks may come back from there.
     """
-    profiles, spent = {}, 0
-    for name in (*asked, *due):
+    profiles, spent, waiting = {}, 0, [*asked, *due]
+    while waiting:
+        name, *waiting = waiting
         if spent > _SPENT and name not in asked:
             break
         sides = walked(base, name, search)
+        if _vanishing(base.objective, base.best)[base.objective.problem.varying.index(name)]:
+            base = replace(base, awake=(*base.awake, *(stop.u for stop in sides[1][1:])))
         spent += sum(stop.iterations for stops in sides for stop in stops)
         if sides[-1][-1].delta < 0.0:
             search.progress(f"the profile of {name} met a lower minimum")
             return sides[-1][-1].u
         profiles[name] = _profile(Way(base, name, base.thresholds(name)), sides)
+        waiting += [other for other in contradicted(profiles) if other not in waiting] if due else []
     return profiles
 
 
@@ -233,8 +245,11 @@ def walk(way: Way, side: float, limit: float, search: Search) -> list[Stop]:
         here = stops[-1]
         value = here.u[index] + side * step
         value = float(limit if (limit - value) * side <= 0 else value)
-        minimum = _others_fitted(objective, _extrapolated(stops, index, value), index, tolerances)
-        delta, spent = 2.0 * (minimum.equations.cost - least), spent + 1 + minimum.iterations
+        starts = _starts(way.base, _extrapolated(stops, index, value), index)
+        minima = [_others_fitted(objective, start, index, tolerances) for start in starts]
+        minimum = min(minima, key=lambda one: one.equations.cost)
+        delta = 2.0 * (minimum.equations.cost - least)
+        spent += sum(1 + one.iterations for one in minima)
         if way.base.ends_lower and delta < -_LOWER * way.thresholds.scale:
             return [*stops, Stop(minimum.x, minimum.equations.cost, delta, spent)]
         gained = (np.sqrt(max(delta, 0.0)) - np.sqrt(here.delta)) / goal
@@ -276,6 +291,22 @@ def _extrapolated(stops: Sequence[Stop], index: int, value: float) -> np.ndarray
     u = here + (here - before) * ((value - here[index]) / way if way else 0.0)
     u[index] = value
     return u
+
+
+def _starts(base: WalkBase, start: np.ndarray, index: int) -> list[np.ndarray]:
+    """Where the others are fitted from: ``start``, and the nearest point awake if a logarithm has vanished there."""
+    lost = _vanishing(base.objective, start)
+    lost[index] = False
+    if not base.awake or not lost.any():
+        return [start]
+    nearest = min(base.awake, key=lambda u: abs(u[index] - start[index])).copy()
+    nearest[index] = start[index]
+    return [start, nearest]
+
+
+def _vanishing(objective: Objective, u: np.ndarray) -> np.ndarray:
+    """Which coordinates (p,) are logarithms at their low bound."""
+    return objective.log & (u <= objective.low)
 
 
 def _others_fitted(objective: Objective, start: np.ndarray, index: int, tolerances: Tolerances) -> Minimum:

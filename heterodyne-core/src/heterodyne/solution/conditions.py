@@ -26,7 +26,6 @@ from heterodyne.solution.solution import AtSolution, Rival
 from heterodyne.solution.standard_errors import StandardErrors
 from heterodyne.words import listed
 
-_LARGER = 1.2  # ratio of errors from which one is conditional on what stands at a bound
 _RELATED = 0.5  # correlation with a coordinate at its bound from which that is named
 
 _ERRORS = 2.0  # so many errors to either side the cost shall be a parabola
@@ -39,10 +38,14 @@ _FAR = 10.0  # errors beyond which one is as far as another
 
 _AT_BOUND = 1e-6  # of the range
 _CARRIED = 0.25  # of its range: a parameter that has moved so far along a profile goes with it
-_WIDER = 1.5  # than by the standard error: an interval end so far out contradicts it
 _OPEN = (
     0.5  # of the range: a parameter that is limited to one side only and may be anywhere in so much is open
 )
+
+LARGER = 1.2
+"""The ratio of errors from which one is conditional on what stands at a bound."""
+WIDER = 1.5
+"""Times the half width of an interval: a way so far within the limits of a profile contradicts it."""
 
 BOUND, MINIMUM, CURVED = "bound", "minimum", "curved"
 
@@ -117,7 +120,7 @@ def _on_bounds(at: Errors, active: np.ndarray) -> Iterator[tuple[str, Condition]
     for row, (k, name) in enumerate(zip(np.flatnonzero(free), at.names, strict=True)):
         larger = np.sqrt(variance[k] / alone[row]) if alone[row] > 0.0 else 1.0
         lost = bool(spectrum.undetermined[k])
-        if larger < _LARGER and not lost:
+        if larger < LARGER and not lost:
             continue
         sizes = np.abs(moving[k, held]) / np.sqrt(np.maximum(variance[k] * variance[held], 1e-300))
         on = [
@@ -290,7 +293,7 @@ def _contradicts(profile: Profile, half: float, is_log: bool) -> bool:
     low, best, high = (
         np.log([ends.low, profile.best, ends.high]) if is_log else (ends.low, profile.best, ends.high)
     )
-    return bool(max(best - low, high - best) > _WIDER * half)
+    return bool(max(best - low, high - best) > WIDER * half)
 
 
 def _limits(profile: Profile) -> str:

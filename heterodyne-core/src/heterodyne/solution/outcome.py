@@ -29,6 +29,7 @@ from heterodyne.solution.conditions import (
 )
 from heterodyne.solution.covariance import quantile
 from heterodyne.solution.deviance import deviance
+from heterodyne.solution.followers import on_profiles
 from heterodyne.solution.frame_noise import FrameNoise
 from heterodyne.solution.gain import gain_of_weights
 from heterodyne.solution.intervals import parameter_interval
@@ -110,6 +111,7 @@ def _judged(known: Known, profiles: Mapping[str, Profile], remedies: Iterable[Fi
     at = errors_at(known.here, known.errors)
     sound = {name: profiles[name] for name in profiles if name not in known.lost}
     conditional, opened = settled(at, known.conditional, sound, known.quantile)
+    conditional = on_profiles(at, known.known, profiles, known.quantile) | conditional
     unknown = known.unknown.joined([*opened, *condition_findings(conditional), *remedies])
     return replace(known, conditional=conditional, unknown=unknown)
 

@@ -120,19 +120,23 @@ def at_solution(solution: Solution) -> AtSolution:
     """What errors at a solution are made from."""
     weighted = solution.objective.weighted(residual_noise(solution))
     equations, scaling = weighted.solve(solution.x)
-    free = _free(equations, solution.active, weighted.width)
+    vanishing = weighted.log & (solution.x <= weighted.low)
+    free = _free(equations, solution.active, weighted.width, vanishing)
     spectrum = spectrum_of(equations.gram[np.ix_(free, free)], weighted.width[free])
     return AtSolution(solution.x, weighted, equations, scaling, free, spectrum)
 
 
-def _free(equations: NormalEquations, active: np.ndarray, width: np.ndarray) -> np.ndarray:
+def _free(
+    equations: NormalEquations, active: np.ndarray, width: np.ndarray, vanishing: np.ndarray
+) -> np.ndarray:
     """Which coordinates (p,) count as off their bounds.
 
     One that lies on a bound without being drawn there does too if it takes part in a lost direction: the
-    parameters that merge with it are not determined by the place where the fit happened to end.
+    parameters that merge with it are not determined by the place where the fit happened to end. A logarithm that
+    is ``vanishing`` does not: next to 0 nothing draws it.
     """
     free = active == 0
-    idle = ~free & (np.abs(equations.gradient) * width < _PULL)
+    idle = ~free & ~vanishing & (np.abs(equations.gradient) * width < _PULL)
     if not idle.any():
         return free
     together = free | idle
