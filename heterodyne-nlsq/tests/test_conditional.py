@@ -8,6 +8,7 @@ from heterodyne.problem import Choices, create_objective, create_problem
 from heterodyne.solution import create_solution
 from heterodyne.solution.outcome import create_fit
 from heterodyne.solution.solution import Rival
+from heterodyne.variants.two_component import TRUTH
 
 pytestmark = pytest.mark.slow
 
@@ -21,6 +22,10 @@ def weak():
 
 def status(fit):
     return {row.name: row.status for row in fit.estimates}
+
+
+def interval(fit, name):
+    return next(row.interval for row in fit.estimates if row.name == name)
 
 
 def words(fit, kind):
@@ -61,6 +66,41 @@ def test_a_rate_that_vanishes_is_a_bound_though_its_logarithm_moves_nothing():
     fit = het.fit(data, fix=held, start=free, options={"profiles": "asked", "weights": "noise"})
     assert status(fit)["D0_sample"] == "at low"
     assert status(fit)["D0_ref"] == status(fit)["f0"] == "conditional"
+
+
+DIM = {"frames": 128, "dt": 0.1, "q": 0.01, "phi": (0.0, 45.0, 90.0), "modes": 10}
+FEW = {"D0_ref": 2e4, "D0_sample": 8e3, "v0": 2e3, "beta": 0.1, "f0": 0.4, "phi0": 3.0}
+
+
+@pytest.fixture(scope="module")
+def few_photons():
+    """A fit in which the sample's rate is drawn to 0, and the arguments that begin it at the truth."""
+    data = het.simulate_speckle(counts=0.05, pixels=8000, **DIM, seed=3001)
+    rest = {name: value for name, value in TRUTH.items() if name not in FEW}
+    return data, rest, het.fit(data, fix=rest, start=FEW)
+
+
+def test_a_rate_that_is_drawn_to_0_has_an_upper_limit(few_photons):
+    data, rest, fit = few_photons
+    assert status(fit)["D0_sample"] == "at low"
+    ends = fit.profiles["D0_sample"].interval()
+    assert interval(fit, "D0_sample") == (0.01, ends.high)
+    assert any(f"it is below {ends.high:.3g} (95 %)" in line for line in words(fit, "at bound"))
+    held = {**rest, "D0_sample": ends.high}
+    start = {name: value for name, value in FEW.items() if name != "D0_sample"}
+    beyond = het.fit(data, fix=held, start=start, options={"profiles": "asked"})
+    assert beyond.statistics["ssr"] > fit.statistics["ssr"]
+
+
+def test_errors_rest_on_a_rate_at_0_that_may_come_back(few_photons):
+    """The profile of f0 finds the way back, though nothing draws a logarithm away from its low bound."""
+    _, _, fit = few_photons
+    assert status(fit)["f0"] == "conditional"
+    profile = fit.profiles["f0"]
+    inside = (profile.values > profile.interval().low) & (profile.values < profile.interval().high)
+    assert profile.others["D0_sample"][inside].max() > 1e3
+    low, high = interval(fit, "f0")
+    assert low < FEW["f0"] < high
 
 
 def test_only_what_is_asked_for_is_profiled_on_request(weak):

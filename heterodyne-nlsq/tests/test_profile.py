@@ -167,6 +167,9 @@ def test_a_profile_that_meets_a_lower_minimum_moves_the_fit_there(weak_data):
     assert any("met a lower minimum" in line for line in lines)
     assert fit.values["alpha"] == pytest.approx(best.x[1], rel=1e-6)
     assert fit.profiles["alpha"].best == fit.values["alpha"]
+    # what was left is another minimum, as far as anybody knows
+    told = [found for found in fit.identifiability.findings if found.kind == "other solution"]
+    assert any(found.values["D0"] == pytest.approx(believed.values["D0"]) for found in told)
 
 
 @pytest.mark.parametrize(
