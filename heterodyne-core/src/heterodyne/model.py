@@ -271,7 +271,8 @@ def _complement(
     offset = 0.0 if offset_varies else values[share.offset]
     height = float(np.clip(1.0 - growth - values[share.offset] - offset, 0.02, 0.98))
     rate = -values[share.rate] * growth / height
-    return {share.prefactor: float(height * np.exp(-rate * since)), share.rate: rate, share.offset: offset}
+    prefactor = height * np.exp(np.clip(-rate * since, -50.0, 50.0))
+    return {share.prefactor: float(prefactor), share.rate: rate, share.offset: offset}
 
 
 def pair_of_components(left: tuple[Array, ...], right: tuple[Array, ...]) -> FloatArray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from heterodyne.bins.bin import Bin, Moments
+from heterodyne.bins.bin import PADDING, Bin, Moments
 from heterodyne.bins.nodes import bin_nodes
 from heterodyne.bins.reading import each_bin
 from heterodyne.bins.survey import Survey
@@ -57,8 +57,9 @@ def _reading_bytes(data: TwoTime, index: int) -> float:
 def stream_bin(data: TwoTime, index: int, skip_lags: int, memory: float, size: int = TILE) -> Bin:
     """Bin ``index`` of ``data`` without its first ``skip_lags`` lags, read once and checked.
 
-    Tiles are kept up to ``memory`` bytes, all or none where the file gives the matrix only whole. Raises
-    `DataError` for a matrix that cannot be used and for weights per pair.
+    Its tiles have ``size`` frames, or are one that is no larger than it need be. They are kept up to ``memory`` bytes,
+    all or none where the file gives the matrix only whole. Raises `DataError` for a matrix that cannot be used and for
+    weights per pair.
     """
     where = f"{data.provenance.get('file', 'data')} bin {index + 1} ({data.label(index)})"
     of_frames, of_pairs = given_weights(data, index)
@@ -67,6 +68,7 @@ def stream_bin(data: TwoTime, index: int, skip_lags: int, memory: float, size: i
     source = windows(data.c2, index)
     if source.frames != data.n_frames:
         raise DataError(f"{where}: the matrix has {source.frames} frames, its time axis {data.n_frames}")
+    size = min(size, source.frames + -source.frames % PADDING)
     left_out = left_out_pairs(data, index, skip_lags, None)
     survey = Survey(of_frames * data.mask[index], where)
     with source.opened() as read:
