@@ -24,8 +24,9 @@ def sampled(noise, seed=0, excess=0.0, truth=TRUTH):
     return data, 1.0 + intensity @ intensity.T / PIXELS + excess * np.outer(age, age)
 
 
-def noise_of(noise, corrected=False, truth=TRUTH, **choices):
+def noise_of(noise, corrected=False, truth=TRUTH, missed=0.0, **choices):
     data, c2 = sampled(noise, truth=truth, **choices)
+    c2 = c2 + missed
     if corrected:
         np.fill_diagonal(c2, 1.0 + CONTRAST)
     bin = read_bin(type(data)([c2], data.q, data.phi, data.t, data.dt), 0)
@@ -48,6 +49,19 @@ def test_what_varies_slowly_does_not_change_what_neighbours_tell():
     plain, more = noise_of(0.5), noise_of(0.5, excess=0.05)
     assert more.scale_near == pytest.approx(plain.scale_near, rel=0.15)
     assert more.excess > 1.5 * plain.excess
+
+
+@pytest.mark.parametrize("noise", [0.5, 4.0])
+def test_a_fringe_that_is_missed_does_not_pass_for_noise(noise):
+    """Two radians from frame to frame: no neighbour in a row is like the next."""
+    lag = np.arange(FRAMES) - np.arange(FRAMES)[:, None]
+    fringe = 0.1 * np.cos(2.0 * lag) * np.exp(-np.abs(lag) / 40.0)
+    plain, missed = noise_of(noise), noise_of(noise, missed=fringe)
+    variance = plain.scale_near * (1.0 + plain.ratio) ** 2
+    more = np.mean(fringe[np.triu_indices(FRAMES, 1)] ** 2) / variance
+    assert more > 0.5
+    assert plain.excess == pytest.approx(1.0, abs=0.1)
+    assert missed.excess > 1.0 + 0.7 * more
 
 
 def test_independent_elements_are_told_by_a_noise_of_frames_without_bound():

@@ -203,21 +203,21 @@ def test_a_group_in_a_higher_minimum_is_led_to_the_lower_one():
     good, high = two_component(ONE, -10.0), two_component({**ONE, "v0": 3000.0}, 20.0)
     starts = []
 
-    def again(start):
-        starts.append(start["v0"])
+    def again(start, brief=False):
+        starts.append((start["v0"], brief))
         return two_component(start, 5.0 if start["v0"] < 2000.0 else 20.0)
 
     first, second = agreed([good, high], None, [again, again])
     assert (first.values["v0"], second.values["v0"]) == (1500.0, 1500.0)
     assert (first.statistics.deviance, second.statistics.deviance) == (-10.0, 5.0)
-    assert starts == [3000.0, 1500.0]
+    assert starts == [(3000.0, True), (1500.0, True), (1500.0, False)]
 
 
 def test_a_joint_fit_leads_all_groups_and_names_their_components():
     first, second = agreed(
         [two_component(OTHER), two_component({**OTHER, "v0": 1600.0})],
         two_component(ONE),
-        [lambda start: two_component(start)] * 2,
+        [lambda start, brief=False: two_component(start)] * 2,
     )
     assert first.values["D0_ref"] == second.values["D0_ref"] == 2e4
 

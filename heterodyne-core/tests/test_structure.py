@@ -116,6 +116,8 @@ def test_sums_over_neighbours_are_those_of_a_loop():
         "mixed": sum(0.25 * (r[i, j] - r[i, j + 1] - r[i + 1, j] + r[i + 1, j + 1]) ** 2 for i, j in squares),
         "next_both": sum(after[i] + after[j] for i, j in squares),
         "next_product": sum(after[i] * after[j] for i, j in squares),
+        "of_lag": sum(0.5 * (r[i, j] - r[i + 1, j + 1]) ** 2 for i, j in squares),
+        "s_of_lag": sum(s[i + 1, j + 1] ** 2 - s[i + 1, j] * s[i, j + 1] for i, j in squares),
     }
     for name, value in expected.items():
         assert getattr(found, name) == pytest.approx(value, rel=TWO_WAYS), name

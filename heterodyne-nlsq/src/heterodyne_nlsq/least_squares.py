@@ -28,6 +28,7 @@ from heterodyne_nlsq.held import check_priors, hold_undetermined
 from heterodyne_nlsq.profile import check_profiled
 from heterodyne_nlsq.reading import choose, read
 from heterodyne_nlsq.scaling_choice import shared_where_unknown
+from heterodyne_nlsq.starts.elsewhere import lower_elsewhere
 from heterodyne_nlsq.starts.global_search import with_global_search
 from heterodyne_nlsq.starts.minima import Minima
 from heterodyne_nlsq.starts.search import Search, create_search, minima_of, screened_cost, search_points
@@ -79,20 +80,39 @@ def _solved(problem: Problem, options: Mapping[str, Any], search: Search) -> Sol
     minima = _searched(objective, first, strategy.name == "sequential")
     if options["global"]:
         minima = with_global_search(minima, first)
-    if options["bin_average"]:
-        minima = carried(minima, partial(fit_averaged, search=first), first)
-    minima = carried(minima, partial(shared_where_unknown, search=first), first)
-    if is_reweighted:
-        minima = _reweighted(minima, search.early() if is_whitened else search)
-    if is_whitened:
-        minima = _whitened(minima, search)
-    solution = with_rivals(minima)
+    solution = _decided(minima, options, first, search)
+    if lower := lower_elsewhere(solution, first):
+        found = _decided(lower, options, first, search)
+        solution = found if problem.needs_start else _beside(solution, found)
     figures = Statistics(
         strategy=strategy.name,
         strategy_reason=strategy.reason,
         weights=_weights(solution.objective, options["weights"]),
     )
     return replace(solution, statistics=figures | solution.statistics)
+
+
+def _decided(minima: Minima, options: Mapping[str, Any], first: Search, search: Search) -> Solution:
+    """The lowest of these minima once averaging, scaling designs and weights are as it needs them itself.
+
+    They are found as ``first`` has it as long as others will be made of them.
+    """
+    weights = options["weights"]
+    if options["bin_average"]:
+        minima = carried(minima, partial(fit_averaged, search=first), first)
+    minima = carried(minima, partial(shared_where_unknown, search=first), first)
+    if weights != "equal" and len(minima[0].objective.bins) > 1:
+        minima = _reweighted(minima, first if weights == "speckle" else search)
+    if weights == "speckle":
+        minima = _whitened(minima, search)
+    return with_rivals(minima)
+
+
+def _beside(solution: Solution, lower: Solution) -> Solution:
+    """A solution that lies where its start values led, though another one is far lower."""
+    there = ", ".join(f"{name} = {lower.values[name]:.4g}" for name in lower.objective.problem.varying)
+    words = f"a search from other starts ends far lower, at {there}: leave start values out, or begin there"
+    return replace(solution, verdict="lower elsewhere", message=words)
 
 
 def _weights(objective: Objective, asked: str) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Unpack
@@ -18,7 +18,9 @@ from heterodyne.data.geometry import axis_of, ring_of
 from heterodyne.errors import ConfigError, DataError
 from heterodyne.fitting.constancy import SIGNIFICANT, Constancy, constancy
 from heterodyne.fitting.fit import create_choices, fit_chosen, labelled
+from heterodyne.kernels.curves import curve_values
 from heterodyne.model import Model
+from heterodyne.plugins.manager import optimizer_record
 from heterodyne.plugins.outputs import OUTPUTS, Output, name_of_run, outputs_of, save_outputs
 from heterodyne.problem.checks import check_data, data_sets
 from heterodyne.problem.choices import ChoiceKeywords, spells_choices
@@ -58,11 +60,16 @@ class Group:
 
 @dataclass(frozen=True, eq=False)
 class Series:
-    """The fits of all groups by value, or of files as given, and the tests of constancy by parameter."""
+    """The fits of all groups by value, or of files as given, and the tests of constancy by parameter.
+
+    ``middles`` are those of the curves in the middle of the run, which data may determine where they do not determine
+    the parameters.
+    """
 
     by: str
     groups: tuple[Group, ...]
     tests: Mapping[str, Constancy]
+    middles: Mapping[str, Constancy] = field(default_factory=dict)
 
     @property
     def success(self) -> bool:
@@ -73,7 +80,7 @@ class Series:
         """Parameters against q, azimuth or file with robust errors, and the tests, as text."""
         first = self.groups[0].fit
         values = [_group_cells(group, self.tests) for group in self.groups]
-        tests = [_test_cells(test) for test in self.tests.values()]
+        tests = [_test_cells(test) for test in (*self.tests.values(), *self.middles.values())]
         unit = f" ({BY[self.by]})" if BY[self.by] else ""
         return "\n".join(
             (
@@ -92,9 +99,8 @@ class Series:
             "by": self.by,
             "unit": BY[self.by],
             "groups": [_group_document(group, self.by) for group in self.groups],
-            "constancy": {
-                name: plain({**vars(test), "verdict": test.verdict}) for name, test in self.tests.items()
-            },
+            "constancy": _tests_document(self.tests),
+            "constancy_middle": _tests_document(self.middles),
         }
         return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
@@ -138,9 +144,13 @@ def fit_by(
     if by == "file":  # each is fitted alone, and the tests take them for independent
         check_data(as_matrices(sets), model if isinstance(model, Model) else create_model(model))
 
-    def fitted(part: Sequence[Data], name: str, **more: Any) -> Fit:
+    briefly = {**(options or {}), **_brief(optimizer)}
+
+    def fitted(part: Sequence[Data], name: str, brief: bool = False, **more: Any) -> Fit:
         said = labelled(progress, name)
-        return fit_chosen(part, model, optimizer, replace(chosen, **more), options, said)
+        return fit_chosen(
+            part, model, optimizer, replace(chosen, **more), briefly if brief else options, said
+        )
 
     parts = grouped(sets, by)
     bins = [
@@ -150,13 +160,20 @@ def fit_by(
     again = [partial(fitted, some, name) for some, (_, name, _) in zip(bins, parts, strict=True)]
     results = [alone() for alone in again]
     leads = len(results) > 1 and by != "file" and all(map(_descends, results))
-    results = agreed(results, fitted(sets, "all bins") if leads else None, again)
+    results = agreed(results, fitted(sets, "all bins", brief=True) if leads else None, again)
     groups = [
         Group(value, name, sum(map(len, members)), _of_group(result, by, value))
         for (value, name, members), result in zip(parts, results, strict=True)
     ]
     names = [row.name for row in groups[0].fit.estimates if row.vary]
-    return Series(by, tuple(groups), {name: _tested(name, groups) for name in names})
+    tests = {name: _tested(name, groups) for name in names}
+    return Series(by, tuple(groups), tests, dict(_tested_middles(groups)))
+
+
+def _brief(optimizer: str) -> dict[str, str]:
+    """Options with which a fit that is only a candidate takes no longer than it need."""
+    offered = {option.name for option in optimizer_record(optimizer).options}
+    return {"profiles": "asked"} if "profiles" in offered else {}
 
 
 def _of_group(result: Fit, by: str, value: float | str) -> Fit:
@@ -198,8 +215,9 @@ def _by_file(sets: Sequence[Data]) -> list[tuple[float | str, str, list[list[int
 def agreed(results: Sequence[Fit], joint: Fit | None, again: Sequence[Callable[..., Fit]]) -> list[Fit]:
     """The fits of all groups at the lowest minima that they lead one another to, with components named alike.
 
-    ``again[k](start=...)`` fits group k from other values. ``joint`` is the fit of all groups, as which the first of
-    them names its components; each of the others names them as the one before it.
+    ``again[k](start=...)`` fits group k from other values, ``brief`` where it is to be compared only. ``joint`` is the
+    fit of all groups, as which the first of them names its components; each of the others names them as the one before
+    it.
     """
     tried = [
         [own, *_from_others(own, [joint, *results[max(k - 1, 0) : k], *results[k + 1 : k + 2]], alone)]
@@ -209,6 +227,8 @@ def agreed(results: Sequence[Fit], joint: Fit | None, again: Sequence[Callable[.
     for fits, alone in zip(tried, again, strict=True):
         neighbour = named[-1] if named else joint
         found = nearest_of(fits, neighbour)
+        if found is not fits[0]:
+            found = alone(start=_inside(found, found.values))
         named.append(found if neighbour is None else named_alike(found, neighbour, alone))
     return named
 
@@ -218,7 +238,7 @@ def _from_others(own: Fit, others: Sequence[Fit | None], again: Callable[..., Fi
     tried: list[Fit] = []
     for other in others if _descends(own) else ():
         if other is not None and all(_is_apart(other.values, fit) for fit in (own, *tried)):
-            tried.append(again(start=_inside(own, other.values)))
+            tried.append(again(start=_inside(own, other.values), brief=True))
     return tried
 
 
@@ -228,9 +248,9 @@ def _descends(fit: Fit) -> bool:
 
 
 def _is_apart(values: Mapping[str, float], fit: Fit) -> bool:
-    """Whether values are no solution that a fit has found: off by more than 2 of its errors, rms, or without errors."""
-    count = sum(error > 0 for error in fit.errors.values())
-    return not count or _distance(values, fit) > 4.0 * count
+    """Whether values are no solution that a fit has found: off by more than its errors, rms, or without errors."""
+    squares = _squares(values, fit)
+    return not squares or sum(squares) > len(squares)
 
 
 def nearest_of(fits: Sequence[Fit], neighbour: Fit | None) -> Fit:
@@ -308,6 +328,20 @@ def _tested(name: str, groups: Sequence[Group]) -> Constancy:
     return replace(found, mean=mean, error=mean * found.error)
 
 
+def _tested_middles(groups: Sequence[Group]) -> Iterator[tuple[str, Constancy]]:
+    """The tests of the curves of the model in the middle of the run, over the groups whose fit converged."""
+    freedom = np.array([group.fit.statistics.get("dof", math.inf) for group in groups])
+    labels = tuple(group.name for group in groups)
+    for place, first in enumerate(groups[0].fit.derived):
+        if first.words:  # half of the curve before it
+            continue
+        middles = [row.at(row.middle) for row in (group.fit.derived[place] for group in groups)]
+        values, errors = np.array([[value, error] for value, error, *_ in middles]).T
+        errors[[not group.fit.success for group in groups]] = math.nan
+        name = f"{first.name}, middle"
+        yield name, constancy(name, first.unit, values, errors, freedom, labels)
+
+
 def _sides(fit: Fit, row: Estimate, is_log: bool) -> tuple[float, float]:
     """The standard errors below and above an estimate, or its logarithm, that its 95 % interval tells.
 
@@ -328,8 +362,25 @@ def _sides(fit: Fit, row: Estimate, is_log: bool) -> tuple[float, float]:
 
 def _distance(values: Mapping[str, float], neighbour: Fit) -> float:
     """How far values are from those of a fit, in squares of its errors."""
-    known = {name: error for name, error in neighbour.errors.items() if error > 0}
-    return sum(((values[name] - neighbour.values[name]) / error) ** 2 for name, error in known.items())
+    return sum(_squares(values, neighbour))
+
+
+def _squares(values: Mapping[str, float], fit: Fit) -> list[float]:
+    """By how many of its errors values are off those of a fit, squared.
+
+    Where it gives some of its parameters no error, those of its curves count too.
+    """
+    known = {name: error for name, error in fit.errors.items() if error > 0}
+    squares = [((values[name] - fit.values[name]) / error) ** 2 for name, error in known.items()]
+    curves = () if fit.problem is None else fit.problem.model.curves
+    if all(row.name in known for row in fit.estimates if row.vary):
+        curves = ()
+    derived = {row.name: row for row in fit.derived}
+    for curve in curves:
+        if row := derived.get(curve.name):
+            off = (curve_values(curve, values, np.array(row.t)) - row.value) / np.array(row.error)
+            squares += [float(each) ** 2 for each in off if math.isfinite(each)]
+    return squares
 
 
 def _folder_names(by: str, values: Sequence[float]) -> list[str]:
@@ -398,6 +449,10 @@ def _test_cells(test: Constancy) -> list[str]:
     tested = not math.isnan(test.p)
     numbers = [f"{test.chi2:.4g}", str(test.dof), f"{test.p:.2g}"] if tested else ["-", "-", "-"]
     return [test.name, mean, *numbers, test.verdict, ", ".join(test.left_out)]
+
+
+def _tests_document(tests: Mapping[str, Constancy]) -> dict[str, Any]:
+    return {name: plain({**vars(test), "verdict": test.verdict}) for name, test in tests.items()}
 
 
 def _group_document(group: Group, by: str) -> dict[str, Any]:

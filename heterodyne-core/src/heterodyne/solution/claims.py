@@ -27,7 +27,8 @@ _PER_NUMBER = 3.0
 _LEVEL = 1e-4
 """How often noise alone lowers χ² so much for parameters that are known but for their values."""
 
-_EXCESS = 2.0  # reduced χ² from which the residuals are said to be more than noise
+EXCESS = 2.0
+"""The reduced χ² from which the residuals are said to be more than noise."""
 _NO_FRAMES = "as noise that they share or a model that does not hold makes them"
 
 _UNLIKE = 4.0  # times the median of W r² from which a frame is unlike the others where χ² is too large
@@ -98,7 +99,7 @@ def excess(problem: Problem, residuals: Sequence[Residuals], reduced_chi2: float
     against one another.
     """
     remedy = "exclude these (exclude_frames), or list single pairs in bad_pairs, if they are bad"
-    is_excess = reduced_chi2 > _EXCESS
+    is_excess = reduced_chi2 > EXCESS
     frames = [] if problem.one_time else _unlike_others(problem, residuals, _UNLIKE if is_excess else _ALIEN)
     named = f"at frames {first_listed(spans(frames))}: {remedy}" if frames else ""
     if not is_excess:

@@ -10,8 +10,11 @@ T_j = S_j,j+1 the residual r has between neighbours
     U = <(r_ij - r_i,j+1 - r_i+1,j + r_i+1,j+1)²>/4 = <(x - T_i)(x - T_j)> scale,
     D = <(r_ij - r_i,j+1)²>/2 = x <x - T_j> scale,
 
-so that U/D gives x, and D²/U the scale: what varies slowly, as a misfit does, has no part in them. All of the residual
-has <r²> = (x² + <S_ij²>) scale.
+    V = <(r_ij - r_i+1,j+1)²>/2 = <x² - T_i T_j + S_ij² - S_i,j+1 S_i+1,j> scale,
+
+so that U/D gives x, and D²/U the scale: what varies slowly, as a misfit does, has no part in them. A fringe that is
+missed varies fast with the lag but not with the age: where neighbours share little and V is far too small beside D²/U,
+it is V that gives the scale. All of the residual has <r²> = (x² + <S_ij²>) scale.
 """
 
 from __future__ import annotations
@@ -31,6 +34,12 @@ _LEAST = 1e-2
 LEAST_RATIO = 2.0
 """The least κ of weights (S + κ 1)⁻¹: with less, intensities that are not Gaussian are amplified."""
 
+_APART = 0.5
+"""The least of its variance that the residual shows between neighbours of one lag, for that to give the scale."""
+
+_FRINGE = 0.75
+"""The scale of neighbours of one lag over that of neighbours in a row, below which these hold a fringe."""
+
 _NOTHING = 1e-6
 """1 - S between frames that is lost in the digits of the sums."""
 
@@ -40,7 +49,8 @@ _ALIKE = 0.1
 
 class NeighbourSums(NamedTuple):
     """Sums over neighbours: of r², (r - r')²/2, S² and T_j over two pairs in a row, and of (r - r' - r" + r"')²/4,
-    T_i + T_j and T_i T_j over squares of four pairs; with the numbers ``in_row`` and ``in_square`` of them."""
+    T_i + T_j, T_i T_j, (r - r"')²/2 and S² - S' S" over squares of four pairs; with the numbers ``in_row`` and
+    ``in_square`` of them."""
 
     in_row: float
     square: float
@@ -51,6 +61,8 @@ class NeighbourSums(NamedTuple):
     mixed: float
     next_both: float
     next_product: float
+    of_lag: float
+    s_of_lag: float
 
 
 class FrameNoise(NamedTuple):
@@ -77,7 +89,7 @@ def frame_noise(sums: NeighbourSums, bin: Bin, contrast: float, offset: float) -
     square, difference, s_square, after = (total / sums.in_row for total in sums[1:5])
     if not sums.mixed > 0.0:
         return FrameNoise(_MOST, square / _MOST**2, difference / _MOST**2)
-    mixed, both, product = (total / sums.in_square for total in sums[6:])
+    mixed, both, product, of_lag, s_of_lag = (total / sums.in_square for total in sums[6:])
     x, seen = 1.0 + _of_diagonal(bin, contrast, offset), mixed / difference
     if not (x - after > _NOTHING and abs((x**2 - both * x + product) / (x * (x - after)) - seen) <= _ALIKE):
         x = _root(1.0 - seen, both - seen * after, product)
@@ -86,7 +98,11 @@ def frame_noise(sums: NeighbourSums, bin: Bin, contrast: float, offset: float) -
     even = (x**2 - both * x + product) / (x - after) ** 2 if x - after > _NOTHING else 1.0
     ratio = float(np.clip(x - 1.0, _LEAST, _MOST))
     variance = (1.0 + ratio) ** 2
-    return FrameNoise(ratio, square / (variance + s_square), even * difference**2 / mixed / variance)
+    near = even * difference**2 / mixed / variance
+    apart = variance - product + s_of_lag
+    if apart > _APART * variance and of_lag / apart < _FRINGE * near:
+        near = of_lag / apart
+    return FrameNoise(ratio, square / (variance + s_square), near)
 
 
 def _root(a: float, b: float, c: float) -> float:

@@ -139,7 +139,11 @@ def _common(beside: np.ndarray, first: int, second: int, after: np.ndarray) -> n
         np.pad(after, (1, 0))[start : start + size]
         for start, size in zip((second, first), all_four.shape[::-1], strict=True)
     )
-    of_rows, of_columns = all_four.sum(axis=1), all_four.sum(axis=0)
+    of_lag, of_rows, of_columns = (
+        all_four * (r[1:, 1:] - r[:-1, :-1]),
+        all_four.sum(axis=1),
+        all_four.sum(axis=0),
+    )
     return np.array(
         [
             both.sum(),
@@ -151,6 +155,8 @@ def _common(beside: np.ndarray, first: int, second: int, after: np.ndarray) -> n
             0.25 * np.vdot(mixed, mixed),
             of_rows @ down + of_columns @ across,
             down @ all_four @ across,
+            0.5 * np.vdot(of_lag, of_lag),
+            np.vdot(all_four, even[1:, 1:] ** 2 - even[1:, :-1] * even[:-1, 1:]),
         ]
     )
 

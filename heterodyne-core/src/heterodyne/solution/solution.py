@@ -19,7 +19,7 @@ _PULL = 0.01  # half of a χ² over the whole range: a slope below that draws a 
 
 _AT_BOUND = 1e-6  # of the range: methods that stay inside their bounds end so far from one
 
-Verdict = Literal["converged", "max iterations", "stalled", "failed"]
+Verdict = Literal["converged", "lower elsewhere", "max iterations", "stalled", "failed"]
 
 
 class Rival(NamedTuple):

@@ -28,7 +28,7 @@ def lowest(solutions: Iterable[Solution]) -> Minima:
     ranked = sorted(solutions, key=lambda solution: solution.equations.cost)
     kept = ranked[:1]
     for solution in ranked[1:]:
-        if len(kept) == _MOST or above(solution, kept[0]) > _OVERTURNED:
+        if len(kept) == _MOST or is_far_above(solution, kept[0]):
             break
         if not any(_one_basin(other, solution) for other in kept):
             kept.append(solution)
@@ -40,6 +40,11 @@ def above(solution: Solution, best: Solution) -> float:
     floor = max(best.objective.floor, np.finfo(float).tiny)
     costs = [max(at.equations.cost, floor) for at in (solution, best)]
     return 0.5 * best.equations.n_pairs * float(np.log(costs[0] / costs[1]))
+
+
+def is_far_above(solution: Solution, best: Solution) -> bool:
+    """Whether it is so much higher that averages and weights cannot change which is the lower."""
+    return above(solution, best) > _OVERTURNED
 
 
 def _one_basin(here: Solution, there: Solution) -> bool:

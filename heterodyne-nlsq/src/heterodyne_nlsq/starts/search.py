@@ -16,7 +16,7 @@ from heterodyne.problem.objective import Objective
 from heterodyne.solution.solution import Solution
 from heterodyne_nlsq.starts.excerpts import on_excerpts
 from heterodyne_nlsq.starts.minima import Minima, lowest
-from heterodyne_nlsq.starts.points import start_points, twin_points
+from heterodyne_nlsq.starts.points import data_points, start_points, twin_points
 from heterodyne_nlsq.trust_region.minimise import Tolerances, Watch
 from heterodyne_nlsq.trust_region.refine import continued, refined
 
@@ -66,14 +66,19 @@ def create_search(options: Mapping[str, Any], progress: Callable[[str], None]) -
     return Search(tolerances, options["starts"], options["polish"], options["seed"], progress)
 
 
-def search_points(objective: Objective, search: Search) -> np.ndarray:
-    """Where to start, (points, p): without start values and with c2 left in files, where excerpts of it lead."""
-    if not objective.problem.needs_start or all(bin.values.in_memory for bin in objective.bins):
-        return start_points(objective, search.starts, search.seed)
+def search_points(objective: Objective, search: Search, anew: bool = False) -> np.ndarray:
+    """Where to start, (points, p): without start values and with c2 left in files, where excerpts of it lead.
+
+    Start values that were given count unless the search is made ``anew``.
+    """
+    points = data_points if anew else start_points
+    is_searched = anew or objective.problem.needs_start
+    if not is_searched or all(bin.values.in_memory for bin in objective.bins):
+        return points(objective, search.starts, search.seed)
     *parts, both = on_excerpts(objective)
     search.progress(f"start from {len(both.bins)} excerpts of the data")
     short = search.at_most(_EXCERPT)
-    found = [minima_of(part, start_points(part, search.starts, search.seed), short)[0].x for part in parts]
+    found = [minima_of(part, points(part, search.starts, search.seed), short)[0].x for part in parts]
     return np.array([solution.x for solution in minima_of(both, np.array(found), short)])
 
 
