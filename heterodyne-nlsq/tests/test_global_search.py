@@ -33,6 +33,7 @@ def test_a_fit_gone_astray_is_brought_back():
     searched = het.fit(data, fix=HELD, start=ASTRAY, options={"global": True, "profiles": "asked"})
     best = het.fit(data, fix=HELD, options={"profiles": "asked"})
     assert alone.statistics["ssr"] > 1.05 * best.statistics["ssr"]
+    assert alone.verdict == "lower elsewhere"
     np.testing.assert_allclose(searched.statistics["ssr"], best.statistics["ssr"], rtol=SAME_MINIMUM)
     assert "the global search found a lower minimum" in searched.message
     assert searched.statistics["ssr_global"] < searched.statistics["ssr_without_global"]
