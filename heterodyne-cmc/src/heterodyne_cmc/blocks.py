@@ -27,7 +27,7 @@ from heterodyne.bins.nodes import Nodes
 from heterodyne.evaluators.blocks import carried, corner, cut, sides, transfer, transposed
 from heterodyne.evaluators.elementwise import listed_values
 from heterodyne.evaluators.structured import averaged
-from heterodyne.kernels._jax import jax, jnp
+from heterodyne.kernels._jax import compiled, jax, jnp
 from heterodyne.model import Model
 from heterodyne_cmc.coordinates import Space, theta_of
 from heterodyne_cmc.density import Code
@@ -153,7 +153,7 @@ def tiles_of(bin: Bin) -> Tiles:
     return Tiles(bin.t, bin.nodes, row, column, y, weight)
 
 
-@partial(jax.jit, static_argnames=("model", "near", "blocks"))
+@compiled("model", "near", "blocks")
 def _squares(
     model: Model, near: int, blocks: int, tiles: Tiles, block: Array, theta: Array, w: Array
 ) -> Array:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.optimize import minimize
 
-from heterodyne.kernels._jax import jax
+from heterodyne.kernels._jax import compiled, jax
 from heterodyne.problem.objective import Objective
 from heterodyne.problem.problem import Problem
 from heterodyne_cmc.calibration import Calibration, calibrate, not_adjusted
@@ -22,7 +22,7 @@ _STEPS, _ROUNDS = 30, 4
 
 _DESCENT = {"gtol": 0.05, "maxiter": 200}  # in coordinates in which the posterior is about a unit sphere
 
-_SLOPE = jax.jit(jax.value_and_grad(potential, argnums=2), static_argnums=0)
+_SLOPE = compiled("code")(jax.value_and_grad(potential, argnums=2))
 
 _REST = 0.3  # posterior standard deviations: a mode that is nearer to the centre moves nothing any more
 

@@ -22,7 +22,7 @@ from typing import NamedTuple
 import numpy as np
 from jax import Array
 
-from heterodyne.kernels._jax import AnyArray, jax, jnp
+from heterodyne.kernels._jax import AnyArray, compiled, jax, jnp
 from heterodyne.model import Model
 from heterodyne_cmc.calibration import Calibration
 from heterodyne_cmc.coordinates import Form, Space, log_prior_density, theta_of
@@ -108,7 +108,7 @@ def log_likelihood(code: Code, target: Target, u: Array) -> Array:
     return jnp.sum(log_likelihoods(code, target, u)) + target.share * jnp.sum(target.tilt * u)
 
 
-_LOG_LIKELIHOOD = jax.jit(log_likelihood, static_argnums=0)
+_LOG_LIKELIHOOD = compiled("code")(log_likelihood)
 
 
 def _with_open_scale(of_data: Array, tail: Tail) -> Array:

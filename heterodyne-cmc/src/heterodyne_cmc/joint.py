@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 
-from heterodyne.kernels._jax import AnyArray, jax, jnp
+from heterodyne.kernels._jax import AnyArray, compiled, jax, jnp
 from heterodyne_cmc.coordinates import x_of
 from heterodyne_cmc.density import Code, Target, draw_scale, scaling_at
 from heterodyne_cmc.likelihood import draw_noise, draw_scaling
@@ -86,7 +85,7 @@ def _roots(matrices: np.ndarray) -> np.ndarray:
     return vectors * np.sqrt(np.maximum(values, 0.0))[:, None, :]
 
 
-@partial(jax.jit, static_argnames="code")
+@compiled("code")
 def _from_conditionals(
     code: Code,
     target: Target,

@@ -18,7 +18,7 @@ import numpy as np
 from numpyro.infer.hmc import hmc
 from numpyro.infer.util import ParamInfo
 
-from heterodyne.kernels._jax import jax
+from heterodyne.kernels._jax import compiled, compiler_options, jax
 from heterodyne_cmc.arrays import leaves, read_arrays, tree_of, write_arrays
 from heterodyne_cmc.density import Code, Target, potential
 
@@ -90,7 +90,7 @@ class _Sampler:
         self._start, self._kernel = hmc(
             potential_fn_gen=lambda target: partial(potential, code, target), algo="NUTS"
         )
-        self._slope = jax.jit(jax.value_and_grad(partial(potential, code), argnums=1))
+        self._slope = compiled()(jax.value_and_grad(partial(potential, code), argnums=1))
 
     def start(self, u: np.ndarray, key: Any) -> Any:
         """The state at the start of a chain."""
@@ -111,7 +111,8 @@ class _Sampler:
         """The state after so many steps, and the states on the way (draws and statistics)."""
         with self._lock:
             if steps not in self._compiled:
-                self._compiled[steps] = jax.jit(partial(self._run, steps)).lower(state, self.target).compile()
+                lowered = jax.jit(partial(self._run, steps)).lower(state, self.target)
+                self._compiled[steps] = lowered.compile(compiler_options())
         return self._compiled[steps](state, self.target)
 
     def _run(self, steps: int, state: Any, target: Target) -> tuple[Any, Any]:

@@ -6,7 +6,6 @@ frames × frames on or above the diagonal; only one block's Jacobian is ever in 
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,7 @@ from jaxtyping import Float, Int
 from heterodyne.bins.bin import Bin
 from heterodyne.bins.nodes import Nodes
 from heterodyne.evaluators.pair_sums import Sums
-from heterodyne.kernels._jax import jax, jnp
+from heterodyne.kernels._jax import compiled, jax, jnp
 from heterodyne.model import Model
 
 BLOCK = 64
@@ -32,7 +31,7 @@ def bin_sums(
     return Sums(*map(np.asarray, sums))
 
 
-@partial(jax.jit, static_argnames=("model", "jacobian"))
+@compiled("model", "jacobian")
 def _block_sums(
     model: Model,
     jacobian: bool,

@@ -17,7 +17,7 @@ from jaxtyping import Float, Int
 from heterodyne.bins.bin import Bin
 from heterodyne.bins.nodes import Nodes
 from heterodyne.errors import DataError
-from heterodyne.kernels._jax import AnyArray, Scalar, jax, jnp
+from heterodyne.kernels._jax import AnyArray, Scalar, compiled, jax, jnp
 from heterodyne.model import Model, Parameters
 
 
@@ -136,7 +136,7 @@ def skipped_sums(
     return np.asarray(total), np.asarray(gram)
 
 
-@partial(jax.jit, static_argnames=("model", "jacobian"))
+@compiled("model", "jacobian")
 def _listed_sums(
     model: Model,
     jacobian: bool,

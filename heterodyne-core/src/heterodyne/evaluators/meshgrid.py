@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,7 +9,7 @@ from jax import Array
 from jaxtyping import Float, Int
 
 from heterodyne.bins.nodes import Nodes
-from heterodyne.kernels._jax import AnyArray, Scalar, jax, jnp
+from heterodyne.kernels._jax import AnyArray, Scalar, compiled, jax, jnp
 from heterodyne.model import Model, Parameters, correlation_matrix
 
 
@@ -24,7 +23,7 @@ def averaged_matrix(
     return total
 
 
-@partial(jax.jit, static_argnames=("model", "rows", "columns"))
+@compiled("model", "rows", "columns")
 def correlation_tile(
     model: Model,
     params: Parameters,

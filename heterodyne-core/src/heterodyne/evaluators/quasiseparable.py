@@ -17,7 +17,6 @@ Eidelman & Gohberg, Integr. Equ. Oper. Theory 34 (1999) 293; Foreman-Mackey et a
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
 from typing import Generic, NamedTuple
 
 import numpy as np
@@ -30,7 +29,7 @@ from heterodyne.evaluators.blocks import carried, cut, cut_slopes, steps_along
 from heterodyne.evaluators.pair_sums import Numbers
 from heterodyne.evaluators.structured import MODEL_BLOCK, averaged, components, near_tiles, no_slopes
 from heterodyne.evaluators.tangent import tangent_between
-from heterodyne.kernels._jax import jax, jnp
+from heterodyne.kernels._jax import compiled, jax, jnp
 from heterodyne.model import Components, Model
 
 
@@ -89,7 +88,7 @@ def _of_one_block(
     return Generators(none, none, np.zeros((1, kinds, 0, 0)), np.triu(near * np.outer(root, root), 1)[None])
 
 
-@partial(jax.jit, static_argnames=("model", "jacobian"))
+@compiled("model", "jacobian")
 def _generators(
     model: Model,
     jacobian: bool,

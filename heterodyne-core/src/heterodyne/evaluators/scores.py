@@ -6,7 +6,7 @@ s_ij = W_ij r_ij (∂model_ij less its projection on the scaling design) / σ²
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial, reduce
+from functools import reduce
 from typing import NamedTuple
 
 import numpy as np
@@ -17,7 +17,7 @@ from heterodyne.bins.bin import Bin
 from heterodyne.bins.nodes import Nodes
 from heterodyne.bins.parts import Part
 from heterodyne.evaluators.structured import components
-from heterodyne.kernels._jax import Scalar, jax, jnp
+from heterodyne.kernels._jax import Scalar, compiled, jax, jnp
 from heterodyne.model import Model
 
 _UNROLLED = 8  # planes, up to which their products are written out: faster, but every one is compiled
@@ -58,7 +58,7 @@ def score_parts(
         yield ScorePart(part.first, part.second, np.asarray(scores))
 
 
-@partial(jax.jit, static_argnames="model")
+@compiled("model")
 def separable_scores(
     model: Model,
     theta: Float[Array, " P"],
@@ -116,7 +116,7 @@ def _products(
     return jax.lax.fori_loop(1, len(planes), lambda k, total: total + product(k), product(0))
 
 
-@partial(jax.jit, static_argnames="model")
+@compiled("model")
 def dense_scores(
     model: Model,
     theta: Float[Array, " P"],

@@ -11,7 +11,6 @@ diagonal is a small bin of its own. Tiles that T has let fall to 0 are not read.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -32,7 +31,7 @@ from heterodyne.evaluators.structured import (
     with_data,
     with_slopes,
 )
-from heterodyne.kernels._jax import Scalar, jax, jnp
+from heterodyne.kernels._jax import Scalar, compiled, jax, jnp
 from heterodyne.model import Components, Model
 
 ModelSums: TypeAlias = Callable[..., tuple[Array, Array]]
@@ -49,7 +48,7 @@ def bin_sums(
     return Sums(data_products(bin, rows, slopes), np.asarray(total), np.asarray(gram))
 
 
-@partial(jax.jit, static_argnames=("model", "sums", "jacobian"))
+@compiled("model", "sums", "jacobian")
 def rows_and_sums(
     model: Model,
     theta: Float[Array, " P"],
@@ -92,7 +91,7 @@ def data_products(bin: Bin, rows: Components, slopes: Components | None) -> Floa
     return near
 
 
-@partial(jax.jit, static_argnames="size")
+@compiled("size")
 def _factors(
     rows: Components, size: int
 ) -> tuple[Float[Array, "blocks terms {size}"], Float[Array, "blocks terms {size}"], Transfer]:
@@ -115,7 +114,7 @@ def _centred(
     return d * (of_rows[:, None] * of_columns)
 
 
-@jax.jit
+@compiled()
 def _far(
     tile: Num[Array, "size size"],
     reference: Scalar,
@@ -131,7 +130,7 @@ def _far(
     return carried(t, u), carried(transposed(t), v), paired(u, right, t.crossed.shape[-1])
 
 
-@jax.jit
+@compiled()
 def _near(
     tile: Num[Array, "size size"],
     reference: Scalar,
@@ -145,7 +144,7 @@ def _near(
     return with_data(cut(rows, DATA_BLOCK), d)[None] if slopes is None else data_sums(rows, slopes, d)
 
 
-@jax.jit
+@compiled()
 def _along_slopes(
     rows: Components,
     slopes: Components,

@@ -46,7 +46,7 @@ from heterodyne.evaluators.blocks import (
     transposed,
 )
 from heterodyne.evaluators.pair_sums import Sums
-from heterodyne.kernels._jax import jax, jnp
+from heterodyne.kernels._jax import compiled, jax, jnp
 from heterodyne.model import Components, Model
 
 DATA_BLOCK = 64
@@ -240,11 +240,11 @@ def bin_sums(
     model: Model, theta: Float[np.ndarray, " P"], bin: Bin, jacobian: bool = True
 ) -> Sums[np.ndarray]:
     """The sums of one bin in memory, of a separable S and weights per frame."""
-    evaluate = _sums if jacobian else value_sums
+    evaluate = _sums if jacobian else _value_sums
     return Sums(*map(np.asarray, evaluate(model, theta, bin.t, bin.nodes, bin.weight, bin.d)))
 
 
-@partial(jax.jit, static_argnames="model")
+@compiled("model")
 def _sums(
     model: Model,
     theta: Float[Array, " P"],
@@ -287,6 +287,9 @@ def value_sums(
     """
     rows = averaged(model, theta, t, nodes)
     return Sums(with_data(cut(rows, DATA_BLOCK), d)[None], *model_sums(rows, no_slopes(rows), weight))
+
+
+_value_sums = compiled("model")(value_sums)
 
 
 def no_slopes(rows: Components) -> Components:

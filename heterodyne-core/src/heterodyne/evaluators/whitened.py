@@ -46,7 +46,7 @@ from heterodyne.evaluators.structured import (
     with_data,
 )
 from heterodyne.evaluators.tangent import tangent_between
-from heterodyne.kernels._jax import jax, jnp
+from heterodyne.kernels._jax import compiled, jax, jnp
 from heterodyne.model import Components, Model
 
 _NONE = Moments(0.0, 0.0, 0.0, 0.0)  # E stands for itself, with no reference
@@ -144,12 +144,12 @@ def bin_sums(
         )
         e = replace(bin, values=values.d, weight=np.ones_like(root), moments=_NONE)
         return Sums(data_products(e, rows, slopes), np.asarray(total), np.asarray(gram))
-    evaluate = _sums if jacobian else value_sums
+    evaluate = _sums if jacobian else _value_sums
     sums = evaluate(model, theta, bin.t, bin.nodes, root, values.d, values.factor)
     return Sums(*map(np.asarray, sums))
 
 
-@partial(jax.jit, static_argnames="model")
+@compiled("model")
 def _sums(
     model: Model,
     theta: Float[Array, " P"],
@@ -177,6 +177,9 @@ def value_sums(
     rows = averaged(model, theta, t, nodes)
     cross = with_data(cut(rows, DATA_BLOCK), e)[None]
     return Sums(cross, *model_sums(rows, no_slopes(rows), root, factor))
+
+
+_value_sums = compiled("model")(value_sums)
 
 
 def model_sums(
