@@ -23,12 +23,17 @@ def problem(model="two-component", **choices):
     [
         ({}, [ALL_FREE]),
         ({"fix": {"v_offset": 0.0}}, [{"v0": 0.0}]),
-        ({"fix": {"v_offset": 5.0}}, []),
+        ({"fix": {"v_offset": 5.0}}, [{"v0": 0.0}]),
         ({"fix": {"v0": 1e3}}, []),
     ],
 )
 def test_a_flow_is_absent_where_its_velocity_may_vanish(choices, held):
     assert [absence.held for absence in flow_absences(problem(**choices))] == held
+
+
+def test_an_offset_that_is_held_stays():
+    assert [one.what for one in flow_absences(problem(fix={"v_offset": 5.0}))] == ["flow beyond v_offset"]
+    assert [one.what for one in flow_absences(problem(fix={"v_offset": 0.0}))] == ["flow"]
 
 
 def test_either_component_may_be_absent_as_far_as_the_share_can_be_held():

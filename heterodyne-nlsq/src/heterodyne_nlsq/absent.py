@@ -20,11 +20,14 @@ from heterodyne.problem.problem import Problem
 from heterodyne.result.identifiability import Finding
 from heterodyne.solution.claims import KIND, rise_needed
 from heterodyne.solution.outcome import Known
+from heterodyne.words import listed
 from heterodyne_nlsq.profile import walk_base
 from heterodyne_nlsq.starts.search import Search
 from heterodyne_nlsq.trust_region.minimise import Tolerances
 from heterodyne_nlsq.trust_region.refine import refined
 
+_FRINGES = 100  # that noise holds: flows of other speeds and directions, as independent trials
+_DEPENDENT = 2.0  # errors by which a parameter moves without something, whose own it then depends on
 _ENOUGH = 0.1  # of what χ² must rise by: so exactly its rise is known
 _DESCENT = 30, 2  # iterations, and those over which it has settled
 
@@ -35,17 +38,19 @@ class Absence(NamedTuple):
     what: str
     held: Mapping[str, float]
     share: float | None = None
+    trials: int = 1
 
 
 @dataclass(frozen=True)
 class Without:
     """A fit without something: by how much χ² over the variance ratio is larger, and what then means nothing.
 
-    ``away`` is how far the fit is from being without it.
+    ``dependent`` are parameters that it has elsewhere. ``away`` is how far the fit is from being without it.
     """
 
     what: str
     names: tuple[str, ...]
+    dependent: tuple[str, ...]
     worse: float
     away: float
 
@@ -54,7 +59,9 @@ class Without:
         """In words."""
         more = f"{self.worse:.2g}" if self.worse > 0.0 else "nothing"
         words = f"no {self.what} is seen: without it the fit gets worse by {more} (chi2)"
-        return Finding("not seen", words, self.names, True)
+        if self.dependent:
+            words += f", with {listed(self.dependent)} elsewhere"
+        return Finding("not seen", words, (*self.names, *self.dependent), True)
 
 
 def not_needed(known: Known, search: Search) -> list[Finding]:
@@ -73,9 +80,16 @@ def not_needed(known: Known, search: Search) -> list[Finding]:
 
 def flow_absences(problem: Problem) -> Iterator[Absence]:
     """The flow at rest, where nobody has said otherwise."""
-    if problem.model.velocity is not None:
-        for held in _held_at(problem, problem.model.velocity, 0.0):
-            yield Absence("flow", held)
+    velocity = problem.model.velocity
+    if velocity is not None:
+        for held in _held_at(problem, velocity, 0.0):
+            yield Absence("flow" + _offset_that_stays(problem, velocity), held, trials=_FRINGES)
+
+
+def _offset_that_stays(problem: Problem, velocity: Curve) -> str:
+    """The offset of the velocity that is held at another value than 0, in words."""
+    row = problem.parameters[velocity.offset] if isinstance(velocity, PowerLaw) else None
+    return "" if row is None or row.vary or row.start == 0.0 else f" beyond {row.name}"
 
 
 def component_absences(problem: Problem) -> Iterator[Absence]:
@@ -105,6 +119,7 @@ def _constant(curve: Curve, level: float) -> Iterator[Mapping[str, float]]:
             yield {value: level / factor}
         case PowerLaw(prefactor=prefactor, offset=offset):
             yield {prefactor: 0.0, offset: level}
+            yield {prefactor: level}  # beside an offset that is held
         case Growth(prefactor=prefactor, rate=rate, offset=offset):
             yield {prefactor: 0.0, offset: level}
             yield {prefactor: level, rate: 0.0, offset: 0.0}
@@ -124,10 +139,19 @@ def _without(known: Known, absence: Absence, search: Search) -> Without | None:
     names = tuple(name for name in before if name in absence.held or name in inert)
     ratios = [base.ratios[name] for name in names if name in base.ratios]
     scale = max(ratios or base.ratios.values(), default=1.0)
-    needed = rise_needed(len(names))
+    needed = rise_needed(len(names), absence.trials)
     there = refined(objective, base.best[kept], _roughly(search.tolerances, _ENOUGH * scale * needed))
     worse = 2.0 * (there.equations.cost - base.least) / scale
-    return Without(absence.what, names, worse, _away(known, absence.share)) if worse < needed else None
+    if worse >= needed:
+        return None
+    moved = dict(zip(objective.problem.varying, np.abs(there.x - base.best[kept]), strict=True))
+    errors = dict(zip(known.around.names, np.sqrt(np.diag(known.errors.covariance)), strict=True))
+    dependent = tuple(
+        name
+        for name, way in moved.items()
+        if name not in names and way > _DEPENDENT * errors.get(name, np.inf)
+    )
+    return Without(absence.what, names, dependent, worse, _away(known, absence.share))
 
 
 def _away(known: Known, share: float | None) -> float:

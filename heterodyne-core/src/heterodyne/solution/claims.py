@@ -35,12 +35,13 @@ _UNLIKE = 4.0  # times the median of W r² from which a frame is unlike the othe
 _ALIEN = 25.0  # and where it is not: five times the noise, more than frames of few counts scatter
 
 
-def rise_needed(numbers: int) -> float:
+def rise_needed(numbers: int, trials: int = 1) -> float:
     """What χ² must rise by without so many ``numbers``, for what they describe to be seen.
 
-    The quantile of χ² so far out in the tail that a search for the curve that fits noise best seldom reaches it.
+    The quantile of χ² so far out in the tail that a search for the curve that fits noise best seldom reaches it, in
+    any of so many ``trials`` of curves that have nothing in common.
     """
-    return float(chdtri(max(numbers, 1), _LEVEL))
+    return float(chdtri(max(numbers, 1), _LEVEL / trials))
 
 
 def gain_needed(numbers: int) -> float:
