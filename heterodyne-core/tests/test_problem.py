@@ -43,7 +43,7 @@ def test_expand_follows_ties_and_keeps_fixed_values():
     assert values["D0_ref"] == values["D0_sample"]
     assert values["v0"] == 0.0
     np.testing.assert_array_equal(
-        tied.selection_matrix() @ np.ones(len(tied.varying)),
+        tied.selection_matrix @ np.ones(len(tied.varying)),
         [0.0 if name in ("v0", "f2") else 1.0 for name in MODEL.parameters],
     )
 
@@ -51,7 +51,7 @@ def test_expand_follows_ties_and_keeps_fixed_values():
 def test_a_parameter_tied_to_a_fixed_one_is_fixed_too():
     tied = problem(tie={"D0_ref": "D0_sample"}, fix={"D0_sample": 5.0})
     assert tied.expand(tied.column("start"))["D0_ref"] == 5.0
-    assert not tied.selection_matrix()[list(MODEL.parameters).index("D0_ref")].any()
+    assert not tied.selection_matrix[list(MODEL.parameters).index("D0_ref")].any()
 
 
 @pytest.mark.parametrize(

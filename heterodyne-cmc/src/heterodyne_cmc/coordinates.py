@@ -89,7 +89,7 @@ def create_space(problem: Problem, values: np.ndarray) -> Space:
     base = np.where(still, list(problem.expand(problem.column("start")).values()), 0.0)
     return Space(
         jnp.asarray(base),
-        jnp.asarray(problem.selection_matrix()),
+        jnp.asarray(problem.selection_matrix),
         jnp.asarray(np.clip(x, low + margin, high - margin)),
         jnp.asarray(low),
         jnp.asarray(high),

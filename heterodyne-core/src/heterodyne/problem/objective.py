@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -37,7 +38,7 @@ class Objective:
     offset: ScalingDesign
     sigma: np.ndarray
 
-    @property
+    @cached_property
     def log(self) -> np.ndarray:
         """Which varying parameters are moved in their logarithm."""
         return np.array([self.problem.parameters[name].scale == "log" for name in self.problem.varying])
@@ -47,12 +48,12 @@ class Objective:
         """u of the start values."""
         return self.to_coordinates(self.problem.column("start"))
 
-    @property
+    @cached_property
     def low(self) -> np.ndarray:
         """The lower bounds of u, a period further out where the bounds of an axis are no walls."""
         return self.to_coordinates(self.problem.column("low")) - self._beyond
 
-    @property
+    @cached_property
     def high(self) -> np.ndarray:
         """The upper bounds of u, likewise."""
         return self.to_coordinates(self.problem.column("high")) + self._beyond
@@ -62,7 +63,7 @@ class Objective:
         """The range of u, one period of an axis."""
         return self.high - self.low - 2.0 * self._beyond
 
-    @property
+    @cached_property
     def _beyond(self) -> np.ndarray:
         rows = (self.problem.parameters[name] for name in self.problem.varying)
         return np.array([row.period if row.period and row.is_periodic else 0.0 for row in rows])
@@ -81,8 +82,12 @@ class Objective:
         """The varying parameters' values at u."""
         powers = np.exp(np.where(self.log, u, 0.0))
         # the exponential of a logarithm may miss a bound by its last digit
-        inside = np.clip(powers, self.problem.column("low"), self.problem.column("high"))
-        return np.where(self.log, inside, u)
+        return np.where(self.log, np.clip(powers, *self._ranges), u)
+
+    @cached_property
+    def _ranges(self) -> tuple[np.ndarray, np.ndarray]:
+        """The bounds of the varying parameters' values."""
+        return self.problem.column("low"), self.problem.column("high")
 
     def point(self, parameters: Mapping[str, float]) -> np.ndarray:
         """u of these parameters by name; those that do not vary are passed over."""
@@ -102,7 +107,7 @@ class Objective:
 
     def columns(self, u: np.ndarray) -> np.ndarray:
         """∂θ/∂u of all parameters by the varying ones, ties included, (P, p)."""
-        return self.problem.selection_matrix() * self.slopes(u)
+        return self.problem.selection_matrix * self.slopes(u)
 
     def sums(self, u: np.ndarray, jacobian: bool = True) -> PairSums:
         """The sums over all pairs at u."""

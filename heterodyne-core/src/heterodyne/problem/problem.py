@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -55,7 +56,7 @@ class Problem:
         """Whether the data are g2 over the lag: values that share no frames, and tell nothing of age."""
         return any(isinstance(data, FirstRow) for data in self.data)
 
-    @property
+    @cached_property
     def varying(self) -> tuple[str, ...]:
         """The parameters that the optimizer moves, in table order."""
         return tuple(n for n, row in self.parameters.items() if row.vary and n not in self.ties)
@@ -80,6 +81,7 @@ class Problem:
         free = {name: moved.get(name, row.start) for name, row in self.parameters.items()}
         return {name: free[self.ties.get(name, name)] for name in free}
 
+    @cached_property
     def selection_matrix(self) -> np.ndarray:
         """∂(all parameters)/∂(varying ones): zeros and ones, ties included, shape (all, varying)."""
         column = {name: k for k, name in enumerate(self.varying)}
