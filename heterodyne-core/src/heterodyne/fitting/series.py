@@ -144,13 +144,11 @@ def fit_by(
     if by == "file":  # each is fitted alone, and the tests take them for independent
         check_data(as_matrices(sets), model if isinstance(model, Model) else create_model(model))
 
-    briefly = {**(options or {}), **_brief(optimizer)}
-
     def fitted(part: Sequence[Data], name: str, brief: bool = False, **more: Any) -> Fit:
-        said = labelled(progress, name)
-        return fit_chosen(
-            part, model, optimizer, replace(chosen, **more), briefly if brief else options, said
-        )
+        said, given = labelled(progress, name), options
+        if brief:
+            given = {**(options or {}), **_brief(optimizer)}
+        return fit_chosen(part, model, optimizer, replace(chosen, **more), given, said)
 
     parts = grouped(sets, by)
     bins = [
