@@ -138,7 +138,10 @@ def test_a_simpler_fit_that_did_not_converge_is_not_ruled_out():
         fit_of("c", 5, -600.0, 8.0),
     )
     assert (found.preferred, found.sufficient) == (None, "c")
-    assert "not shown: a did not converge and may describe the data as well as c" in found.report()
+    assert (
+        "not shown: a did not converge, so that nobody knows how well it can describe the data"
+        in found.report()
+    )
 
 
 def test_without_robust_errors_nothing_is_preferred():

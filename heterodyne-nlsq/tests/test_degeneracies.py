@@ -74,7 +74,7 @@ def test_of_a_determined_fit_nothing_is_said_but_the_axis(ordinary):
     assert ordinary.undetermined == ()
     assert ordinary.identifiability["rank"] == 9
     assert ordinary.identifiability["at_bounds"] == ()
-    assert "9 of 9 directions are determined" in ordinary.report()
+    assert "9 of 9 directions are determined by the curvature" in ordinary.report()
 
 
 def test_f0_and_f2_enter_only_as_one_product():
@@ -88,26 +88,26 @@ def test_f0_and_f2_enter_only_as_one_product():
 @pytest.mark.parametrize("seed", range(4))
 def test_a_constant_fraction_is_f0_plus_f3_though_the_fit_follows_the_noise(seed):
     fit = fitted(simulated(f0=0.3, f1=0.0, f3=0.1, seed=seed), free=("f3",))
-    assert says(fit, "f0 and f3 only as f0 + f3 = 0.")
-    assert says(fit, "the fraction being constant within its error")
+    assert says(fit, "f0 and f3 only together, as f = 0.")
+    assert says(fit, "which is constant within its error: fix f3=0")
     assert np.isnan([fit.errors["f0"], fit.errors["f1"], fit.errors["f3"]]).all()
     assert_undetermined(fit, *({"f0", "f3"} & set(fit.undetermined)))
     assert {"f0", "f3"} & set(fit.undetermined)  # the other may lie on its bound
     assert np.isfinite(fit.errors["D0_ref"])
     held = fitted(simulated(f0=0.3, f1=0.0, f3=0.1, seed=seed), fix={"f3": 0.1})
-    assert not says(held, "f0 and f3 only as")
+    assert not says(held, "f0 and f3 only")
     assert np.isfinite(held.errors["f0"])
 
 
 def test_a_constant_fraction_leaves_f2_without_a_meaning_too():
     fit = fitted(simulated(f0=0.3, f3=0.1, f1=0.0), free=("f2", "f3"), fix={"f1": 0.0})
-    assert says(fit, "f0, f2 and f3 only as f0·exp(-f1·f2) + f3 = 0.4")
+    assert says(fit, "f0, f2 and f3 only together, as f = 0.4")
     assert_undetermined(fit, "f0", "f2", "f3")
 
 
 def test_a_fraction_that_changes_tells_f0_from_f3():
     fit = fitted(simulated(f0=0.6, f1=-0.4, f3=0.2), free=("f3",))
-    assert not says(fit, "only as")
+    assert not says(fit, " only ")
     assert np.isfinite(fit.errors["f3"])
 
 
@@ -124,11 +124,11 @@ def test_the_prefactor_and_the_offset_of_a_constant_rate_merge(curve, prefactor,
     still: dict[str, Any] = {**shifted, exponent: 0.0}
     constant = simulated(**still)
     fit = fitted(constant, free=(offset,), fix={exponent: 0.0})
-    assert says(fit, f"{prefactor} and {offset} only as {prefactor} + {offset} = ")
-    assert says(fit, f"{curve} being constant within its error")
+    assert says(fit, f"{prefactor} and {offset} only together, as {curve} = ")
+    assert says(fit, f"which is constant within its error: fix {offset}=0")
     assert_undetermined(fit, prefactor, offset)
     free = fitted(constant, free=(offset,))
-    assert says(free, f"{prefactor} and {offset} only as {prefactor} + {offset} = ")
+    assert says(free, f"{prefactor} and {offset} only together, as {curve} = ")
     power = fitted(simulated(**shifted), free=(offset,), fix={exponent: TRUTH[exponent]})
     assert not says(power, f"{curve} being constant")
     assert np.isfinite(power.errors[offset])
@@ -137,7 +137,7 @@ def test_the_prefactor_and_the_offset_of_a_constant_rate_merge(curve, prefactor,
 def test_the_offset_of_the_null_model_merges_too():
     data = het.simulate(model="static", params={"D0": 3e3, "alpha": 0.0, "D_offset": 500.0}, frames=60)
     fit = het.fit(data, model="static", fix={"alpha": 0.0}, start={"D0": 3e3, "D_offset": 500.0})
-    assert says(fit, "D0 and D_offset only as D0 + D_offset = ")
+    assert says(fit, "D0 and D_offset only together, as J = ")
     assert fit.undetermined == ("D0", "D_offset")
     assert not findings(fit, "axis")
 
@@ -216,7 +216,7 @@ def test_one_axis_leaves_the_speed_of_equilibrium_undetermined_too():
 
 def test_with_phi0_held_one_azimuth_gives_v0():
     fit = fitted(simulated(phi=(20.0,)), fix={"phi0": TRUTH["phi0"]})
-    assert not says(fit, "only as")
+    assert not says(fit, " only ")
     assert np.isfinite(fit.errors["v0"])
 
 
@@ -419,7 +419,7 @@ def test_a_solution_left_on_a_bound_by_chance_is_held_inside():
     data = simulated(f0=0.4, f1=0.0)
     on_bound = fitted(data, free=("f3",), fix={"f1": 0.0})
     assert on_bound.identifiability["rank"] == len(on_bound.identifiability["names"]) - 1
-    assert says(on_bound, "f0 and f3 only as f0 + f3")
+    assert says(on_bound, "f0 and f3 only together, as f = ")
     held = fitted(data, free=("f3",), fix={"f1": 0.0}, options={"hold_at_prior": True})
     assert held.values["f0"] == pytest.approx(held.values["f3"], rel=1e-3)
 

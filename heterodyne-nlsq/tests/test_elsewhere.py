@@ -1,4 +1,4 @@
-"""Residuals that exceed the noise make the search go on."""
+"""Residuals that are no noise make the search go on."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ pytestmark = pytest.mark.slow
 HELD = {"D_offset_ref": 0.0, "D_offset_sample": 0.0, "v_offset": 0.0, "f3": 0.0}
 ASTRAY = {"D0_ref": 1e4, "D0_sample": 1e4, "alpha_ref": 0.0, "alpha_sample": 0.0}
 ASTRAY |= {"v0": 300.0, "beta": 0.0, "f0": 0.5, "f1": 0.0, "phi0": 40.0}
-AGAIN = "the residuals exceed the noise: searching again"
+AGAIN = "the residuals are not noise: searching again"
 
 
 @pytest.fixture(scope="module")

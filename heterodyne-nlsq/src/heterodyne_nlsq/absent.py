@@ -7,7 +7,7 @@ gain. A model states its flow and its mixture; which other parameters then mean 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -17,8 +17,10 @@ from heterodyne.kernels.curves import Constant, Curve, Growth, PowerLaw
 from heterodyne.parameters import ParameterTable
 from heterodyne.problem.objective import Objective
 from heterodyne.problem.problem import Problem
+from heterodyne.problem.spectrum import independent_covariance, spectrum_of
 from heterodyne.result.identifiability import Finding
-from heterodyne.solution.claims import KIND, rise_needed
+from heterodyne.solution.claims import KIND, NOT_SEEN, rise_needed
+from heterodyne.solution.conditions import LARGER
 from heterodyne.solution.outcome import Known
 from heterodyne.words import listed
 from heterodyne_nlsq.profile import walk_base
@@ -27,8 +29,9 @@ from heterodyne_nlsq.trust_region.minimise import Tolerances
 from heterodyne_nlsq.trust_region.refine import refined
 
 _FRINGES = 100  # that noise holds: flows of other speeds and directions, as independent trials
-_DEPENDENT = 2.0  # errors by which a parameter moves without something, whose own it then depends on
+_DEPENDENT = 2.0  # errors by which a parameter moves without something, on which it then depends
 _ENOUGH = 0.1  # of what χ² must rise by: so exactly its rise is known
+_LOWER = 1.0  # χ² over the variance ratio: what lies lower without something is another minimum
 _DESCENT = 30, 2  # iterations, and those over which it has settled
 
 
@@ -45,7 +48,8 @@ class Absence(NamedTuple):
 class Without:
     """A fit without something: by how much χ² over the variance ratio is larger, and what then means nothing.
 
-    ``dependent`` are parameters that it has elsewhere. ``away`` is how far the fit is from being without it.
+    ``dependent`` are parameters that it has elsewhere, or with larger errors. ``away`` is how far the fit is from being
+    without it, ``u`` the point of that fit in the coordinates of this one.
     """
 
     what: str
@@ -53,6 +57,7 @@ class Without:
     dependent: tuple[str, ...]
     worse: float
     away: float
+    u: np.ndarray
 
     @property
     def finding(self) -> Finding:
@@ -60,22 +65,27 @@ class Without:
         more = f"{self.worse:.2g}" if self.worse > 0.0 else "nothing"
         words = f"no {self.what} is seen: without it the fit gets worse by {more} (chi2)"
         if self.dependent:
-            words += f", with {listed(self.dependent)} elsewhere"
-        return Finding("not seen", words, (*self.names, *self.dependent), True)
+            words += f", and {listed(self.dependent)} are others or less known"
+        return Finding(NOT_SEEN, words, (*self.names, *self.dependent), True)
 
 
-def not_needed(known: Known, search: Search) -> list[Finding]:
-    """What the data do not need: at most one component, and the flow."""
+def not_needed(known: Known, search: Search) -> list[Finding] | np.ndarray:
+    """What the data do not need: at most one component, and the flow; or u of a lower minimum without one of them."""
     if any(finding.kind == KIND for finding in known.unknown.findings):
         return []
     problem = known.around.problem
-    components = [_without(known, absence, search) for absence in component_absences(problem)]
+    found = _all_without(known, component_absences(problem), search)
     # what describes the data by one component does so by either: the minor one is the one that is not there
-    found = sorted(filter(None, components), key=lambda one: one.away)[:1]
-    if not found:
-        flows = [_without(known, absence, search) for absence in flow_absences(problem)]
-        found = list(filter(None, flows))
-    return [one.finding for one in found]
+    minor = sorted(found, key=lambda one: one.away)[:1]
+    if not minor:
+        found = minor = _all_without(known, flow_absences(problem), search)
+    if lower := [one for one in found if one.worse < -_LOWER]:
+        return min(lower, key=lambda one: one.worse).u
+    return [one.finding for one in minor]
+
+
+def _all_without(known: Known, absences: Iterable[Absence], search: Search) -> list[Without]:
+    return list(filter(None, (_without(known, absence, search) for absence in absences)))
 
 
 def flow_absences(problem: Problem) -> Iterator[Absence]:
@@ -130,7 +140,7 @@ def _constant(curve: Curve, level: float) -> Iterator[Mapping[str, float]]:
 def _without(known: Known, absence: Absence, search: Search) -> Without | None:
     """The fit without something; None where the data need it, or where the model has no value there."""
     base = walk_base(known)
-    objective = _holding(base.objective, absence.held)
+    objective = holding(base.objective, absence.held)
     before = base.objective.problem.varying
     kept = [before.index(name) for name in objective.problem.varying]
     if not kept or not np.isfinite(objective.cost(base.best[kept])):
@@ -138,20 +148,35 @@ def _without(known: Known, absence: Absence, search: Search) -> Without | None:
     inert = _inert(objective, base.best[kept])
     names = tuple(name for name in before if name in absence.held or name in inert)
     ratios = [base.ratios[name] for name in names if name in base.ratios]
-    scale = max(ratios or base.ratios.values(), default=1.0)
+    # of the noise that speckle and photons make: a misfit shall not hide what is there behind errors of its own
+    scale = max(ratios or base.ratios.values(), default=1.0) / max(
+        known.errors.statistics.noise_ratio or 1.0, 1.0
+    )
     needed = rise_needed(len(names), absence.trials)
     there = refined(objective, base.best[kept], _roughly(search.tolerances, _ENOUGH * scale * needed))
     worse = 2.0 * (there.equations.cost - base.least) / scale
     if worse >= needed:
         return None
-    moved = dict(zip(objective.problem.varying, np.abs(there.x - base.best[kept]), strict=True))
-    errors = dict(zip(known.around.names, np.sqrt(np.diag(known.errors.covariance)), strict=True))
+    own = np.diag(base.covariance)[kept]
+    free = there.active == 0
+    alone = np.full(len(kept), np.inf)
+    alone[free] = np.diag(
+        independent_covariance(spectrum_of(there.equations.gram[np.ix_(free, free)], objective.width[free]))
+    )
+    errors = np.sqrt(own * [base.ratios.get(name, scale) for name in objective.problem.varying])
+    depends = (np.abs(there.x - base.best[kept]) > _DEPENDENT * errors) | (alone > LARGER**2 * own) & (
+        own > 0.0
+    )
     dependent = tuple(
         name
-        for name, way in moved.items()
-        if name not in names and way > _DEPENDENT * errors.get(name, np.inf)
+        for name, does in zip(objective.problem.varying, depends, strict=True)
+        if does and name not in names
     )
-    return Without(absence.what, names, dependent, worse, _away(known, absence.share))
+    u = np.clip(
+        base.objective.point({**base.objective.parameters(base.best), **absence.held}), *_box(base.objective)
+    )
+    u[kept] = there.x
+    return Without(absence.what, names, dependent, worse, _away(known, absence.share), u)
 
 
 def _away(known: Known, share: float | None) -> float:
@@ -163,7 +188,7 @@ def _away(known: Known, share: float | None) -> float:
     return float(np.mean(np.abs(known.around.curve(curve)[0] - share)))
 
 
-def _holding(objective: Objective, held: Mapping[str, float]) -> Objective:
+def holding(objective: Objective, held: Mapping[str, float]) -> Objective:
     """The objective with parameters held at values, whatever their bounds."""
     problem = objective.problem
     rows = [
@@ -171,6 +196,10 @@ def _holding(objective: Objective, held: Mapping[str, float]) -> Objective:
         for name, row in problem.parameters.items()
     ]
     return replace(objective, problem=replace(problem, parameters=ParameterTable(rows)))
+
+
+def _box(objective: Objective) -> tuple[np.ndarray, np.ndarray]:
+    return objective.low, objective.high
 
 
 def _inert(objective: Objective, u: np.ndarray) -> Sequence[str]:

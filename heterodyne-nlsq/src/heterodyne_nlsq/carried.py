@@ -16,7 +16,8 @@ from heterodyne_nlsq.starts.minima import Minima, above, lowest
 from heterodyne_nlsq.starts.search import Search
 from heterodyne_nlsq.trust_region.refine import continued
 
-_STATED = 10.0  # half of χ²: elements share noise, so that as much may mean nothing
+STATED = 10.0
+"""Half of χ² up to which another minimum is nearly as good: elements share noise, so that as much may mean nothing."""
 
 
 def carried(minima: Minima, stage: Callable[[Solution], Solution], search: Search) -> Minima:
@@ -45,4 +46,4 @@ def with_rivals(minima: Minima) -> Solution:
     best = minima[0]
     ended = [other for other in minima[1:] if other.verdict in ("converged", "stalled")]
     rivals = (Rival(other.x, above(other, best)) for other in ended)
-    return replace(best, rivals=tuple(rival for rival in rivals if rival.more <= _STATED))
+    return replace(best, rivals=tuple(rival for rival in rivals if rival.more <= STATED))

@@ -16,10 +16,11 @@ from heterodyne.solution.followers import on_profiles
 from heterodyne.solution.outcome import Known
 from heterodyne.solution.solution import Rival, Solution
 from heterodyne.words import listed
-from heterodyne_nlsq.absent import not_needed
+from heterodyne_nlsq.absent import holding, not_needed
+from heterodyne_nlsq.carried import STATED
 from heterodyne_nlsq.profile import Thresholds, WalkBase, Way, profiled, walk, walk_base
 from heterodyne_nlsq.starts.search import Search
-from heterodyne_nlsq.trust_region.refine import continued
+from heterodyne_nlsq.trust_region.refine import continued, refined
 
 _LARGE = 0.3  # of a value on a log scale: an error beyond it is no error of the value
 
@@ -28,6 +29,10 @@ _MOST = 6  # profiles that nobody asked for
 _MOVES = 3  # to lower minima
 
 _DESCENTS = 2  # at most, each with all iterations
+
+_NOTHING = (
+    0.5  # half of χ²: what a rate that goes from its bound to 0 gains at most, the slope in its logarithm
+)
 
 _LITTLE = 4.0  # χ² over the variance ratio by which holding a parameter may make the fit worse
 
@@ -51,40 +56,55 @@ def fit_with_profiles(
     """
     search.progress("errors")
     known = conclude(solution)
-    known = known.joined(not_needed(known, search))
     if solution.verdict != CONVERGED:
         fit = finish(known, {}, ())
         note = "no profile without convergence" if asked else ""
         return replace(fit, message="; ".join(filter(None, (fit.message, note))))
+
+    def moved(u: np.ndarray) -> Fit:
+        lower, left = _lower(solution, u, search, moves)
+        return fit_with_profiles(lower, conclude, finish, asked, unasked, search, left)
+
+    absent = not_needed(known, search)
+    if isinstance(absent, np.ndarray):
+        if moves > 0:
+            return moved(absent)
+        absent = []
+    known = known.joined(absent)
     due, left = _due(known, asked) if unasked else ([], [])
     if not (asked or due or (unasked and solution.active.any())):
         return finish(known, {}, ())
     outcome = _walked(known, walk_base(known, moves > 0), asked, due, unasked, search)
     if isinstance(outcome, np.ndarray):
-        lower = _continued(solution, outcome, search)
-        if lower.verdict != CONVERGED:
-            rival = Rival(lower.x, lower.equations.cost - solution.equations.cost)
-            lower, moves = replace(solution, rivals=(*solution.rivals, rival)), 0
-        else:
-            lower = _with_rival(lower, solution)
-        return fit_with_profiles(lower, conclude, finish, asked, unasked, search, max(moves - 1, 0))
+        return moved(outcome)
     profiles, remedies = outcome
     left = [name for name in (*due, *left) if name not in profiles]
     return finish(known, profiles, (*remedies, *_left_out(left)))
 
 
+def _lower(solution: Solution, u: np.ndarray, search: Search, moves: int) -> tuple[Solution, int]:
+    """The minimum below u, lower than a solution, and how many moves are left; the solution where none converges."""
+    lower = _continued(solution, u, search)
+    if lower.verdict != CONVERGED or lower.equations.cost >= solution.equations.cost:
+        rival = Rival(lower.x, lower.equations.cost - solution.equations.cost)
+        return replace(solution, rivals=(*solution.rivals, rival)), 0
+    return _with_rival(lower, solution), max(moves - 1, 0)
+
+
 def _walked(
-    known: Known, base: WalkBase, asked: Sequence[str], due: Sequence[str], remedied: bool, search: Search
+    known: Known, base: WalkBase, asked: Sequence[str], due: Sequence[str], unasked: bool, search: Search
 ) -> tuple[dict[str, Profile], list[Finding]] | np.ndarray:
     """The profiles and what to do at bounds, or u of a lower minimum that was met on the way."""
 
     def contradicted(profiles: Mapping[str, Profile]) -> Iterable[str]:
+        if not unasked:
+            return ()
         return on_profiles(errors_at(known.here, known.errors), known.known, profiles, known.quantile)
 
     profiles = profiled(base, asked, due, contradicted, search)
     if isinstance(profiles, np.ndarray):
         return profiles
-    remedies = _remedies(known, base, profiles, search) if remedied else []
+    remedies = _remedies(known, base, profiles, search) if unasked else []
     return remedies if isinstance(remedies, np.ndarray) else (profiles, remedies)
 
 
@@ -99,10 +119,11 @@ def _continued(solution: Solution, lower: np.ndarray, search: Search) -> Solutio
 
 
 def _with_rival(lower: Solution, left: Solution) -> Solution:
-    """A lower minimum, with the one that was ``left`` for it among its rivals."""
+    """A lower minimum, with the one that was ``left`` for it among its rivals if it is nearly as good."""
     gained = left.equations.cost - lower.equations.cost
     others = (Rival(rival.x, rival.more + gained) for rival in left.rivals)
-    return replace(lower, rivals=(Rival(left.x, gained), *others))
+    near = (rival for rival in (Rival(left.x, gained), *others) if rival.more <= STATED)
+    return replace(lower, rivals=tuple(near))
 
 
 def _due(known: Known, asked: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -121,10 +142,11 @@ def _due(known: Known, asked: Sequence[str]) -> tuple[list[str], list[str]]:
 
 def _vanishing(known: Known) -> list[str]:
     """The parameters on a log scale that the data draw to 0, and of which an upper limit may be had."""
-    rows = (known.around.problem.parameters[name] for name in known.around.problem.varying)
-    sides = zip(rows, known.solution.active, strict=True)
+    names, slope = known.around.problem.varying, known.here.equations.gradient
+    active, log = known.solution.active, known.here.weighted.log
+    drawn = (active < 0) & log & (slope < _NOTHING)
     unseen = _unseen(known)
-    return [row.name for row, side in sides if side < 0 and row.scale == "log" and row.name not in unseen]
+    return [name for name, is_drawn in zip(names, drawn, strict=True) if is_drawn and name not in unseen]
 
 
 def _unseen(known: Known) -> set[str]:
@@ -160,14 +182,14 @@ def _remedies(
     known: Known, base: WalkBase, profiles: Mapping[str, Profile], search: Search
 ) -> list[Finding] | np.ndarray:
     """For every parameter at its bound what to do, or u of a lower minimum that was met."""
-    findings = []
+    findings, together = [], _zeros_together(known, base, search)
     scale = max(base.ratios.values(), default=1.0)
-    unseen = _unseen(known)
+    unseen, vanishing = _unseen(known), _vanishing(known)
     for name, side in zip(base.objective.problem.varying, known.solution.active, strict=True):
-        if not side or name in unseen:
+        if not side or name in unseen or (together and name in together.parameters):
             continue
         row, head = base.objective.problem.parameters[name], f"{name} {BOUNDS[int(side)]}"
-        words = f"{head}: the data ask for it beyond its bound: widen its bounds, or use another model"
+        words = f"{head}: {_beyond(known, name, scale)}"
         if row.scale == "linear" and row.low <= 0.0 <= row.high:
             way = Way(base, name, Thresholds(scale, False, (("robust", 0.95, scale * _LITTLE),)))
             last = walk(way, -float(side), 0.0, search)[-1]
@@ -178,10 +200,47 @@ def _remedies(
                 words = f"{head}: hold {name} = 0: the fit gets worse by {more} (chi2)"
             else:
                 words += f" ({name} = 0 makes the fit worse by more than {_LITTLE:g} in chi2)"
-        elif side < 0 and row.scale == "log":
+        elif name in vanishing:
             words = f"{head}: {_smallness(row, profiles)}"
         findings.append(Finding("at bound", words, (name,)))
-    return findings
+    return [*findings, together] if together else findings
+
+
+def _beyond(known: Known, name: str, scale: float) -> str:
+    """What a parameter at its bound would gain beyond it, as slope and curvature tell."""
+    equations, k = known.here.equations, known.around.problem.varying.index(name)
+    kept = known.here.free.copy()
+    kept[k] = True
+    size = np.sqrt(np.maximum(np.diag(equations.gram), 1e-300))
+    inverse = np.linalg.pinv((equations.gram / np.outer(size, size))[np.ix_(kept, kept)], hermitian=True)
+    place = int(np.sum(kept[:k]))
+    gain = float(equations.gradient[k] / size[k]) ** 2 * inverse[place, place] / scale
+    if gain < _LITTLE:
+        return f"beyond its bound the fit would get better by {gain:.2g} (chi2) only"
+    return "the data ask for it beyond its bound: widen its bounds, or use another model"
+
+
+def _zeros_together(known: Known, base: WalkBase, search: Search) -> Finding | None:
+    """That several parameters at their bounds may all be held at 0, where the fit gets hardly worse by that."""
+    problem, scale = base.objective.problem, max(base.ratios.values(), default=1.0)
+    rows = [problem.parameters[name] for name in problem.varying]
+    names = [
+        row.name
+        for row, side in zip(rows, known.solution.active, strict=True)
+        if side and row.scale == "linear" and row.low <= 0.0 <= row.high
+    ]
+    if len(names) < 2:
+        return None
+    objective = holding(base.objective, dict.fromkeys(names, 0.0))
+    kept = [problem.varying.index(name) for name in objective.problem.varying]
+    held = refined(objective, base.best[kept], replace(search.tolerances, settled=scale, window=2))
+    worse = 2.0 * (held.equations.cost - base.least) / scale
+    if not worse < _LITTLE * len(names):
+        return None
+    words = (
+        f"{listed(names)} at bounds: hold them at 0, all together: the fit gets worse by {worse:.2g} (chi2)"
+    )
+    return Finding("at bound", words, tuple(names))
 
 
 def _smallness(row: Parameter, profiles: Mapping[str, Profile]) -> str:

@@ -23,12 +23,13 @@ from heterodyne.solution.residuals import noise_of_weights, residuals_at
 from heterodyne.solution.solution import Solution, at_solution, residual_noise
 from heterodyne_nlsq.averaged import bin_warnings, fit_averaged
 from heterodyne_nlsq.carried import carried, on_objective, with_rivals
+from heterodyne_nlsq.clipped import where_it_clips
 from heterodyne_nlsq.conditional import fit_with_profiles
 from heterodyne_nlsq.held import check_priors, hold_undetermined
 from heterodyne_nlsq.profile import check_profiled
 from heterodyne_nlsq.reading import choose, read
 from heterodyne_nlsq.scaling_choice import shared_where_unknown
-from heterodyne_nlsq.starts.elsewhere import lower_elsewhere
+from heterodyne_nlsq.starts.elsewhere import is_doubtful, lower_elsewhere
 from heterodyne_nlsq.starts.global_search import with_global_search
 from heterodyne_nlsq.starts.minima import Minima
 from heterodyne_nlsq.starts.search import Search, create_search, minima_of, screened_cost, search_points
@@ -37,10 +38,12 @@ from heterodyne_nlsq.starts.sequential import bin_by_bin
 _WEIGHT_ROUNDS = 2
 
 
-def fit(problem: Problem, options: Mapping[str, Any], progress: Callable[[str], None]) -> Solution | Fit:
-    """The least-squares solution of a problem; the whole result where profiles may be due, which need its errors.
+def fit(problem: Problem, options: Mapping[str, Any], progress: Callable[[str], None]) -> Fit:
+    """The result at the least-squares solution of a problem.
 
-    Raises `ParameterError` and `ConfigError` for options that do not go with the problem.
+    Where its residuals are no noise, another search is made: the result is at what that finds far lower, or says so
+    where the fit was to begin at given values. Raises `ParameterError` and `ConfigError` for options that do not go
+    with the problem.
     """
     began = perf_counter()
     check_profiled(problem, options["profile"])
@@ -52,21 +55,38 @@ def fit(problem: Problem, options: Mapping[str, Any], progress: Callable[[str], 
         warnings.warn(line, stacklevel=5)  # the caller of `heterodyne.fit`
     robust = options["errors"] == "robust"
     solution = replace(solution, robust=robust, doubts=(*solution.doubts, *doubts))
+    result = _concluded(solution, options, search, began)
+    first = _early(solution.objective, options, search)
+    if is_doubtful(result) and (lower := lower_elsewhere(solution, first)):
+        found = _decided(lower, options, first, search)
+        statistics = Statistics() | {**solution.statistics, **found.statistics}
+        found = replace(found, robust=robust, doubts=solution.doubts, statistics=statistics)
+        at = found if problem.needs_start else _beside(solution, found)
+        result = _concluded(at, options, search, began)
+    return result
 
-    def ended(at: Solution) -> Solution:
-        return hold_undetermined(at, search) if options["hold_at_prior"] else at
 
-    unasked = options["profiles"] == "auto"
-    if not (unasked or options["profile"]):
-        return ended(solution)
+def _concluded(solution: Solution, options: Mapping[str, Any], search: Search, began: float) -> Fit:
+    """The result at a solution, with profiles."""
 
     def conclude(at: Solution) -> Known:
-        return known_at(ended(at))
+        at = where_it_clips(at)
+        return known_at(hold_undetermined(at, search) if options["hold_at_prior"] else at)
 
     def finish(known: Known, profiles: Mapping[str, Profile], findings: Sequence[Finding]) -> Fit:
         return fit_of(known, "nlsq", perf_counter() - began, profiles, findings)
 
-    return fit_with_profiles(solution, conclude, finish, options["profile"], unasked, search)
+    asked, unasked = options["profile"], options["profiles"] == "auto"
+    if not (unasked or asked):
+        return finish(conclude(solution), {}, ())
+    return fit_with_profiles(solution, conclude, finish, asked, unasked, search)
+
+
+def _early(objective: Objective, options: Mapping[str, Any], search: Search) -> Search:
+    """The search for minima of which, with weights, others will be made."""
+    weights = options["weights"]
+    is_weighted = weights == "speckle" or (weights == "noise" and len(objective.bins) > 1)
+    return search.early() if is_weighted else search
 
 
 def _solved(problem: Problem, options: Mapping[str, Any], search: Search) -> Solution:
@@ -74,16 +94,11 @@ def _solved(problem: Problem, options: Mapping[str, Any], search: Search) -> Sol
     strategy = choose(problem, options["strategy"], options["memory"])
     search.progress(f"{strategy.name}: {strategy.reason}")
     objective = create_objective(problem, read(problem, strategy))
-    is_whitened = options["weights"] == "speckle"
-    is_reweighted = options["weights"] != "equal" and len(objective.bins) > 1
-    first = search.early() if is_whitened or is_reweighted else search
+    first = _early(objective, options, search)
     minima = _searched(objective, first, strategy.name == "sequential")
     if options["global"]:
         minima = with_global_search(minima, first)
     solution = _decided(minima, options, first, search)
-    if lower := lower_elsewhere(solution, first):
-        found = _decided(lower, options, first, search)
-        solution = found if problem.needs_start else _beside(solution, found)
     figures = Statistics(
         strategy=strategy.name,
         strategy_reason=strategy.reason,

@@ -79,7 +79,7 @@ class Thresholds:
 class WalkBase:
     """The minimum ``best`` (p,) in u of an ``objective`` whose cost, there ``least``, is half of χ².
 
-    ``variances`` of the coordinates by name go with the curvature of the cost, ``ratios`` are the variances in use
+    ``covariance`` (p, p) of the coordinates goes with the curvature of the cost, ``ratios`` are the variances in use
     over independent ones, where there are any, so that a quadratic profile gives back the errors in use, with ``dof``
     degrees of freedom unless they take elements for independent. Walks end at lower minima where ``ends_lower``.
     ``awake`` are points at which no logarithm is lost at its low bound, where nothing draws it back.
@@ -88,7 +88,7 @@ class WalkBase:
     objective: Objective
     best: np.ndarray
     least: float
-    variances: Mapping[str, float]
+    covariance: np.ndarray
     ratios: Mapping[str, float]
     dof: float | None
     ends_lower: bool
@@ -176,7 +176,7 @@ def profiled(
             search.progress(f"the profile of {name} met a lower minimum")
             return sides[-1][-1].u
         profiles[name] = _profile(Way(base, name, base.thresholds(name)), sides)
-        waiting += [other for other in contradicted(profiles) if other not in waiting] if due else []
+        waiting += [other for other in contradicted(profiles) if other not in waiting]
     return profiles
 
 
@@ -184,7 +184,7 @@ def walk_base(known: Known, ends_lower: bool = True) -> WalkBase:
     """Where all walks from a solution begin, which end at lower minima or, if not, go on through them."""
     best = known.solution.x
     objective = unit_noise(known.solution.objective, best)
-    variances = dict(zip(objective.problem.varying, _variances(objective, best), strict=True))
+    covariance = _covariance(objective, best)
     ratios = {
         name: float(in_use / alone)
         for name, in_use, alone in zip(
@@ -196,7 +196,7 @@ def walk_base(known: Known, ends_lower: bool = True) -> WalkBase:
         if name not in known.lost and alone > 0.0
     }
     return WalkBase(
-        objective, best, objective(best).cost, variances, ratios, known.errors.statistics.dof, ends_lower
+        objective, best, objective(best).cost, covariance, ratios, known.errors.statistics.dof, ends_lower
     )
 
 
@@ -219,17 +219,17 @@ def unit_noise(objective: Objective, best: np.ndarray) -> Objective:
     return objective.weighted(objective.sigma * np.sqrt(max(square, least)))
 
 
-def _variances(objective: Objective, u: np.ndarray) -> np.ndarray:
-    """The variances of u (p,) from the inverse Gauss-Newton matrix over all directions but flat ones.
+def _covariance(objective: Objective, u: np.ndarray) -> np.ndarray:
+    """The covariance of u (p, p) from the inverse Gauss-Newton matrix over all directions but flat ones.
 
     0 for a coordinate at its bound.
     """
     equations = objective(u)
     free = (u > objective.low) & (u < objective.high)
     spectrum = spectrum_of(equations.gram[np.ix_(free, free)], objective.width[free])
-    variances = np.zeros(len(u))
-    variances[free] = np.diag(independent_covariance(spectrum))
-    return variances
+    covariance = np.zeros((len(u), len(u)))
+    covariance[np.ix_(free, free)] = independent_covariance(spectrum)
+    return covariance
 
 
 def walk(way: Way, side: float, limit: float, search: Search) -> list[Stop]:
@@ -279,7 +279,7 @@ def _sufficient(tolerances: Tolerances, goal: float, least: float) -> Tolerances
 def _first_step(way: Way) -> float:
     """The step in u that a quadratic profile asks for, never more than a tenth of the range."""
     width = float(way.objective.width[way.index])
-    expected = _PART * np.sqrt(way.thresholds.highest * way.base.variances[way.name])
+    expected = _PART * np.sqrt(way.thresholds.highest * way.base.covariance[way.index, way.index])
     return float(min(expected, 0.1 * width)) if expected > 0 else 0.01 * width
 
 

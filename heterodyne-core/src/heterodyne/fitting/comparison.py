@@ -164,7 +164,7 @@ class Comparison:
         own = self._score(name)
         lost = [score.model for score in self.scores if not self.fits[score.model].success]
         if lost_simpler := [other for other in lost if self._score(other).parameters <= own.parameters]:
-            return f"{', '.join(lost_simpler)} did not converge and may describe the data as well as {name}"
+            return f"{', '.join(lost_simpler)} did not converge, so that nobody knows how well it can describe the data"
         others = [other for other in self.left if not is_richer(self.fits[other], self.fits[name])]
         if others := [other for other in others if other != name]:
             return f"{' and '.join((name, *others))} describe the data alike"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -15,7 +16,7 @@ import numpy as np
 from heterodyne.atomic import as_path, file_name, replacing
 from heterodyne.catalogue import create_model
 from heterodyne.data.geometry import axis_of, ring_of
-from heterodyne.errors import ConfigError, DataError
+from heterodyne.errors import ConfigError, DataError, EmptyBins
 from heterodyne.fitting.constancy import SIGNIFICANT, Constancy, constancy
 from heterodyne.fitting.fit import create_choices, fit_chosen, labelled
 from heterodyne.kernels.curves import curve_values
@@ -39,7 +40,14 @@ SCHEMA = "heterodyne/series/1"
 BY: Mapping[str, str] = {"q": "1/Å", "phi": "degree", "file": ""}
 """What fits can be grouped by, and its unit."""
 
+_LEFT_OUT = (
+    "left out are groups whose fit did not converge or gives the parameter no error bar; offsets that are held at 0 "
+    "give others one"
+)
+
 _ENDINGS = ("", "_error", "_interval_low", "_interval_high")  # of columns of derived quantities
+
+_SAME_TIME = 0.02  # of a run: middles so near to one another are at one time
 
 _TELLING = 3.84  # Δχ² of one parameter at 95 %: less does not tell two solutions apart
 
@@ -89,6 +97,7 @@ class Series:
                 *_derived(self),
                 f"[[Constancy]] over {self.by}; p < {SIGNIFICANT:g} counts as not constant",
                 table(("parameter", "mean", "chi2", "dof", "p", "verdict", "left out"), tests),
+                *([_LEFT_OUT] if any(test.left_out for test in self.tests.values()) else []),
             )
         )
 
@@ -156,7 +165,10 @@ def fit_by(
         for *_, members in parts
     ]
     again = [partial(fitted, some, name) for some, (_, name, _) in zip(bins, parts, strict=True)]
-    results = [alone() for alone in again]
+    found = _each_alone(again, [name for _, name, _ in parts])
+    kept = [k for k, result in enumerate(found) if result is not None]
+    results = [result for result in found if result is not None]
+    again, parts = [again[k] for k in kept], [parts[k] for k in kept]
     leads = len(results) > 1 and by != "file" and all(map(_descends, results))
     results = agreed(results, fitted(sets, "all bins", brief=True) if leads else None, again)
     groups = [
@@ -166,6 +178,23 @@ def fit_by(
     names = [row.name for row in groups[0].fit.estimates if row.vary]
     tests = {name: _tested(name, groups) for name in names}
     return Series(by, tuple(groups), tests, dict(_tested_middles(groups)))
+
+
+def _each_alone(alone: Sequence[Callable[..., Fit]], names: Sequence[str]) -> list[Fit | None]:
+    """The fits of all groups; None for one without anything in its bins, of which a warning tells.
+
+    Raises `EmptyBins` where there is no other.
+    """
+    found: list[Fit | None] = []
+    for fit_alone, name in zip(alone, names, strict=True):
+        try:
+            found.append(fit_alone())
+        except EmptyBins as empty:
+            if len(found) == len(names) - 1 and not any(found):
+                raise
+            warnings.warn(f"{name} is left out: {empty}", stacklevel=3)
+            found.append(None)
+    return found
 
 
 def _brief(optimizer: str) -> dict[str, str]:
@@ -333,7 +362,13 @@ def _tested_middles(groups: Sequence[Group]) -> Iterator[tuple[str, Constancy]]:
     for place, first in enumerate(groups[0].fit.derived):
         if first.words:  # half of the curve before it
             continue
-        middles = [row.at(row.middle) for row in (group.fit.derived[place] for group in groups)]
+        rows = [group.fit.derived[place] for group in groups]
+        times = np.array([row.t[row.middle] for row in rows])
+        if np.ptp(times) > _SAME_TIME * np.ptp(
+            first.t
+        ):  # of runs of other length or age: the curve may change
+            continue
+        middles = [row.at(row.middle) for row in rows]
         values, errors = np.array([[value, error] for value, error, *_ in middles]).T
         errors[[not group.fit.success for group in groups]] = math.nan
         name = f"{first.name}, middle"

@@ -190,7 +190,7 @@ def _root(hessian: np.ndarray) -> np.ndarray:
 
 def _solve(matrix: np.ndarray, right: np.ndarray) -> np.ndarray:
     """The least-norm solution after scaling to unit diagonal: S constant over the data merges the two."""
-    size = np.sqrt(np.diag(matrix))
+    size = np.sqrt(np.maximum(np.diag(matrix), 0.0))
     size = np.where(size > 0, size, 1.0)
     scaled = matrix / np.outer(size, size)
     flat = right / (size if right.ndim == 1 else size[:, None])

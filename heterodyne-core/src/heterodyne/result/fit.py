@@ -66,8 +66,11 @@ class Estimate:
             return ""
         if 0.0 < self.error < math.inf:
             return between(*self.interval, self.error)
-        low, high = self.interval
-        return f"[{low:.4g}, {high:.4g}]"
+        low, high = (
+            f"{end:.4g}{' (bound)' if end == bound else ''}"
+            for end, bound in zip(self.interval, (self.low, self.high), strict=True)
+        )
+        return f"[{low}, {high}]"
 
 
 @dataclass(frozen=True)
@@ -188,11 +191,17 @@ def _head(fit: Fit) -> list[str]:
     rows = [("fitting method", fit.optimizer), ("verdict", fit.verdict)]
     rows += [(name, _text(value)) for name, value in fit.statistics.items() if np.isscalar(value)]
     if gain := fit.statistics.weights_gain:
-        bought = f"errors {gain:.2f} times smaller than those of pairs that weigh alike"
+        bought = f"errors {_times_smaller(gain)} those of pairs that weigh alike"
         rows = [(name, bought if name == "weights_gain" else text) for name, text in rows]
     lines = ["[[Model]]", f"    {fit.model}", "[[Fit Statistics]]"]
     lines += [f"    # {name:<17}= {value}" for name, value in rows]
     return lines + ([f"    # {'message':<17}= {fit.message}"] if fit.message else [])
+
+
+def _times_smaller(gain: float) -> str:
+    if abs(gain - 1.0) < 0.01:
+        return "as large as"
+    return f"{gain:.2f} times smaller than" if gain > 1.0 else f"{1.0 / gain:.2f} times larger than"
 
 
 def _text(value: Any) -> str:
@@ -216,7 +225,7 @@ def _estimate(row: Estimate) -> str:
     init = "" if math.isnan(row.start) else f" (init = {row.start:.6g})"
     interval = f" {row.interval_text}" if row.interval_text else ""
     if not 0.0 < row.error < math.inf:
-        return f"{row.value:.8g}{unit} ({row.status}, no error bar){interval}{init}"
+        return f"{row.value:.5g}{unit} ({row.status}, no error bar){interval}{init}"
     relative = f" ({abs(row.error / row.value):.2%})" if row.value else ""
     note = "" if row.status == "determined" else f" ({row.status})"
     return f"{significant(row.value, row.error)}{relative}{unit}{interval}{note}{init}"
@@ -239,7 +248,11 @@ def _identifiability(fit: Fit) -> list[str]:
         return [f"[[Identifiability]] {count} that only the prior determines", *lines]
     if known.rank is None or known.names is None:
         return []
-    head = f"[[Identifiability]] {known.rank} of {len(known.names)} directions are determined"
+    known_errors = sum(row.vary and row.error > 0.0 for row in fit.estimates)
+    head = (
+        f"[[Identifiability]] {known.rank} of {len(known.names)} directions are determined by the curvature of the "
+        f"cost; {known_errors} parameter{'' if known_errors == 1 else 's'} with an error bar"
+    )
     return [head, *(line for text in words for line in _wrapped(text))]
 
 

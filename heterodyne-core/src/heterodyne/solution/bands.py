@@ -4,10 +4,13 @@ With G = ∂(curve)/∂u by automatic differentiation and the covariance V of th
 that the data tell anything about, var(curve) = G V Gᵀ. A curve may be determined where its parameters are
 not, as J is where D0 and D_offset merge. The interval of a rate is symmetric in its logarithm
 (`heterodyne.solution.intervals`). A curve is undetermined where more than a tenth of its slope, squared, lies in
-directions that are lost, or where its error spans more than the bounds of a parameter would let it move.
+directions that are lost, or where its error spans more than the bounds of a parameter would let it move, and where
+nothing is seen of what it describes. Bands include other minima of nearly the same cost.
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -19,22 +22,48 @@ from heterodyne.solution.neighbourhood import Neighbourhood
 _LOADING = 0.1
 
 
-def curve_bands(around: Neighbourhood, width: np.ndarray, quantile: float) -> tuple[Band, ...]:
+def curve_bands(
+    around: Neighbourhood,
+    width: np.ndarray,
+    quantile: float,
+    unseen: frozenset[str] = frozenset(),
+    beside: Sequence[Mapping[str, float]] = (),
+) -> tuple[Band, ...]:
     """The bands of all curves of a model at the frame times of all files.
 
     ``width`` (p,) is what the bounds leave to each coordinate; ``quantile`` is that of the interval, in
-    standard errors.
+    standard errors. Of ``unseen`` parameters the data show nothing; ``beside`` are all parameters of other minima.
     """
     t = np.unique(np.concatenate([data.t for data in around.problem.data]))
-    return tuple(_band(curve, around, width, quantile, t) for curve in around.problem.model.curves)
+    bands = []
+    for curve in around.problem.model.curves:
+        moving = around.varying(*curve.parts)
+        is_seen = not moving or not unseen.issuperset(moving)
+        others = [curve_values(curve, values, t, clipped=False) for values in beside]
+        bands.append(_band(curve, around, width, quantile, t, others if is_seen else None))
+    return tuple(bands)
 
 
-def _band(curve: Curve, around: Neighbourhood, width: np.ndarray, quantile: float, t: np.ndarray) -> Band:
+def _band(
+    curve: Curve,
+    around: Neighbourhood,
+    width: np.ndarray,
+    quantile: float,
+    t: np.ndarray,
+    others: Sequence[np.ndarray] | None,
+) -> Band:
+    """The band of a curve that has the values of ``others`` in other minima; None where it is not seen."""
     value = curve_values(curve, around.values, t, clipped=False)
     gradient = curve_slopes(curve, around.problem.ties, around.values, around.names, t, clipped=False)
-    error = np.where(determined(gradient, around, width), around.errors(gradient), np.nan)
-    ends = interval_ends(value, error, quantile, logarithmic=curve.unit == RATE)
-    value, low, high = (np.clip(each, *curve.limits) for each in (value, *ends))
+    is_known = determined(gradient, around, width) & (others is not None)
+    own = np.where(is_known, around.errors(gradient), np.nan)
+    minima = [value, *(others or ())]
+    lows, highs = zip(
+        *(interval_ends(at, own, quantile, logarithmic=curve.unit == RATE) for at in minima), strict=True
+    )
+    low, high = np.min(lows, axis=0), np.max(highs, axis=0)
+    error = np.maximum(own, np.max(np.abs(np.array(minima) - value), axis=0))
+    value, low, high = (np.clip(each, *curve.limits) for each in (value, low, high))
     return Band(curve.name, curve.unit, t, value, error, low, high, half=curve.times_parameter(0.5))
 
 

@@ -17,6 +17,9 @@ from heterodyne.words import first_listed, spans
 KIND = "no correlation"
 """The kind of the findings that leave every parameter open."""
 
+NOT_SEEN = "not seen"
+"""The kind of the findings about a flow or a component that the data do not show."""
+
 _SEEN = 20.0
 """What χ² must fall by, and by `_PER_NUMBER` more per fitted number, where a curve stands in place of a constant.
 

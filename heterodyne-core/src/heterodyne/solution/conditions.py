@@ -49,7 +49,7 @@ WIDER = 1.5
 
 BOUND, MINIMUM, CURVED = "bound", "minimum", "curved"
 
-NO_PARABOLA = "the cost being a parabola, which it is not"
+NO_PARABOLA = "the cost is no parabola there"
 
 BOUNDS = {-1: "at low", 1: "at high"}
 """The status of a parameter that is drawn to a bound."""
@@ -144,7 +144,7 @@ def _units(here: AtSolution) -> tuple[np.ndarray, np.ndarray]:
 def _on_minimum(at: Errors, rivals: Sequence[Rival]) -> Iterator[tuple[str, Condition]]:
     """The parameters that another minimum of nearly the same cost has elsewhere."""
     for rival in rivals:
-        more, (_, away) = _rise(at, rival), _nearest(at, rival)
+        more, away = _rise(at, rival), _errors_away(at, _nearest(at, rival))
         for name, errors, ratio in zip(at.names, away, at.ratio, strict=True):
             if errors > _APART and more / ratio < _NEARLY:
                 yield name, Condition(MINIMUM, "this minimum, beside which there is another", float(errors))
@@ -155,20 +155,22 @@ def _rise(at: Errors, rival: Rival) -> float:
     return 2.0 * (at.here.weighted(rival.x).cost - at.here.equations.cost)
 
 
-def _nearest(at: Errors, rival: Rival) -> tuple[str, np.ndarray]:
-    """How many errors away every free coordinate (p,) is in another minimum, or in its nearest twin.
+def minima_beside(at: Errors, rivals: Sequence[Rival]) -> list[dict[str, float]]:
+    """All parameters of other minima of nearly the same cost, components named as here."""
+    most = _NEARLY * float(at.ratio.max(initial=1.0))
+    return [at.here.weighted.parameters(_nearest(at, rival)) for rival in rivals if _rise(at, rival) < most]
 
-    A minimum and its twins differ by the names of their components alone. The twin's reason in words stands
-    before, and nothing where it is the minimum itself.
-    """
+
+def _nearest(at: Errors, rival: Rival) -> np.ndarray:
+    """Another minimum, or its twin that is the nearest: these differ by the names of their components alone."""
     objective = at.here.weighted
     others = twins(objective.problem, objective.parameters(rival.x))
-    points = [("", rival.x), *((reason, objective.point(other)) for reason, other in others)]
-    away = [(reason, _errors_away(at, point)) for reason, point in points]
-    return min(away, key=lambda one: float(np.sum(np.minimum(one[1], _FAR) ** 2)))
+    points = [rival.x, *(objective.point(other) for _, other in others)]
+    return min(points, key=lambda point: float(np.sum(np.minimum(_errors_away(at, point), _FAR) ** 2)))
 
 
 def _errors_away(at: Errors, point: np.ndarray) -> np.ndarray:
+    """How many errors away every free coordinate (p,) is at a point."""
     objective = at.here.weighted
     apart = np.abs(point - at.here.x)
     for k, name in enumerate(objective.problem.varying):
@@ -311,10 +313,12 @@ def condition_findings(found: Mapping[str, Condition]) -> list[Finding]:
     for name, condition in found.items():
         groups.setdefault((condition.kind, condition.on), []).append(name)
     return [
-        Finding(
-            "conditional",
-            f"{listed(names)}: an error bar would be conditional on {on}",
-            tuple(names),
-        )
-        for (_, on), names in groups.items()
+        Finding("conditional", f"{listed(names)}: {_in_words(kind, on)}", tuple(names))
+        for (kind, on), names in groups.items()
     ]
+
+
+def _in_words(kind: str, on: str) -> str:
+    if kind == CURVED:
+        return f"no error bar, as {on}; the interval of a profile holds"
+    return f"an error bar would be conditional on {on}"

@@ -55,8 +55,9 @@ def _growth(here: Neighbourhood, curve: Growth) -> Iterator[Finding]:
     level = here.constant(curve) if _may_vanish(here, rate) else None
     if level is not None and here.varying(prefactor) and here.varying(offset):
         names = here.varying(prefactor, origin, offset)
-        formula = f"{product if origin in names else prefactor} + {offset}"
-        words = f"{listed(names)} only as {formula} = {level}, the fraction being constant within its error"
+        words = (
+            f"{listed(names)} only together, as {curve.name} = {level}, which is constant within its error"
+        )
         yield Finding("merged", f"{words}: fix {offset}=0", (*names, *here.varying(rate)), True)
     elif len(both) == 2:
         value = here.values[prefactor] * np.exp(-here.values[rate] * here.values[origin])
@@ -83,8 +84,8 @@ def _power_laws(here: Neighbourhood) -> list[Finding]:
         level = here.constant(curve)
         if level is not None:
             words = (
-                f"{prefactor} and {offset} only as {prefactor} + {offset} = {level} {curve.unit}, "
-                f"{curve.name} being constant within its error: fix {offset}=0"
+                f"{prefactor} and {offset} only together, as {curve.name} = {level} {curve.unit}, "
+                f"which is constant within its error: fix {offset}=0"
             )
             findings.append(Finding("merged", words, (*both, *here.varying(curve.exponent)), True))
     return findings

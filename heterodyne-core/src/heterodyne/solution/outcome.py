@@ -12,19 +12,20 @@ from heterodyne.problem.averaging import orders_of
 from heterodyne.problem.kinds import AUTO
 from heterodyne.problem.objective import Objective
 from heterodyne.result.derived import derived_of
-from heterodyne.result.fit import BinScaling, Estimate, Fit
+from heterodyne.result.fit import CONVERGED, BinScaling, Estimate, Fit
 from heterodyne.result.identifiability import Finding
 from heterodyne.result.profile import Profile
 from heterodyne.result.provenance import Provenance
 from heterodyne.result.statistics import Statistics
 from heterodyne.solution.bands import curve_bands
-from heterodyne.solution.claims import excess
+from heterodyne.solution.claims import KIND, NOT_SEEN, excess
 from heterodyne.solution.conditions import (
     BOUNDS,
     Condition,
     condition_findings,
     conditions,
     errors_at,
+    minima_beside,
     settled,
 )
 from heterodyne.solution.covariance import quantile
@@ -41,6 +42,8 @@ from heterodyne.solution.solution import AtSolution, Solution, at_solution
 from heterodyne.solution.standard_errors import StandardErrors, standard_errors
 from heterodyne.solution.unknowns import Unknowns, identifiability, unknowns
 
+_UNFINISHED = "no error bars: they would be those of a minimum, and the fit has not ended in the lowest"
+
 
 @dataclass(frozen=True, eq=False)
 class Known:
@@ -56,8 +59,9 @@ class Known:
 
     @property
     def known(self) -> np.ndarray:
-        """The free coordinates (p,) whose error bar holds."""
-        return ~self.unknown.undetermined & ~np.isin(self.around.names, list(self.conditional))
+        """The free coordinates (p,) whose error bar holds: none where the fit has not converged."""
+        sound = ~self.unknown.undetermined & ~np.isin(self.around.names, list(self.conditional))
+        return sound & (self.solution.verdict == CONVERGED)
 
     def joined(self, findings: Iterable[Finding]) -> Known:
         """The same with further findings before the others, which say nothing of what these leave undetermined."""
@@ -73,6 +77,12 @@ class Known:
         """The names of those that are undetermined."""
         names = zip(self.around.names, self.unknown.undetermined, strict=True)
         return frozenset(name for name, is_lost in names if is_lost)
+
+    @property
+    def unseen(self) -> frozenset[str]:
+        """The names of those of which the data show nothing."""
+        findings = (finding for finding in self.unknown.findings if finding.kind in (KIND, NOT_SEEN))
+        return frozenset(name for finding in findings for name in finding.parameters)
 
     @property
     def quantile(self) -> float:
@@ -112,7 +122,8 @@ def _judged(known: Known, profiles: Mapping[str, Profile], remedies: Iterable[Fi
     sound = {name: profiles[name] for name in profiles if name not in known.lost}
     conditional, opened = settled(at, known.conditional, sound, known.quantile)
     conditional = on_profiles(at, known.known, profiles, known.quantile) | conditional
-    unknown = known.unknown.joined([*opened, *condition_findings(conditional), *remedies])
+    unfinished = [] if known.solution.verdict == CONVERGED else [Finding("conditional", _UNFINISHED)]
+    unknown = known.unknown.joined([*opened, *condition_findings(conditional), *remedies, *unfinished])
     return replace(known, conditional=conditional, unknown=unknown)
 
 
@@ -134,7 +145,8 @@ def fit_of(
     structure, misfit = structure_of(known.here, known.residuals)
     bounds = _at_bounds(known)
     problem, width = around.problem, solution.objective.width[known.here.free]
-    curves = curve_bands(around, width, known.quantile)
+    beside = minima_beside(errors_at(known.here, errors), solution.rivals)
+    curves = curve_bands(around, width, known.quantile, known.unseen, beside)
     statistics = _statistics(known, seconds)
     unlike = excess(problem, known.residuals, statistics.get("reduced_chi2", np.nan))
     note = INDEPENDENT if problem.one_time else ""
@@ -214,7 +226,8 @@ def _estimates(known: Known, profiles: Mapping[str, Profile]) -> tuple[Estimate,
             return BOUNDS[int(active[name])]
         if name in known.lost:
             return "undetermined"
-        return "conditional" if name in known.conditional else "determined"
+        is_sound = name not in known.conditional and known.solution.verdict == CONVERGED
+        return "determined" if is_sound else "conditional"
 
     def estimate(name: str) -> Estimate:
         row, (error, independent) = problem.parameters[name], errors.get(name, (np.nan, np.nan))
