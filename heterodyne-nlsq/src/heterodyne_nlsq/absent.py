@@ -172,9 +172,11 @@ def _without(known: Known, absence: Absence, search: Search) -> Without | None:
         for name, does in zip(objective.problem.varying, depends, strict=True)
         if does and name not in names
     )
-    u = np.clip(
-        base.objective.point({**base.objective.parameters(base.best), **absence.held}), *_box(base.objective)
-    )
+    rows = base.objective.problem.parameters
+    within = {
+        name: float(np.clip(value, rows[name].low, rows[name].high)) for name, value in absence.held.items()
+    }
+    u = base.objective.point({**base.objective.parameters(base.best), **within})
     u[kept] = there.x
     return Without(absence.what, names, dependent, worse, _away(known, absence.share), u)
 
@@ -196,10 +198,6 @@ def holding(objective: Objective, held: Mapping[str, float]) -> Objective:
         for name, row in problem.parameters.items()
     ]
     return replace(objective, problem=replace(problem, parameters=ParameterTable(rows)))
-
-
-def _box(objective: Objective) -> tuple[np.ndarray, np.ndarray]:
-    return objective.low, objective.high
 
 
 def _inert(objective: Objective, u: np.ndarray) -> Sequence[str]:

@@ -20,6 +20,7 @@ from heterodyne.solution.intervals import interval_ends
 from heterodyne.solution.neighbourhood import Neighbourhood
 
 _LOADING = 0.1
+_APART = 2.0  # errors by which a curve differs in another minimum, which its band then includes
 
 
 def curve_bands(
@@ -57,7 +58,7 @@ def _band(
     gradient = curve_slopes(curve, around.problem.ties, around.values, around.names, t, clipped=False)
     is_known = determined(gradient, around, width) & (others is not None)
     own = np.where(is_known, around.errors(gradient), np.nan)
-    minima = [value, *(others or ())]
+    minima = [value, *(other for other in others or () if np.any(np.abs(other - value) > _APART * own))]
     lows, highs = zip(
         *(interval_ends(at, own, quantile, logarithmic=curve.unit == RATE) for at in minima), strict=True
     )
