@@ -45,5 +45,5 @@ def test_an_interval_is_shown_with_and_without_an_error():
     )
     assert row.interval_text == "[1210, 1259]"
     assert replace(row, error=np.nan).interval_text == "[1210, 1259]"
-    assert replace(row, error=np.nan, interval=(0.0, 0.65123456)).interval_text == "[0, 0.6512]"
+    assert replace(row, error=np.nan, interval=(0.0, 0.65123456)).interval_text == "[0 (bound), 0.6512]"
     assert replace(row, interval=(np.nan, np.nan)).interval_text == ""

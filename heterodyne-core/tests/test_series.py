@@ -15,6 +15,7 @@ from heterodyne.fitting.series import Group, Series, agreed, grouped, named_alik
 from heterodyne.problem.choices import Choices
 from heterodyne.problem.problem import create_problem
 from heterodyne.result.band import Band
+from heterodyne.result.derived import Derived
 from heterodyne.result.statistics import Statistics
 from heterodyne.simulation.simulate import simulate
 from heterodyne.testing.results import estimate, estimates_of, fit_by_hand
@@ -220,6 +221,24 @@ def test_a_joint_fit_leads_all_groups_and_names_their_components():
         [lambda start, brief=False: two_component(start)] * 2,
     )
     assert first.values["D0_ref"] == second.values["D0_ref"] == 2e4
+
+
+def test_groups_without_errors_of_their_parameters_are_told_apart_by_their_curves():
+    own = two_component({**ONE, "f0": 0.4})
+    t = np.array([0.1, 5.0, 10.0])
+    curve = Derived("f", "1", *map(tuple, (t, [0.4] * 3, [0.01] * 3, [0.38] * 3, [0.42] * 3)))
+    rows = tuple(replace(row, error=np.nan) for row in own.estimates)
+    bare = replace(own, estimates=rows, derived=(curve,))
+    tried = []
+
+    def again(start, brief=False):
+        tried.append(start["f0"])
+        return bare
+
+    for other in (0.402, 0.6):
+        agreed([bare, two_component({**ONE, "f0": other})], None, [again, again])
+    assert 0.402 not in tried
+    assert 0.6 in tried
 
 
 def test_draws_are_not_made_again():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 import heterodyne as het
@@ -60,6 +61,20 @@ def test_data_without_reference_and_flow_determine_neither():
     assert finding.words.startswith(("no reference is seen", "no sample is seen"))
     status = {estimate.name: estimate.status for estimate in fit.estimates}
     assert "determined" not in {status["v0"], status["beta"], status["phi0"]}
+    # nor is anything known of the curves of what is not seen
+    assert np.isnan(next(row for row in fit.derived if row.name == "v").error).all()
+
+
+@pytest.mark.slow
+def test_what_rests_on_a_flow_that_is_not_seen_is_not_claimed():
+    """A flow through noise takes the place of a decay, which is then known as well as it is not."""
+    truth = {"D0_sample": 8000.0, "alpha_sample": 0.2, "D_offset_sample": 0.0, "v0": 0.0, "beta": 0.1}
+    truth |= {"v_offset": 0.0, "f0": 0.44, "f1": -0.02, "f2": 0.0, "f3": 0.0, "phi0": 3.0}
+    data = het.simulate("static-reference", truth, frames=60, seed=4)
+    fit = het.fit(data, "static-reference", fix={"v_offset": 0.0, "D_offset_sample": 0.0, "f3": 0.0})
+    for row in fit.estimates:
+        if row.vary and row.status == "determined":
+            assert abs(row.value - truth[row.name]) < 4.0 * row.error, row.name
 
 
 @pytest.mark.slow

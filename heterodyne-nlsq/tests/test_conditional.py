@@ -103,6 +103,30 @@ def test_errors_rest_on_a_rate_at_0_that_may_come_back(few_photons):
     assert low < FEW["f0"] < high
 
 
+def test_a_rate_at_a_bound_that_keeps_it_from_falling_is_not_drawn_to_0(weak):
+    fit = het.fit(weak, "static", fix={"D_offset": 0.0, "alpha": 0.2}, bounds={"D0": (1.5e4, None)})
+    assert status(fit)["D0"] == "at low"
+    (line,) = words(fit, "at bound")
+    assert "the data ask for it beyond its bound: widen its bounds" in line
+
+
+def test_a_bound_that_hardly_matters_is_not_to_be_widened(weak):
+    free = het.fit(weak, "static", fix={"D_offset": 0.0}, options={"profiles": "asked"})
+    bounds = {"alpha": (free.values["alpha"] + 0.05 * free.errors["alpha"], 2.0)}
+    fit = het.fit(weak, "static", fix={"D_offset": 0.0}, bounds=bounds)
+    (line,) = words(fit, "at bound")
+    assert line.startswith("alpha at low: beyond its bound the fit would get better by 0.00")
+
+
+def test_a_fit_that_has_not_converged_has_no_error_bars(weak):
+    options = {"max_iterations": 2, "starts": 8, "polish": 1}
+    fit = het.fit(weak, "static", fix={"D_offset": 0.0}, options=options)
+    assert fit.verdict == "max iterations"
+    assert "determined" not in status(fit).values()
+    assert fit.covariance_names == ()
+    assert any(line.startswith("no error bars") for line in words(fit, "conditional"))
+
+
 def test_only_what_is_asked_for_is_profiled_on_request(weak):
     fit = het.fit(weak, "static", bounds={"D_offset": (-500.0, 1e5)}, options={"profiles": "asked"})
     assert not fit.profiles

@@ -122,7 +122,9 @@ def test_a_curve_of_fixed_parameters_is_known_and_a_tie_is_followed():
 
 
 def test_bands_end_where_the_model_clips():
-    data = het.simulate(model="static", frames=80, seed=0, params={"D0": 200.0, "alpha": 0.0, "D_offset": 0.0})
+    data = het.simulate(
+        model="static", frames=80, seed=0, params={"D0": 200.0, "alpha": 0.0, "D_offset": 0.0}
+    )
     fit = het.fit(data, model="static", fix={"alpha": 0.0, "D0": 1e-2}, start={"D_offset": 20.0})
     band = curves_of(fit)["J"]
     assert np.all(band.low >= 0.0)

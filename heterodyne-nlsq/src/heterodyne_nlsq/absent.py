@@ -22,11 +22,12 @@ from heterodyne.result.identifiability import Finding
 from heterodyne.solution.claims import KIND, NOT_SEEN, rise_needed
 from heterodyne.solution.conditions import LARGER
 from heterodyne.solution.outcome import Known
+from heterodyne.solution.solution import Solution
 from heterodyne.words import listed
-from heterodyne_nlsq.profile import walk_base
+from heterodyne_nlsq.profile import WalkBase, walk_base
 from heterodyne_nlsq.starts.search import Search
 from heterodyne_nlsq.trust_region.minimise import Tolerances
-from heterodyne_nlsq.trust_region.refine import refined
+from heterodyne_nlsq.trust_region.refine import continued, refined
 
 _FRINGES = 100  # that noise holds: flows of other speeds and directions, as independent trials
 _DEPENDENT = 2.0  # errors by which a parameter moves without something, on which it then depends
@@ -48,13 +49,14 @@ class Absence(NamedTuple):
 class Without:
     """A fit without something: by how much χ² over the variance ratio is larger, and what then means nothing.
 
-    ``dependent`` are parameters that it has elsewhere, or with larger errors. ``away`` is how far the fit is from being
-    without it, ``u`` the point of that fit in the coordinates of this one.
+    ``elsewhere`` are parameters that it has at other values, ``less_known`` those with larger errors. ``away`` is how
+    far the fit is from being without it, ``u`` the point of that fit in the coordinates of this one.
     """
 
     what: str
     names: tuple[str, ...]
-    dependent: tuple[str, ...]
+    elsewhere: tuple[str, ...]
+    less_known: tuple[str, ...]
     worse: float
     away: float
     u: np.ndarray
@@ -64,24 +66,34 @@ class Without:
         """In words."""
         more = f"{self.worse:.2g}" if self.worse > 0.0 else "nothing"
         words = f"no {self.what} is seen: without it the fit gets worse by {more} (chi2)"
-        if self.dependent:
-            words += f", and {listed(self.dependent)} are others or less known"
-        return Finding(NOT_SEEN, words, (*self.names, *self.dependent), True)
+        others = tuple(
+            name for name in dict.fromkeys((*self.elsewhere, *self.less_known)) if name not in self.names
+        )
+        if others:
+            words += f", and {listed(others)} are others or less known"
+        return Finding(NOT_SEEN, words, (*self.names, *others), True)
 
 
-def not_needed(known: Known, search: Search) -> list[Finding] | np.ndarray:
-    """What the data do not need: at most one component, and the flow; or u of a lower minimum without one of them."""
+def without_what_is_not_needed(known: Known, search: Search) -> Known | np.ndarray:
+    """What is known where the data do not need a component or the flow; or u of a lower minimum without one of them."""
     if any(finding.kind == KIND for finding in known.unknown.findings):
-        return []
+        return known
     problem = known.around.problem
-    found = _all_without(known, component_absences(problem), search)
-    # what describes the data by one component does so by either: the minor one is the one that is not there
-    minor = sorted(found, key=lambda one: one.away)[:1]
-    if not minor:
-        found = minor = _all_without(known, flow_absences(problem), search)
+    components = _all_without(known, component_absences(problem), search)
+    flows = _all_without(known, flow_absences(problem), search)
+    found = [*components, *flows]
+    # what describes the data by one component does so by either: the minor one is the one that is not there, and no
+    # flow is seen beside it
+    minor = [_together(one, flows) for one in sorted(components, key=lambda one: one.away)[:1]] or flows
     if lower := [one for one in found if one.worse < -_LOWER]:
         return min(lower, key=lambda one: one.worse).u
-    return [one.finding for one in minor]
+    return known.joined(one.finding for one in minor)
+
+
+def _together(component: Without, flows: Sequence[Without]) -> Without:
+    """A component and the flows that are not seen, as one."""
+    more = (name for flow in flows for name in (*flow.names, *flow.elsewhere))
+    return replace(component, elsewhere=(*component.elsewhere, *more))
 
 
 def _all_without(known: Known, absences: Iterable[Absence], search: Search) -> list[Without]:
@@ -147,38 +159,52 @@ def _without(known: Known, absence: Absence, search: Search) -> Without | None:
         return None
     inert = _inert(objective, base.best[kept])
     names = tuple(name for name in before if name in absence.held or name in inert)
-    ratios = [base.ratios[name] for name in names if name in base.ratios]
-    # of the noise that speckle and photons make: a misfit shall not hide what is there behind errors of its own
-    scale = max(ratios or base.ratios.values(), default=1.0) / max(
-        known.errors.statistics.noise_ratio or 1.0, 1.0
-    )
+    scale = _scale(known, base, names)
     needed = rise_needed(len(names), absence.trials)
     there = refined(objective, base.best[kept], _roughly(search.tolerances, _ENOUGH * scale * needed))
-    worse = 2.0 * (there.equations.cost - base.least) / scale
-    if worse >= needed:
+    if 2.0 * (there.equations.cost - base.least) >= scale * needed:
         return None
-    own = np.diag(base.covariance)[kept]
-    free = there.active == 0
-    alone = np.full(len(kept), np.inf)
-    alone[free] = np.diag(
-        independent_covariance(spectrum_of(there.equations.gram[np.ix_(free, free)], objective.width[free]))
+    there = continued(objective, there, _roughly(search.tolerances, _ENOUGH * scale))
+    worse = 2.0 * (there.equations.cost - base.least) / scale
+    moved, less_known = _others(base, kept, there, scale)
+    rest = [name not in names for name in objective.problem.varying]
+    elsewhere, lesser = (
+        tuple(np.array(objective.problem.varying)[which & rest].tolist()) for which in (moved, less_known)
     )
-    errors = np.sqrt(own * [base.ratios.get(name, scale) for name in objective.problem.varying])
-    depends = (np.abs(there.x - base.best[kept]) > _DEPENDENT * errors) | (alone > LARGER**2 * own) & (
-        own > 0.0
-    )
-    dependent = tuple(
-        name
-        for name, does in zip(objective.problem.varying, depends, strict=True)
-        if does and name not in names
-    )
+    u = _whole(base, absence, kept, there.x)
+    return Without(absence.what, names, elsewhere, lesser, worse, _away(known, absence.share), u)
+
+
+def _scale(known: Known, base: WalkBase, names: Sequence[str]) -> float:
+    """What a χ² of 1 is, for the noise that speckle and photons make.
+
+    A misfit shall not hide what is there behind the larger errors that it makes.
+    """
+    ratios = [base.ratios[name] for name in names if name in base.ratios]
+    ratio = max(ratios or base.ratios.values(), default=1.0)
+    return ratio / max(known.errors.statistics.noise_ratio or 1.0, 1.0)
+
+
+def _others(
+    base: WalkBase, kept: Sequence[int], there: Solution, scale: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Which of the parameters ``kept`` (n,) are elsewhere without something, and which are less known."""
+    own, free = np.diag(base.covariance)[kept], there.active == 0
+    spectrum = spectrum_of(there.equations.gram[np.ix_(free, free)], there.objective.width[free])
+    alone = np.where(free, 0.0, np.inf)
+    alone[free] = np.diag(independent_covariance(spectrum))
+    errors = np.sqrt(own * [base.ratios.get(name, scale) for name in there.objective.problem.varying])
+    moved = np.abs(there.x - base.best[kept]) > _DEPENDENT * errors
+    return moved & (own > 0.0), (alone > LARGER**2 * own) & (own > 0.0)
+
+
+def _whole(base: WalkBase, absence: Absence, kept: Sequence[int], x: np.ndarray) -> np.ndarray:
+    """All coordinates of a fit without something, within the bounds."""
     rows = base.objective.problem.parameters
-    within = {
-        name: float(np.clip(value, rows[name].low, rows[name].high)) for name, value in absence.held.items()
-    }
+    within = {name: float(np.clip(at, rows[name].low, rows[name].high)) for name, at in absence.held.items()}
     u = base.objective.point({**base.objective.parameters(base.best), **within})
-    u[kept] = there.x
-    return Without(absence.what, names, dependent, worse, _away(known, absence.share), u)
+    u[kept] = x
+    return u
 
 
 def _away(known: Known, share: float | None) -> float:

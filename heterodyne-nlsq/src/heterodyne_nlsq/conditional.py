@@ -16,7 +16,7 @@ from heterodyne.solution.followers import on_profiles
 from heterodyne.solution.outcome import Known
 from heterodyne.solution.solution import Rival, Solution
 from heterodyne.words import listed
-from heterodyne_nlsq.absent import holding, not_needed
+from heterodyne_nlsq.absent import holding, without_what_is_not_needed
 from heterodyne_nlsq.carried import STATED
 from heterodyne_nlsq.profile import Thresholds, WalkBase, Way, profiled, walk, walk_base
 from heterodyne_nlsq.starts.search import Search
@@ -65,12 +65,12 @@ def fit_with_profiles(
         lower, left = _lower(solution, u, search, moves)
         return fit_with_profiles(lower, conclude, finish, asked, unasked, search, left)
 
-    absent = not_needed(known, search)
-    if isinstance(absent, np.ndarray):
+    needed = without_what_is_not_needed(known, search)
+    if isinstance(needed, np.ndarray):
         if moves > 0:
-            return moved(absent)
-        absent = []
-    known = known.joined(absent)
+            return moved(needed)
+        needed = known
+    known = needed
     due, left = _due(known, asked) if unasked else ([], [])
     if not (asked or due or (unasked and solution.active.any())):
         return finish(known, {}, ())

@@ -57,7 +57,7 @@ def fit(problem: Problem, options: Mapping[str, Any], progress: Callable[[str], 
     solution = replace(solution, robust=robust, doubts=(*solution.doubts, *doubts))
     result = _concluded(solution, options, search, began)
     first = _early(solution.objective, options, search)
-    if is_doubtful(result) and (lower := lower_elsewhere(solution, first)):
+    if result.success and is_doubtful(result) and (lower := lower_elsewhere(solution, first)):
         found = _decided(lower, options, first, search)
         statistics = Statistics() | {**solution.statistics, **found.statistics}
         found = replace(found, robust=robust, doubts=solution.doubts, statistics=statistics)

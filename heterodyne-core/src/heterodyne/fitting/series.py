@@ -95,9 +95,8 @@ class Series:
                 f"[[Series]] {first.model} by {first.optimizer}, one fit per {self.by}{unit}",
                 table((self.by, "bins", "verdict", *self.tests), values),
                 *_derived(self),
-                f"[[Constancy]] over {self.by}; p < {SIGNIFICANT:g} counts as not constant",
+                f"[[Constancy]] over {self.by}; p < {SIGNIFICANT:g} counts as not constant; {_LEFT_OUT}",
                 table(("parameter", "mean", "chi2", "dof", "p", "verdict", "left out"), tests),
-                *([_LEFT_OUT] if any(test.left_out for test in self.tests.values()) else []),
             )
         )
 
