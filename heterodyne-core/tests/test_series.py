@@ -184,7 +184,7 @@ def two_component(values, deviance=0.0):
 def test_reference_and_sample_are_named_as_in_the_neighbour_where_the_data_do_not_tell(deviance, taken):
     starts = []
 
-    def again(start):
+    def again(start, brief):
         starts.append(start)
         return two_component(start, deviance)
 

@@ -294,7 +294,7 @@ def nearest_of(fits: Sequence[Fit], neighbour: Fit | None) -> Fit:
 def named_alike(found: Fit, neighbour: Fit, again: Callable[..., Fit]) -> Fit:
     """The fit with reference and sample named as in its neighbour, where the data do not tell the two apart.
 
-    The exchange is exact for a constant fraction only: ``again(start=...)`` fits from the exchanged
+    The exchange is exact for a constant fraction only: ``again(start=..., brief=True)`` fits from the exchanged
     estimates, and its result is taken if it is not worse than noise explains. An optimizer that states no
     deviance is left alone.
     """
@@ -308,7 +308,7 @@ def named_alike(found: Fit, neighbour: Fit, again: Callable[..., Fit]) -> Fit:
     )
     if _distance(nearest, neighbour) >= _distance(found.values, neighbour):
         return found
-    other = again(start=_inside(found, nearest))
+    other = again(start=_inside(found, nearest), brief=True)  # profiles would lead back to the lower minimum
     worse = _deviance(other) - _deviance(found)
     return other if other.success and worse <= _TELLING else found
 
