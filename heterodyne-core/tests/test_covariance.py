@@ -10,12 +10,13 @@ from heterodyne.evaluators.scores import Linear, ScorePart, dense_scores, score_
 from heterodyne.problem.averaging import BinOrders, with_orders
 from heterodyne.simulation.simulate import simulate
 from heterodyne.solution.covariance import (
+    add_scores,
     bandwidth_of,
     bartlett,
     correlation_time,
     grain_of,
+    no_scores,
     quantile,
-    summed_scores,
 )
 from tolerances import REORDERED, SOLVED
 
@@ -24,6 +25,14 @@ N, P = 40, 3
 
 def kernel(bandwidth, n=N):
     return np.maximum(0.0, 1.0 - np.abs(np.subtract.outer(np.arange(n), np.arange(n))) / bandwidth)
+
+
+def summed_scores(parts, frames, grain):
+    """The sums of these scores."""
+    total = no_scores(len(parts[0].scores), frames, grain)
+    for part in parts:
+        add_scores(total, part)
+    return total
 
 
 def random_scores(seed=0):

@@ -11,7 +11,7 @@ from heterodyne.bins.reading import read_bin
 from heterodyne.bins.streaming import stream_bin
 from heterodyne.errors import DataError
 from heterodyne.evaluators import whitened as whitened_module
-from heterodyne.evaluators.influence import influence_panels, score_covariance, whitened_scores
+from heterodyne.evaluators.influence import influence_panels, score_covariance, scores_of_panels
 from heterodyne.evaluators.quasiseparable import (
     coloured,
     coloured_back,
@@ -133,8 +133,9 @@ def test_weighted_tiles_are_the_matrix_in_memory(monkeypatch):
             np.testing.assert_allclose(found, expected, atol=TWO_WAYS * np.abs(expected).max())
     linear = Linear(0.15, 1.0, 0.15 * np.eye(len(THETA) + 1)[1:], np.zeros(len(THETA)), 0.02)
     scores = [
-        np.concatenate([part.scores for part in whitened_scores(MODEL, THETA, bin, linear)], axis=2)
+        np.concatenate([of(part).scores for part in influence_panels(MODEL, THETA, bin, linear)], axis=2)
         for bin in (tiles, memory)
+        for of in [scores_of_panels(MODEL, THETA, bin, linear)]
     ]
     np.testing.assert_allclose(*scores, atol=TWO_WAYS * np.abs(scores[1]).max())
 

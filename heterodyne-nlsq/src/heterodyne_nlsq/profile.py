@@ -19,13 +19,13 @@ from heterodyne.errors import ParameterError
 from heterodyne.problem.normal_equations import NormalEquations
 from heterodyne.problem.objective import Objective
 from heterodyne.problem.problem import Problem
-from heterodyne.problem.spectrum import independent_covariance, spectrum_of
+from heterodyne.problem.spectrum import FLAT, independent_covariance, spectrum_of
 from heterodyne.result.profile import Interval, Profile
 from heterodyne.solution.covariance import quantile
 from heterodyne.solution.outcome import Known
 from heterodyne_nlsq.starts.search import Search
 from heterodyne_nlsq.trust_region.minimise import Minimum, Tolerances, minimise
-from heterodyne_nlsq.trust_region.stationarity import Box
+from heterodyne_nlsq.trust_region.stationarity import Box, column_size
 
 _LEVELS = (0.95, 0.68)
 
@@ -52,13 +52,25 @@ _SPENT = 500  # iterations, after which no more profiles are begun that nobody a
 _LOWER = 0.1  # Δχ² below minus this, times the scale, is a lower minimum: a fit that has settled is as near
 
 
+_HOPELESS = 30.0  # times the threshold: where a stop is sought from no such Δχ² while a shorter step is left
+
+
 class Stop(NamedTuple):
-    """One stop of the walk along a profile: all coordinates u, the cost, and Δχ², after so many iterations."""
+    """One stop of the walk along a profile: all coordinates u, the cost, Δχ², and the tangent of the profile there,
+    after so many iterations."""
 
     u: np.ndarray
     cost: float
     delta: float
+    tangent: np.ndarray
     iterations: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class _Held(NormalEquations):
+    """Normal equations of all coordinates but one, and those of all."""
+
+    whole: NormalEquations
 
 
 @dataclass(frozen=True)
@@ -240,28 +252,65 @@ def walk(way: Way, side: float, limit: float, search: Search) -> list[Stop]:
     objective, index, least = way.objective, way.index, way.base.least
     first, goal = _first_step(way), np.sqrt(way.thresholds.highest)
     tolerances = _sufficient(search.tolerances, goal, least)
-    stops, step, spent = [Stop(way.best, least, 0.0)], first, 0
+    stops, step, spent = [_first_stop(way)], first, 0
     while stops[-1].delta < goal**2 and stops[-1].u[index] != limit and len(stops) <= _MOST:
         here = stops[-1]
         value = here.u[index] + side * step
         value = float(limit if (limit - value) * side <= 0 else value)
-        starts = _starts(way.base, _extrapolated(stops, index, value), index)
+        starts = _starts(way.base, _predicted(objective, here, index, value), index)
+        is_short = step <= _SHRINK * first
+        if not is_short and all(_is_hopeless(way, start) for start in starts):
+            spent += len(starts)
+            step *= 0.5
+            continue
         minima = [_others_fitted(objective, start, index, tolerances) for start in starts]
         minimum = min(minima, key=lambda one: one.equations.cost)
         delta = 2.0 * (minimum.equations.cost - least)
         spent += sum(1 + one.iterations for one in minima)
         if way.base.ends_lower and delta < -_LOWER * way.thresholds.scale:
-            return [*stops, Stop(minimum.x, minimum.equations.cost, delta, spent)]
+            return [*stops, _stop(objective, minimum, index, delta, spent)]
         gained = (np.sqrt(max(delta, 0.0)) - np.sqrt(here.delta)) / goal
-        if gained > _TOO_FAR and step > _SHRINK * first:
+        if gained > _TOO_FAR and not is_short:
             step *= 0.5
             continue
-        stops.append(Stop(minimum.x, minimum.equations.cost, max(delta, 0.0), spent))
+        stops.append(_stop(objective, minimum, index, max(delta, 0.0), spent))
         spent = 0
         shown = f"{way.value(minimum.x):.6g}, delta chi2 {delta:.4g}"
         search.progress(f"profile of {way.name}: {shown}")
         step *= float(np.clip(_PART / max(gained, 1e-9), 0.5, _GROWTH))
     return stops
+
+
+def _is_hopeless(way: Way, start: np.ndarray) -> bool:
+    """Whether a start is so high that it tells no more than that the step was too long."""
+    delta = 2.0 * (way.objective.cost(start) - way.base.least)
+    return not delta < _HOPELESS * way.thresholds.highest
+
+
+def _first_stop(way: Way) -> Stop:
+    """The minimum, where walks begin."""
+    whole = way.objective(way.best)
+    return Stop(way.best, way.base.least, 0.0, _tangent(way.objective, way.best, whole, way.index))
+
+
+def _stop(objective: Objective, minimum: Minimum, index: int, delta: float, spent: int) -> Stop:
+    assert isinstance(minimum.equations, _Held)
+    tangent = _tangent(objective, minimum.x, minimum.equations.whole, index)
+    return Stop(minimum.x, minimum.equations.cost, delta, tangent, spent)
+
+
+def _tangent(objective: Objective, u: np.ndarray, equations: NormalEquations, index: int) -> np.ndarray:
+    """∂u/∂u_index of the profile (p,): how all others follow, those at bounds standing still."""
+    free = (u > objective.low) & (u < objective.high)
+    free[index] = False
+    inner = equations.gram[np.ix_(free, free)]
+    size = column_size(inner)
+    values, vectors = np.linalg.eigh(inner / np.outer(size, size))
+    told = values > FLAT * len(values)
+    slope = vectors[:, told].T @ (equations.gram[free, index] / size)
+    tangent = np.zeros(len(u))
+    tangent[index], tangent[free] = 1.0, -(vectors[:, told] @ (slope / values[told])) / size
+    return tangent
 
 
 def _sufficient(tolerances: Tolerances, goal: float, least: float) -> Tolerances:
@@ -283,14 +332,10 @@ def _first_step(way: Way) -> float:
     return float(min(expected, 0.1 * width)) if expected > 0 else 0.01 * width
 
 
-def _extrapolated(stops: Sequence[Stop], index: int, value: float) -> np.ndarray:
-    """All coordinates at a value of one of them, along the line through the last two stops."""
-    here = stops[-1].u
-    before = stops[-2].u if len(stops) > 1 else here
-    way = here[index] - before[index]
-    u = here + (here - before) * ((value - here[index]) / way if way else 0.0)
-    u[index] = value
-    return u
+def _predicted(objective: Objective, here: Stop, index: int, value: float) -> np.ndarray:
+    """All coordinates at a value of one of them, along the curved way that begins with the tangent at a stop."""
+    u = objective.at_value(here.u, here.tangent, index, value)
+    return np.clip(u, objective.low, objective.high)
 
 
 def _starts(base: WalkBase, start: np.ndarray, index: int) -> list[np.ndarray]:
@@ -314,18 +359,23 @@ def _others_fitted(objective: Objective, start: np.ndarray, index: int, toleranc
     keep = np.arange(len(start)) != index
     box = Box(objective.low[keep], objective.high[keep])
 
-    def whole(rest: np.ndarray) -> np.ndarray:
-        u = start.copy()
+    def whole(rest: np.ndarray, at: float) -> np.ndarray:
+        u = np.full(len(start), at)
         u[keep] = rest
         return u
 
     def evaluate(rest: np.ndarray) -> NormalEquations:
-        equations = objective(whole(rest))
+        equations = objective(whole(rest, start[index]))
         gram = equations.gram[np.ix_(keep, keep)]
-        return replace(equations, gradient=equations.gradient[keep], gram=gram)
+        return _Held(equations.cost, equations.gradient[keep], gram, equations.n_pairs, equations)
 
-    minimum = minimise(evaluate, np.clip(start[keep], *box), box, tolerances, floor=objective.floor)
-    return minimum._replace(x=whole(minimum.x))
+    def move(rest: np.ndarray, step: np.ndarray) -> np.ndarray:
+        return objective.moved(whole(rest, start[index]), whole(step, 0.0))[keep]
+
+    minimum = minimise(
+        evaluate, np.clip(start[keep], *box), box, tolerances, floor=objective.floor, move=move
+    )
+    return minimum._replace(x=whole(minimum.x, start[index]))
 
 
 def _profile(way: Way, sides: Sequence[Sequence[Stop]]) -> Profile:

@@ -73,19 +73,22 @@ def _projected(
     return products(of, x)[1:] + linear.shift[:, None, None] * ones
 
 
-def whitened_scores(
+def scores_of_panels(
     model: Model, theta: Float[np.ndarray, " P"], bin: Bin, linear: Linear
-) -> Iterator[ScorePart]:
-    """The scores R_ij D_ij of all pairs i < j of one bin, part by part; 0 at every other place."""
+) -> Callable[[ScorePart], ScorePart]:
+    """A function from columns of D of one bin to the scores R_ij D_ij of the pairs i < j, 0 at every other place."""
     params = dict(zip(model.parameters, theta, strict=True))
     frames, c2_of = len(bin.t), _c2_columns(bin)
-    for _, start, d in influence_panels(model, theta, bin, linear):
-        width = d.shape[2]
+
+    def scores(part: ScorePart) -> ScorePart:
+        start, width = part.second, part.scores.shape[2]
         s = averaged_tile(model, params, bin.t, bin.nodes, 0, start, frames, width)
         here = slice(start, start + width)
         used = np.triu(bin.weights(slice(0, frames), here) > 0, 1 - start)
         residual = np.where(used, c2_of(here) - linear.offset - linear.contrast * s, 0.0)
-        yield ScorePart(0, start, d * residual)
+        return part._replace(scores=part.scores * residual)
+
+    return scores
 
 
 def _c2_columns(bin: Bin) -> Callable[[slice], Float[np.ndarray, "frames columns"]]:

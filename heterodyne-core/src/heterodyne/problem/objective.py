@@ -18,6 +18,7 @@ from heterodyne.errors import DataError
 from heterodyne.evaluators.pair_sums import PairSums
 from heterodyne.evaluators.sums import pair_sums
 from heterodyne.evaluators.whitened import can_be_whitened, whitened_bin
+from heterodyne.problem.curve_steps import Trade, at_value, moved, trades
 from heterodyne.problem.normal_equations import NormalEquations, SolvedScaling, normal_equations
 from heterodyne.problem.problem import Problem
 from heterodyne.problem.scaling import ScalingDesign, scaling_design, without_auto
@@ -73,6 +74,18 @@ class Objective:
         rows = (self.problem.parameters[name] for name in self.problem.varying)
         values = [row.folded(float(value)) for row, value in zip(rows, u, strict=True)]
         return np.array(values)  # what is periodic is on no log scale
+
+    def moved(self, u: np.ndarray, step: np.ndarray) -> np.ndarray:
+        """Where a step from u leads along which curves move straight (`heterodyne.problem.curve_steps`)."""
+        return moved(self._trades, u, step, self.low, self.high)
+
+    def at_value(self, u: np.ndarray, tangent: np.ndarray, index: int, value: float) -> np.ndarray:
+        """Where the way of `moved` from u with this tangent has this value of one coordinate."""
+        return at_value(self.moved, u, tangent, index, value)
+
+    @cached_property
+    def _trades(self) -> tuple[Trade, ...]:
+        return trades(self.problem)
 
     def to_coordinates(self, values: np.ndarray) -> np.ndarray:
         """u of the varying parameters' values."""

@@ -181,7 +181,7 @@ def _errors_away(at: Errors, point: np.ndarray) -> np.ndarray:
 
 
 def _on_parabola(at: Errors, sound: np.ndarray) -> Iterator[tuple[str, Condition]]:
-    """The parameters along whose line the cost is no parabola at two errors, to one side at least."""
+    """The parameters along whose way the cost is no parabola at two errors, to one side at least."""
     for k in np.flatnonzero(sound & (np.diag(at.independent) > 0.0)):
         rises = [_relative_rise(at, int(k), side) for side in (-1.0, 1.0)]
         worst = max((max(one, 1.0 / max(one, 1e-3)) for one in rises if np.isfinite(one)), default=1.0)
@@ -192,22 +192,21 @@ def _on_parabola(at: Errors, sound: np.ndarray) -> Iterator[tuple[str, Condition
 def _relative_rise(at: Errors, k: int, side: float) -> float:
     """What the cost rises by at two errors of the free coordinate k, over what the parabola does.
 
-    NaN where bounds end the way early.
+    The others follow on the way on which curves move straight (`heterodyne.problem.curve_steps`): that their valley
+    is bent says nothing of the errors. NaN where the bound of the coordinate ends the way early.
     """
     here, objective = at.here, at.here.weighted
-    step = np.zeros(len(here.x))
-    step[here.free] = side * _ERRORS * at.sd[k] * at.independent[:, k] / at.independent[k, k]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        room = np.where(step > 0.0, (objective.high - here.x) / step, (objective.low - here.x) / step)
-    part = float(min(1.0, np.min(room[step != 0.0], initial=1.0)))
-    if part < _LEAST:
+    tangent, index = np.zeros(len(here.x)), int(np.flatnonzero(here.free)[k])
+    tangent[here.free] = at.independent[:, k] / at.independent[k, k]
+    room = (objective.high if side > 0.0 else objective.low)[index] - here.x[index]
+    change = side * min(_ERRORS * at.sd[k], abs(room))
+    if abs(change) < _LEAST * _ERRORS * at.sd[k]:
         return np.nan
-    expected = 0.5 * part**2 * float(step @ here.equations.gram @ step) + part * float(
-        here.equations.gradient @ step
-    )
-    return (
-        (objective(here.x + part * step).cost - here.equations.cost) / expected if expected > 0.0 else np.nan
-    )
+    slope, curvature = tangent @ here.equations.gradient, tangent @ here.equations.gram @ tangent
+    expected = change * float(slope + 0.5 * change * curvature)
+    x = objective.at_value(here.x, tangent, index, here.x[index] + change)
+    there = objective.cost(np.clip(x, objective.low, objective.high))
+    return (there - here.equations.cost) / expected if expected > 0.0 else np.nan
 
 
 def settled(

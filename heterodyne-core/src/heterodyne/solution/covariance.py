@@ -75,20 +75,19 @@ class ClusterScores:
         return 0.5 * (meat + meat.T)
 
 
-def summed_scores(parts: Iterable[ScorePart], frames: int, grain: int) -> ClusterScores:
-    """The sums of these scores, in one pass over them."""
+def no_scores(p: int, frames: int, grain: int) -> ClusterScores:
+    """Sums to which scores of p coordinates are to be added."""
     n = -(-frames // grain)
-    total: ClusterScores | None = None
-    for first, second, scores in parts:
-        if total is None:
-            p = len(scores)
-            total = ClusterScores(np.zeros((p, frames)), np.zeros((p, n, n)), grain)
-        inside = scores[:, : max(frames - first, 0), : max(frames - second, 0)]
-        if inside.size:
-            _add_to_frames(total.frames, ScorePart(first, second, inside))
-            _add_to_squares(total.squares, ScorePart(first, second, inside), grain)
-    assert total is not None
-    return total
+    return ClusterScores(np.zeros((p, frames)), np.zeros((p, n, n)), grain)
+
+
+def add_scores(total: ClusterScores, part: ScorePart) -> None:
+    """Add a part of the scores to their sums."""
+    frames = total.frames.shape[1]
+    inside = part.scores[:, : max(frames - part.first, 0), : max(frames - part.second, 0)]
+    if inside.size:
+        _add_to_frames(total.frames, part._replace(scores=inside))
+        _add_to_squares(total.squares, part._replace(scores=inside), total.grain)
 
 
 def _add_to_frames(total: np.ndarray, part: ScorePart) -> None:

@@ -25,43 +25,26 @@ def structure_at(here: AtSolution, residuals: Sequence[Residuals]) -> Structure:
     cells = [cells_of(of.sums, of.noise) for of in residuals]
     counts = [len(of.sums) for of in cells]
     places = np.split(np.arange(sum(counts)), np.cumsum(counts)[:-1])
-    owner = {b: cluster for cluster in clusters for b in cluster.members}
-    coupling = np.zeros((sum(counts), p + here.scaling.design.shape[1]))
+    noise = noise_of_frames(here, residuals)
 
-    def coupled(b: int) -> np.ndarray:
-        return _coupling(here, b, owner[b], cells[b], residuals[b])
+    def examined(cluster: ScoreCluster) -> tuple[np.ndarray, np.ndarray]:
+        return _examined(here, cluster, cells, residuals, noise)
 
-    couplings = side_by_side(coupled, range(len(cells)), objective.at_once)
-    for b, (place, moved) in enumerate(zip(places, couplings, strict=True)):
-        coupling[np.ix_(place, owner[b].acts)] = moved
-    taken, noise = _taken(here, coupling), noise_of_frames(here, residuals)
-
-    def spread(cluster: ScoreCluster) -> np.ndarray:
+    coupling, covariances = np.zeros((sum(counts), p + here.scaling.design.shape[1])), []
+    found = side_by_side(examined, clusters, objective.at_once)
+    for cluster, (coupled, covariance) in zip(clusters, found, strict=True):
         own = np.concatenate([places[b] for b in cluster.members])
-        covariance = _cell_covariance(here, cluster, cells, residuals, noise)
-        return _carried(np.eye(len(coupling))[:, own], -taken[:, cluster.acts], covariance)
-
-    return residual_structure(cells, np.sum(side_by_side(spread, clusters, objective.at_once), axis=0))
+        coupling[np.ix_(own, cluster.acts)] = coupled
+        covariances.append((own, cluster.acts, covariance))
+    taken, unit = _taken(here, coupling), np.eye(len(coupling))
+    spread = [_carried(unit[:, own], -taken[:, acts], of) for own, acts, of in covariances]
+    return residual_structure(cells, np.sum(spread, axis=0))
 
 
 def _carried(cells: np.ndarray, scores: np.ndarray, covariance: np.ndarray) -> np.ndarray:
     """The covariance of all cells that those of a cluster, and its scores, give."""
     loading = np.concatenate([cells, scores], axis=1)
     return loading @ covariance @ loading.T
-
-
-def _coupling(
-    here: AtSolution, b: int, cluster: ScoreCluster, cells: Cells, residual: Residuals
-) -> np.ndarray:
-    """Σ W z T / σ² over the pairs of a bin, for every cell and every row T of the tangent space of its cluster."""
-    objective, bin = here.weighted, here.weighted.bins[b].plain
-    total = np.zeros((len(cells.sums), len(cluster.acts)))
-    for part in influence_panels(objective.problem.model, objective.theta(here.x), bin, cluster.linear[b]):
-        columns = slice(part.second, part.second + part.scores.shape[2])
-        z = cell_panel(cells.z, residual.sums.frames, residual.sums.grain, columns)
-        _, frames, width = z.shape
-        total += 0.5 * np.tensordot(z, part.scores[:, :frames, :width], axes=([1, 2], [1, 2]))
-    return total * (cluster.linear[b].sigma / residual.noise) ** 2
 
 
 def _taken(here: AtSolution, coupling: np.ndarray) -> np.ndarray:
@@ -75,32 +58,43 @@ def _taken(here: AtSolution, coupling: np.ndarray) -> np.ndarray:
     )
 
 
-def _cell_covariance(
+def _examined(
     here: AtSolution,
     cluster: ScoreCluster,
     cells: Sequence[Cells],
     residuals: Sequence[Residuals],
     noise: Sequence[FrameNoise],
-) -> np.ndarray:
-    """The covariance of the cells of a cluster's bins and, after them, its scores."""
-    objective, theta = here.weighted, here.weighted.theta(here.x)
+) -> tuple[np.ndarray, np.ndarray]:
+    """Σ W z T / σ² of the cells of a cluster's bins and the rows T of its tangent space, and the covariance of the
+    cells and, after them, the scores."""
+    objective, model, theta = here.weighted, here.weighted.problem.model, here.weighted.theta(here.x)
     counts = [len(cells[b].sums) for b in cluster.members]
+    ends = np.cumsum(counts)
+    coupling = np.zeros((sum(counts), len(cluster.acts)))
 
     def panels(number: int) -> Iterator[ScorePart]:
         b = cluster.members[number]
-        bin, of = objective.bins[b], residuals[b]
-        for part in influence_panels(objective.problem.model, theta, bin, cluster.linear[b]):
+        bin, of, linear = objective.bins[b], residuals[b], cluster.linear[b]
+        rows = slice(ends[number] - counts[number], ends[number])
+        tangents = influence_panels(model, theta, bin.plain, linear)
+        for part, tangent in zip(influence_panels(model, theta, bin, linear), tangents, strict=True):
             _, frames, width = part.scores.shape
             columns = slice(part.second, part.second + width)
-            stacked = np.zeros((sum(counts), frames, width))
+            stacked = np.zeros((sum(counts) + len(part.scores), frames, width))
             own = cell_panel(cells[b].z, of.sums.frames, of.sums.grain, columns)
-            first = sum(counts[:number])
-            stacked[first : first + len(own), : own.shape[1], : own.shape[2]] = own
-            stacked *= bin.weights(slice(0, frames), columns) / of.noise**2
-            yield part._replace(scores=np.concatenate([stacked, part.scores]))
+            _, above, beside = own.shape
+            coupling[rows] += 0.5 * np.tensordot(
+                own, tangent.scores[:, :above, :beside], axes=([1, 2], [1, 2])
+            )
+            stacked[rows, :above, :beside] = own
+            stacked[: -len(part.scores)] *= bin.weights(slice(0, frames), columns) / of.noise**2
+            stacked[-len(part.scores) :] = part.scores
+            yield part._replace(scores=stacked)
+        coupling[rows] *= (linear.sigma / of.noise) ** 2
 
     parts = [panels(number) for number in range(len(cluster.members))]
-    return speckle_covariance(objective, theta, cluster, noise, parts)
+    covariance = speckle_covariance(objective, theta, cluster, noise, parts)
+    return coupling, covariance
 
 
 def structure_statistics(structure: Structure) -> Statistics:

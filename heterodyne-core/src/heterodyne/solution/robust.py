@@ -11,7 +11,7 @@ import numpy as np
 from heterodyne.bins.bin import Bin, Whitened
 from heterodyne.data.geometry import axis_of, ring_of
 from heterodyne.device.cores import side_by_side
-from heterodyne.evaluators.influence import influence_panels, score_covariance, whitened_scores
+from heterodyne.evaluators.influence import influence_panels, score_covariance, scores_of_panels
 from heterodyne.evaluators.meshgrid import averaged_tile
 from heterodyne.evaluators.residual import ResidualPart, correlation, residual_parts
 from heterodyne.evaluators.scores import Linear, ScorePart, score_parts
@@ -20,11 +20,12 @@ from heterodyne.problem.normal_equations import SolvedScaling
 from heterodyne.problem.objective import Objective
 from heterodyne.solution.covariance import (
     ClusterScores,
+    add_scores,
     bandwidth_of,
     degrees_of_freedom,
     grain_of,
     longest_bandwidth,
-    summed_scores,
+    no_scores,
 )
 from heterodyne.solution.frame_noise import FrameNoise
 
@@ -60,9 +61,7 @@ def robust_meat(objective: Objective, u: np.ndarray, free: np.ndarray, noise: Se
     scaling, p = objective.solve(u)[1], int(free.sum())
     clusters = score_clusters(objective, scaling, u, free)
 
-    def summed(cluster: ScoreCluster) -> tuple[ClusterScores, np.ndarray]:
-        return _summed(objective, u, cluster), _modelled(objective, u, noise, cluster)
-
+    summed = partial(_summed, objective, u, noise)
     scores, modelled = zip(*side_by_side(summed, clusters, objective.at_once), strict=True)
     of_coordinates = [cluster.rows(slice(p)) for cluster in scores]
     bandwidth = bandwidth_of((cluster.frames for cluster in of_coordinates), decay_frames(objective, u))
@@ -157,12 +156,15 @@ def speckle_covariance(
 
 def _evened(bin: Bin, panels: Iterator[ScorePart]) -> Iterator[ScorePart]:
     """D over √W: what multiplies √W R, whose noise is the same in all frames."""
-    for part in panels:
-        columns = slice(part.second, part.second + part.scores.shape[2])
-        root = np.sqrt(bin.weights(slice(0, len(bin.t)), columns))
-        yield part._replace(
-            scores=np.divide(part.scores, root, out=np.zeros_like(part.scores), where=root > 0)
-        )
+    if bin.pair_weight is None and np.isin(bin.weight, (0.0, 1.0)).all():
+        return panels  # D is 0 where W is
+    return (part._replace(scores=_over_root(bin, part)) for part in panels)
+
+
+def _over_root(bin: Bin, part: ScorePart) -> np.ndarray:
+    columns = slice(part.second, part.second + part.scores.shape[2])
+    root = np.sqrt(bin.weights(slice(0, len(bin.t)), columns))
+    return np.divide(part.scores, root, out=np.zeros_like(part.scores), where=root > 0)
 
 
 def _shared(scores: list[ClusterScores], bandwidth: int) -> np.ndarray | None:
@@ -255,18 +257,29 @@ def _linear(
     )
 
 
-def _summed(objective: Objective, u: np.ndarray, cluster: ScoreCluster) -> ClusterScores:
-    """The scores of a cluster; those of one pair of frames in several bins add up."""
-    theta = objective.theta(u)
-
-    def parts() -> Iterator[ScorePart]:
-        for index in cluster.members:
-            bin = objective.bins[index]
-            scores = whitened_scores if isinstance(bin.values, Whitened) else score_parts
-            yield from scores(objective.problem.model, theta, bin, cluster.linear[index])
-
+def _summed(
+    objective: Objective, u: np.ndarray, noise: Sequence[FrameNoise], cluster: ScoreCluster
+) -> tuple[ClusterScores, np.ndarray]:
+    """The scores of a cluster, those of one pair of frames in several bins added up, and their covariance."""
+    model, theta = objective.problem.model, objective.theta(u)
     frames = max(objective.bins[index].frames for index in cluster.members)
-    return summed_scores(parts(), frames, grain_of(frames))
+    total = no_scores(len(cluster.acts), frames, grain_of(frames))
+
+    def panels(index: int) -> Iterator[ScorePart]:
+        bin, linear = objective.bins[index], cluster.linear[index]
+        of_panels = None
+        if isinstance(bin.values, Whitened):
+            of_panels = scores_of_panels(model, theta, bin, linear)
+        else:
+            for part in score_parts(model, theta, bin, linear):
+                add_scores(total, part)
+        for panel in influence_panels(model, theta, bin, linear):
+            if of_panels:
+                add_scores(total, of_panels(panel))
+            yield panel
+
+    modelled = speckle_covariance(objective, theta, cluster, noise, [panels(b) for b in cluster.members])
+    return total, modelled
 
 
 def decay_frames(objective: Objective, u: np.ndarray) -> int:

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from heterodyne.problem.curve_steps import Move
 from heterodyne.problem.normal_equations import NormalEquations
 from heterodyne.solution.solution import Verdict
 from heterodyne_nlsq.trust_region.bounded_step import Region, bounded_step
@@ -100,8 +101,9 @@ def minimise(
     tolerances: Tolerances = Tolerances(),
     watch: Watch = lambda iteration, cost: None,
     floor: float = 0.0,
+    move: Move = np.add,
 ) -> Minimum:
-    """The minimum of the cost within the ``box`` that is reached from ``start``.
+    """The minimum of the cost within the ``box`` that is reached from ``start``, every step going as ``move`` says.
 
     A cost of at most ``floor`` is rounding and counts as converged: there the gradient has no direction.
     ``watch`` is told the number and the cost of every iteration.
@@ -133,7 +135,10 @@ def minimise(
         elif step.promised <= 0.0 or _negligible(step.step, descent.here.x, tolerances.xtol):
             return ended("stalled", "no step reduces the cost", iteration)
         else:
-            descent = _tried(evaluate, descent, step, box, tolerances.ftol, floor)
+            # edges are met where a straight step goes
+            along = np.add if descent.beyond else move
+            there = box.nearest(along(descent.here.x, step.step))
+            descent = _tried(evaluate, descent, step, there, box, tolerances.ftol, floor)
     return ended("max iterations", f"not converged in {tolerances.max_iterations}", tolerances.max_iterations)
 
 
@@ -204,11 +209,16 @@ def _onto_edges(
 
 
 def _tried(
-    evaluate: Evaluate, descent: _Descent, step: EdgeStep, box: Box, ftol: float, floor: float
+    evaluate: Evaluate,
+    descent: _Descent,
+    step: EdgeStep,
+    x: np.ndarray,
+    box: Box,
+    ftol: float,
+    floor: float,
 ) -> _Descent:
-    """The descent after a step, which is taken where the cost falls, with the region that its promise deserves."""
+    """The descent after a step to x, which is taken where the cost falls, with the region that its promise deserves."""
     here, beyond = descent.here, descent.beyond
-    x = box.nearest(here.x + step.step)
     there = Point(x, evaluate(x))
     ratio = _agreement(here, there, step.promised, floor)
     radius = _next_radius(descent.radius, ratio, float(np.linalg.norm(descent.scale * step.step)))

@@ -21,7 +21,9 @@ def refined(
 ) -> Solution:
     """The minimum of an objective that is reached from ``start`` (p,)."""
     box = Box(objective.low, objective.high)
-    return Solution(objective, *minimise(objective, start, box, tolerances, watch, objective.floor))
+    return Solution(
+        objective, *minimise(objective, start, box, tolerances, watch, objective.floor, objective.moved)
+    )
 
 
 def continued(objective: Objective, solution: Solution, tolerances: Tolerances) -> Solution:
@@ -30,7 +32,7 @@ def continued(objective: Objective, solution: Solution, tolerances: Tolerances) 
     What else the other solution has to say goes along.
     """
     box = Box(objective.low, objective.high)
-    minimum = minimise(objective, solution.x, box, tolerances, floor=objective.floor)
+    minimum = minimise(objective, solution.x, box, tolerances, floor=objective.floor, move=objective.moved)
     return moved(solution, minimum, objective=objective)
 
 
