@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from heterodyne.bins.bin import Whitened
+from heterodyne.bins.kept import Home
 from heterodyne.problem.objective import Objective, create_objective
 from heterodyne.problem.problem import Problem
 from heterodyne.result.fit import Fit
@@ -26,6 +26,7 @@ from heterodyne_nlsq.carried import carried, on_objective, with_rivals
 from heterodyne_nlsq.clipped import where_it_clips
 from heterodyne_nlsq.conditional import fit_with_profiles
 from heterodyne_nlsq.held import check_priors, hold_undetermined
+from heterodyne_nlsq.homes import home_of
 from heterodyne_nlsq.profile import check_profiled
 from heterodyne_nlsq.reading import choose, read
 from heterodyne_nlsq.scaling_choice import shared_where_unknown
@@ -39,20 +40,28 @@ _WEIGHT_ROUNDS = 2
 
 
 def fit(problem: Problem, options: Mapping[str, Any], progress: Callable[[str], None]) -> Fit:
-    """The result at the least-squares solution of a problem.
+    """The result at the least-squares solution of a problem, whose bins the processes of an executor may keep."""
+    check_profiled(problem, options["profile"])
+    check_priors(problem, options["hold_at_prior"])
+    with home_of(problem, options, progress) as home:
+        return _fitted(problem, options, progress, home)
+
+
+def _fitted(
+    problem: Problem, options: Mapping[str, Any], progress: Callable[[str], None], home: Home | None
+) -> Fit:
+    """The result, of bins that are kept at ``home`` where there is one.
 
     Where its residuals are no noise, another search is made: the result is at what that finds far lower, or says so
     where the fit was to begin at given values. Raises `ParameterError` and `ConfigError` for options that do not go
     with the problem.
     """
     began = perf_counter()
-    check_profiled(problem, options["profile"])
-    check_priors(problem, options["hold_at_prior"])
     search = create_search(options, progress)
-    solution = _solved(problem, options, search)
+    solution = _solved(problem, options, search, home)
     doubts = bin_warnings(solution, options["bin_average"])
     for line in doubts:
-        warnings.warn(line, stacklevel=5)  # the caller of `heterodyne.fit`
+        warnings.warn(line, stacklevel=6)  # the caller of `heterodyne.fit`
     robust = options["errors"] == "robust"
     solution = replace(solution, robust=robust, doubts=(*solution.doubts, *doubts))
     result = _concluded(solution, options, search, began)
@@ -89,11 +98,11 @@ def _early(objective: Objective, options: Mapping[str, Any], search: Search) -> 
     return search.early() if is_weighted else search
 
 
-def _solved(problem: Problem, options: Mapping[str, Any], search: Search) -> Solution:
+def _solved(problem: Problem, options: Mapping[str, Any], search: Search, home: Home | None) -> Solution:
     """The lowest minimum with averaging, scaling designs and weights as it needs them itself."""
-    strategy = choose(problem, options["strategy"], options["memory"])
+    strategy = choose(problem, options["strategy"], options["memory"], home)
     search.progress(f"{strategy.name}: {strategy.reason}")
-    objective = create_objective(problem, read(problem, strategy))
+    objective = create_objective(problem, read(problem, strategy, home))
     first = _early(objective, options, search)
     minima = _searched(objective, first, strategy.name == "sequential")
     if options["global"]:
@@ -132,7 +141,7 @@ def _beside(solution: Solution, lower: Solution) -> Solution:
 
 def _weights(objective: Objective, asked: str) -> str:
     """What pairs were weighted by: what was ``asked`` for, or the noise of bins where no covariance can be used."""
-    can = any(isinstance(bin.values, Whitened) for bin in objective.bins)
+    can = any(bin.is_whitened for bin in objective.bins)
     return "noise" if asked == "speckle" and not can else asked
 
 

@@ -38,6 +38,21 @@ OPTIONS = (
     Option(
         "memory", float, 0.0, "GiB that data may take in memory, 0: half of what is free", low=0.0, high=1e6
     ),
+    Option(
+        "executor",
+        str,
+        "serial",
+        "who keeps the bins of a fit and sums over them: this process (serial), processes, or dask workers (dask)",
+    ),
+    Option("scheduler", str, "", "address of a dask scheduler, tcp://..."),
+    Option(
+        "workers",
+        int,
+        0,
+        "processes that keep bins, 0: as many as there are cores, or dask workers that have joined",
+        low=0,
+        high=10_000,
+    ),
     Option("bin_average", bool, True, "average S over the widths of bins that have them"),
     Option(
         "errors",

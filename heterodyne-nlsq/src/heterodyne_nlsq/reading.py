@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import psutil
 
 from heterodyne.bins.bin import PADDING, Bin
+from heterodyne.bins.kept import Home
 from heterodyne.bins.reading import read_bins
 from heterodyne.bins.streaming import stream_bins
 from heterodyne.bins.tiles import TILE
@@ -31,12 +32,14 @@ class Strategy:
     memory: float
 
 
-def choose(problem: Problem, wanted: str, memory: float) -> Strategy:
+def choose(problem: Problem, wanted: str, memory: float, home: Home | None = None) -> Strategy:
     """The strategy for a problem: ``auto`` takes `direct` unless it needs more than ``memory``.
 
-    ``memory`` is in GiB, 0 stands for half of what is free. Raises `ConfigError` if `streamed` is ``wanted``
-    and the model or the weights need whole matrices.
+    ``memory`` is in GiB, 0 stands for half of what is free; at a ``home`` other processes hold the matrices. Raises
+    `ConfigError` if `streamed` is ``wanted`` and the model or the weights need whole matrices.
     """
+    if home is not None:
+        return Strategy("direct" if wanted == "auto" else wanted, False, home.words, 0.0)
     allowed = memory * _GIB or 0.5 * psutil.virtual_memory().available
     needed, size = _direct_bytes(problem), _size(problem)
     obstacle = _obstacle(problem)
@@ -53,8 +56,10 @@ def choose(problem: Problem, wanted: str, memory: float) -> Strategy:
     return Strategy(name, streamed, words, allowed)
 
 
-def read(problem: Problem, strategy: Strategy) -> tuple[Bin, ...]:
-    """Every bin of the problem, in memory or read tile by tile as chosen."""
+def read(problem: Problem, strategy: Strategy, home: Home | None = None) -> tuple[Bin, ...]:
+    """Every bin of the problem, in memory or read tile by tile as chosen, or kept at a ``home``."""
+    if home is not None:
+        return home.read(problem.data, problem.choices.skip_lags)
     if not strategy.streamed:
         return read_bins(problem.data, problem.choices.skip_lags)
     return stream_bins(problem.data, problem.choices.skip_lags, strategy.memory)

@@ -78,12 +78,32 @@ class Whitened:
 
 
 @dataclass(frozen=True, eq=False)
+class Kept:
+    """Data of a bin that a keeper has (`heterodyne.bins.kept`), under a ``number``, or makes again by the ``recipe``.
+
+    ``moments`` are those of `Whitened` data, beside which the ``plain`` ones are kept, too.
+    """
+
+    in_memory: ClassVar[bool] = True
+    home: Any
+    keeper: int
+    number: int
+    recipe: bytes
+    moments: Moments[float] | None = None
+    plain: Kept | None = None
+
+    def parts(self, weights: Weights, reference: float, needed: Needed) -> Iterator[Part]:
+        """Nothing of the data is here: raises `TypeError`."""
+        raise TypeError("the data of this bin are kept elsewhere: ask `heterodyne.bins.kept.in_place`")
+
+
+@dataclass(frozen=True, eq=False)
 class Bin:
     """One bin ready for summation over its strict upper triangle, pairs weighted by W.
 
     ``values`` hold c2 between M frames: `Dense` in memory, `Tiles` where they are read tile by tile, `Whitened`
-    where pairs are weighted by the covariance of frames, which W does not say. M is the number of frames padded to
-    a multiple of what evaluators cut; ``t`` (M,) are their times in s.
+    where pairs are weighted by the covariance of frames, which W does not say, `Kept` where a keeper has them. M is
+    the number of frames padded to a multiple of what evaluators cut; ``t`` (M,) are their times in s.
     W_ij = ``weight``_i ``weight``_j with ``weight`` (M,), 0 for frames that are masked or padding, but for
     the single pairs i < j that ``skipped`` (m, 2) leaves out; or W is ``pair_weight`` (M, M), 0 for every
     pair that is not used, where that is given. W is scaled to a mean of 1 over the pairs used, so that ΣW is
@@ -93,7 +113,7 @@ class Bin:
     sum over pairs looks at.
     """
 
-    values: Dense | Tiles | Whitened
+    values: Dense | Tiles | Whitened | Kept
     t: np.ndarray
     weight: np.ndarray
     q: float
@@ -135,12 +155,21 @@ class Bin:
     @property
     def plain(self) -> Bin:
         """The bin without the covariance of frames in its weights."""
-        return replace(self, values=self.values.plain) if isinstance(self.values, Whitened) else self
+        plain = self.values.plain if isinstance(self.values, Whitened | Kept) else None
+        return replace(self, values=plain) if plain is not None else self
+
+    @property
+    def is_whitened(self) -> bool:
+        """Whether the covariance of frames is in its weights."""
+        return isinstance(self.values, Whitened) or (
+            isinstance(self.values, Kept) and self.values.moments is not None
+        )
 
     @property
     def summed(self) -> Moments[float]:
         """The moments of what is summed over: of a `Whitened` bin, those of its product."""
-        return self.values.moments if isinstance(self.values, Whitened) else self.moments
+        of_product = self.values.moments if isinstance(self.values, Whitened | Kept) else None
+        return self.moments if of_product is None else of_product
 
     @property
     def tiles(self) -> Tiles:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float
 
-from heterodyne.bins.bin import Bin, Moments, Whitened, at_once
+from heterodyne.bins.bin import Bin, Moments, Whitened
+from heterodyne.bins.kept import in_place
 from heterodyne.bins.tiles import Tiles
-from heterodyne.device.cores import side_by_side
 from heterodyne.evaluators import dense, streamed, structured, whitened
 from heterodyne.evaluators.elementwise import skipped_sums
 from heterodyne.evaluators.pair_sums import Evaluator, PairSums, Sums
@@ -20,9 +20,9 @@ def pair_sums(
     """The sums of all bins at the parameters ``theta``, in the order of the model's table.
 
     Without ``jacobian`` X is S alone, which is enough for the cost. Bins run side by side on the cores; those
-    that are read tile by tile follow one another, as each reads its file.
+    that are read tile by tile follow one another, as each reads its file; those that are kept elsewhere, there.
     """
-    sums = side_by_side(lambda bin: bin_sums(model, theta, bin, jacobian), bins, at_once(bins))
+    sums = in_place(bin_sums, bins, [(model, theta, bin, jacobian) for bin in bins])
     moments = np.array([bin.summed for bin in bins]).T
     n_pairs = np.array([bin.moments.pairs for bin in bins])
     return PairSums(

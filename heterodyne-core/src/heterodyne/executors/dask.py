@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, cast
 from uuid import uuid4
 
 from heterodyne.errors import ConfigError
+from heterodyne.executors.keepers import KeeperProcess
 from heterodyne.executors.process import Crew, ask
 from heterodyne.executors.processes import died_always
 from heterodyne.executors.settings import Settings, read_settings
@@ -35,9 +36,9 @@ if TYPE_CHECKING:
 
 _CONNECT = 5.0
 """Seconds after which a scheduler that does not answer is given up."""
-_LOOK = 1.0
+LOOK = 1.0
 """Seconds between two looks at what nobody announces: new dask workers, a task that is not wanted any more."""
-_LOST = "its dask worker was lost"
+LOST = "its dask worker was lost"
 _ENDING = ("closing", "closed", "failed")
 
 
@@ -52,12 +53,12 @@ def execute(
     """
     chosen = read_settings("dask", settings, ("scheduler", "workers", "retries"))
     texts = [task.to_json() for task in tasks]
-    with _connected(chosen.scheduler) as client:
+    with connected(chosen.scheduler) as client:
         return _Run(client, tasks, texts, chosen, on_event).outcomes()
 
 
 @contextmanager
-def _connected(address: str | None) -> Iterator[Client]:
+def connected(address: str | None) -> Iterator[Client]:
     """A client of the scheduler, closed at the end; that the scheduler is lost becomes a `ConfigError`."""
     try:
         from distributed import Client
@@ -149,7 +150,7 @@ class _Run:
             while self.waiting and self.submitted < self._capacity():
                 self._submit(self.waiting.popleft())
             try:
-                entry, kind, value = self.inbox.get(timeout=_LOOK)
+                entry, kind, value = self.inbox.get(timeout=LOOK)
             except Empty:
                 continue
             self._heed(entry, kind, value)
@@ -195,7 +196,7 @@ class _Run:
 
     def _begin(self, entry: _Entry) -> None:
         """A dask worker has started the process; if one had already, that one is lost and dask runs it again."""
-        if entry.running and not self._may_run_again(entry, _LOST):
+        if entry.running and not self._may_run_again(entry, LOST):
             return
         entry.running = True
         entry.attempts += 1
@@ -245,7 +246,7 @@ def run_on_worker(text: str, threads: int, topic: str, index: int) -> str:
 
     crew, ended = Crew(), Flag()
     unwanted = Thread(
-        target=_stop_when_unwanted, args=(worker, worker.get_current_task(), crew, ended), daemon=True
+        target=stop_when_unwanted, args=(worker, worker.get_current_task(), crew, ended), daemon=True
     )
     unwanted.start()
     say("began", "")
@@ -255,12 +256,12 @@ def run_on_worker(text: str, threads: int, topic: str, index: int) -> str:
         ended.set()
 
 
-def _stop_when_unwanted(worker: Worker, key: Any, crew: Crew, ended: Flag) -> None:
+def stop_when_unwanted(worker: Worker, key: Any, crew: Crew | KeeperProcess, ended: Flag) -> None:
     """Kill the process once its dask task is: dask itself cannot stop what runs.
 
     A task is cancelled when the client is gone, whether it closed or was killed.
     """
-    while not ended.wait(_LOOK):
+    while not ended.wait(LOOK):
         task = worker.state.tasks.get(key)
         if task is None or task.state == "cancelled" or worker.status.name in _ENDING:
             crew.stop()
@@ -275,5 +276,5 @@ def _answer(future: Future) -> Answer:
         return Answer(**json.loads(future.result()))
     error = future.exception()
     if isinstance(error, KilledWorker):
-        return Answer(died=_LOST)
+        return Answer(died=LOST)
     return Answer(error=" ".join(f"dask could not run it: {type(error).__name__}: {error}".split()))

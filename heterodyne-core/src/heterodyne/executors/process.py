@@ -54,7 +54,7 @@ def ask(text: str, threads: int, tell: Callable[[str], None], crew: Crew) -> Ans
                     answer = Answer(**{kind: value})
                     break
             status = process.wait()
-        return answer or Answer(died=_death(status, complaints))
+        return answer or Answer(died=death(status, complaints))
 
 
 class Crew:
@@ -120,7 +120,7 @@ def _message(line: str) -> tuple[str, Any]:
     return (kind, value) if kind in _KINDS else ("progress", line.strip())
 
 
-def _death(status: int, complaints: IO[bytes]) -> str:
+def death(status: int, complaints: IO[bytes]) -> str:
     """How a process ended that gave no answer, with the last line that it wrote on standard error."""
     if status < 0:
         how = f"killed by signal {-status} ({signal.strsignal(-status) or 'unknown'})"

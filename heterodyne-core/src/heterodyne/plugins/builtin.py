@@ -50,5 +50,12 @@ def heterodyne_executors() -> Iterator[ExecutorRecord]:
     """Where tasks run."""
     home = "heterodyne.executors"
     yield ExecutorRecord("serial", "one task after another", f"{home}.serial:execute")
-    yield ExecutorRecord("processes", "several tasks at once on this machine", f"{home}.processes:execute")
-    yield ExecutorRecord("dask", "the machines of a dask cluster", f"{home}.dask:execute")
+    yield ExecutorRecord(
+        "processes",
+        "several tasks at once on this machine",
+        f"{home}.processes:execute",
+        f"{home}.process_keepers:keepers",
+    )
+    yield ExecutorRecord(
+        "dask", "the machines of a dask cluster", f"{home}.dask:execute", f"{home}.dask_keepers:keepers"
+    )

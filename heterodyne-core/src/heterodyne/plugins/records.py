@@ -172,4 +172,9 @@ def writer_key(of: str, name: str) -> str:
 
 @dataclass(frozen=True)
 class ExecutorRecord(Record):
-    """Where tasks run; the target is a `heterodyne.executors.task.Executor`."""
+    """Where tasks run; the target is a `heterodyne.executors.task.Executor`.
+
+    ``keepers`` is where its `heterodyne.executors.keepers.OpenKeepers` are, empty where it keeps nothing between tasks.
+    """
+
+    keepers: str = ""

@@ -5,19 +5,20 @@ Parameters on a log scale are moved in their logarithm, the others as they are.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 
 from heterodyne.bins.bin import Bin, at_once
+from heterodyne.bins.kept import remade_in_place
 from heterodyne.bins.reading import read_bins
-from heterodyne.device.cores import side_by_side
 from heterodyne.errors import DataError
 from heterodyne.evaluators.pair_sums import PairSums
 from heterodyne.evaluators.sums import pair_sums
 from heterodyne.evaluators.whitened import can_be_whitened, whitened_bin
+from heterodyne.model import Model
 from heterodyne.problem.curve_steps import Trade, at_value, moved, trades
 from heterodyne.problem.normal_equations import NormalEquations, SolvedScaling, normal_equations
 from heterodyne.problem.problem import Problem
@@ -163,13 +164,16 @@ class Objective:
         ``noise`` is κ (bins,). Bins that cannot be whitened (`can_be_whitened`) stay as they are.
         """
         theta, model = self.theta(u), self.problem.model
+        rows = [(model, theta, bin, of) for bin, of in zip(self.bins, noise.tolist(), strict=True)]
+        return replace(self, bins=remade_in_place(_weighted, self.bins, rows))
 
-        def weighted(place: tuple[Bin, float]) -> Bin:
-            bin, of_frame = place
-            return whitened_bin(model, theta, bin, of_frame) if can_be_whitened(bin) else bin
+    def part(self, members: Sequence[int]) -> Objective:
+        """The objective of these bins alone, with the scaling designs of all, and without the data that bins are of.
 
-        bins = side_by_side(weighted, list(zip(self.bins, noise.tolist(), strict=True)), self.at_once)
-        return replace(self, bins=tuple(bins))
+        It is what goes to where bins are.
+        """
+        bins, problem = tuple(self.bins[index] for index in members), replace(self.problem, data=())
+        return replace(self, problem=problem, bins=bins, sigma=self.sigma[list(members)])
 
     def plain(self) -> Objective:
         """The same objective without the covariance of frames in its weights."""
@@ -178,6 +182,11 @@ class Objective:
     def scaled(self, contrast: str | float, offset: str | float) -> Objective:
         """The same objective with other scaling designs."""
         return replace(self, **_designs(self.bins, contrast=contrast, offset=offset))
+
+
+def _weighted(model: Model, theta: np.ndarray, bin: Bin, noise: float) -> Bin:
+    """The bin weighted by the inverse of S + κ 1 where it can be."""
+    return whitened_bin(model, theta, bin, noise) if can_be_whitened(bin) else bin
 
 
 def create_objective(problem: Problem, bins: tuple[Bin, ...] | None = None) -> Objective:

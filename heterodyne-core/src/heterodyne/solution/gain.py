@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import numpy as np
 
-from heterodyne.bins.bin import Whitened
 from heterodyne.result.statistics import Statistics
 from heterodyne.solution.robust import modelled_meat
 from heterodyne.solution.solution import AtSolution, Solution, at_solution
@@ -18,7 +17,7 @@ def gain_of_weights(solution: Solution, here: AtSolution, errors: StandardErrors
 
     Nothing where no frames are weighted by their covariance, or no errors are known.
     """
-    is_whitened = any(isinstance(bin.values, Whitened) for bin in here.weighted.bins)
+    is_whitened = any(bin.is_whitened for bin in here.weighted.bins)
     if errors.statistics.errors != "robust" or not is_whitened:
         return Statistics()
     plain = at_solution(replace(solution, objective=solution.objective.plain()))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
-from heterodyne.device.cores import side_by_side
+from heterodyne.bins.kept import in_place
 from heterodyne.evaluators.influence import influence_panels
 from heterodyne.evaluators.scores import ScorePart
 from heterodyne.problem.spectrum import independent_covariance, spectrum_of
@@ -27,11 +28,13 @@ def structure_at(here: AtSolution, residuals: Sequence[Residuals]) -> Structure:
     places = np.split(np.arange(sum(counts)), np.cumsum(counts)[:-1])
     noise = noise_of_frames(here, residuals)
 
-    def examined(cluster: ScoreCluster) -> tuple[np.ndarray, np.ndarray]:
-        return _examined(here, cluster, cells, residuals, noise)
+    def row(cluster: ScoreCluster) -> tuple[Any, ...]:
+        of_members = ([every[b] for b in cluster.members] for every in (cells, residuals, noise))
+        return here._replace(weighted=objective.part(cluster.members)), cluster.alone, *of_members
 
     coupling, covariances = np.zeros((sum(counts), p + here.scaling.design.shape[1])), []
-    found = side_by_side(examined, clusters, objective.at_once)
+    bins = [objective.bins[of.members[0]] for of in clusters]
+    found = in_place(_examined, bins, [row(of) for of in clusters])
     for cluster, (coupled, covariance) in zip(clusters, found, strict=True):
         own = np.concatenate([places[b] for b in cluster.members])
         coupling[np.ix_(own, cluster.acts)] = coupled

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from heterodyne.bins.bin import Bin
-from heterodyne.device.cores import side_by_side
+from heterodyne.bins.kept import in_place
 from heterodyne.evaluators.residual import ResidualPart, residual_parts
 from heterodyne.solution.frame_noise import LEAST_RATIO, FrameNoise, NeighbourSums, frame_noise
 from heterodyne.solution.solution import AtSolution
@@ -206,11 +206,9 @@ def _neighbour_sums(residual: np.ndarray, weights: np.ndarray) -> tuple[float, i
 def residuals_at(here: AtSolution) -> list[Residuals]:
     """Noise and sums of the residuals of every bin at a solution."""
     objective, params = here.weighted, here.weighted.parameters(here.x)
-    return side_by_side(
-        lambda row: examine_residuals(objective.problem.model, params, *row),
-        list(zip(objective.bins, here.scaling.contrast, here.scaling.offset, strict=True)),
-        objective.at_once,
-    )
+    places = zip(objective.bins, here.scaling.contrast, here.scaling.offset, strict=True)
+    rows = [(objective.problem.model, params, *place) for place in places]
+    return in_place(examine_residuals, objective.bins, rows)
 
 
 def noise_of_frames(here: AtSolution, residuals: Sequence[Residuals]) -> list[FrameNoise]:

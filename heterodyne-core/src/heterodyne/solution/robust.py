@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from typing import TypeVar
 
 import numpy as np
 
 from heterodyne.bins.bin import Bin, Whitened
+from heterodyne.bins.kept import in_place
 from heterodyne.data.geometry import axis_of, ring_of
-from heterodyne.device.cores import side_by_side
 from heterodyne.evaluators.influence import influence_panels, score_covariance, scores_of_panels
 from heterodyne.evaluators.meshgrid import averaged_tile
-from heterodyne.evaluators.residual import ResidualPart, correlation, residual_parts
+from heterodyne.evaluators.residual import correlation, residual_parts
 from heterodyne.evaluators.scores import Linear, ScorePart, score_parts
 from heterodyne.evaluators.whitened import frame_factor
+from heterodyne.model import Model
 from heterodyne.problem.normal_equations import SolvedScaling
 from heterodyne.problem.objective import Objective
 from heterodyne.solution.covariance import (
@@ -28,6 +29,8 @@ from heterodyne.solution.covariance import (
     no_scores,
 )
 from heterodyne.solution.frame_noise import FrameNoise
+
+Result = TypeVar("Result")
 
 _TOGETHER = 0.2
 """Correlation of the residuals of two bins from which they hold the same speckle."""
@@ -61,8 +64,7 @@ def robust_meat(objective: Objective, u: np.ndarray, free: np.ndarray, noise: Se
     scaling, p = objective.solve(u)[1], int(free.sum())
     clusters = score_clusters(objective, scaling, u, free)
 
-    summed = partial(_summed, objective, u, noise)
-    scores, modelled = zip(*side_by_side(summed, clusters, objective.at_once), strict=True)
+    scores, modelled = zip(*_of_clusters(_summed, objective, u, noise, clusters), strict=True)
     of_coordinates = [cluster.rows(slice(p)) for cluster in scores]
     bandwidth = bandwidth_of((cluster.frames for cluster in of_coordinates), decay_frames(objective, u))
     shortest = min(cluster.frames.shape[1] for cluster in scores)
@@ -89,7 +91,7 @@ def modelled_meat(
     """The ``model`` of `robust_meat` alone."""
     scaling = objective.solve(u)[1]
     clusters = score_clusters(objective, scaling, u, free)
-    modelled = side_by_side(partial(_modelled, objective, u, noise), clusters, objective.at_once)
+    modelled = _of_clusters(_modelled, objective, u, noise, clusters)
     return _placed(int(free.sum()) + scaling.design.shape[1], [of.acts for of in clusters], modelled)
 
 
@@ -106,6 +108,12 @@ class ScoreCluster:
     acts: np.ndarray
     linear: tuple[Linear, ...]
 
+    @property
+    def alone(self) -> ScoreCluster:
+        """The cluster in the `Objective.part` of its bins."""
+        linear = tuple(self.linear[index] for index in self.members)
+        return replace(self, members=tuple(range(len(self.members))), linear=linear)
+
 
 def score_clusters(
     objective: Objective, scaling: SolvedScaling, u: np.ndarray, free: np.ndarray
@@ -118,6 +126,20 @@ def score_clusters(
         acts = np.concatenate([np.arange(p), p + weights])
         found.append(ScoreCluster(members, shared, acts, _with_weights(linear, scaling, weights)))
     return found
+
+
+def _of_clusters(
+    function: Callable[..., Result],
+    objective: Objective,
+    u: np.ndarray,
+    noise: Sequence[FrameNoise],
+    clusters: Sequence[ScoreCluster],
+) -> list[Result]:
+    """The function of every cluster, where its bins are, with the part of the objective and the noise that it needs."""
+    rows = [
+        (objective.part(of.members), u, [noise[index] for index in of.members], of.alone) for of in clusters
+    ]
+    return in_place(function, [objective.bins[of.members[0]] for of in clusters], rows)
 
 
 def _placed(size: int, acts: Sequence[np.ndarray], parts: Sequence[np.ndarray]) -> np.ndarray:
@@ -207,23 +229,41 @@ def speckle_clusters(
 
     These are of `one_region`, and their residuals at ``u`` vary together: repeats of one region vary on their own.
     """
-    params = objective.parameters(u)
-    found: dict[tuple[int, ...], float] = {}
+    regions = one_region(objective)
+    found: list[dict[tuple[int, ...], float]] = [{} for _ in regions]
+    left = dict(enumerate(regions))
+    while left:
+        pairs = [(members[0], other) for members in left.values() for other in members[1:]]
+        alike = dict(zip(pairs, _correlations(objective, scaling, u, pairs), strict=True))
+        for region, (first, *others) in list(left.items()):
+            same = [index for index in others if alike[first, index] > _TOGETHER]
+            shared = float(np.mean([alike[first, index] for index in same])) if same else 1.0
+            found[region][first, *same] = min(shared, 1.0)
+            left[region] = tuple(index for index in others if index not in same)
+        left = {region: members for region, members in left.items() if members}
+    return {members: shared for of_region in found for members, shared in of_region.items()}
 
-    def parts(index: int) -> Iterator[ResidualPart]:
-        at = float(scaling.contrast[index]), float(scaling.offset[index])
-        return residual_parts(objective.problem.model, params, objective.bins[index], *at)
 
-    for region in one_region(objective):
-        left = list(region)
-        while left:
-            first, *others = left
-            alike = {index: correlation(parts(first), parts(index)) for index in others}
-            same = [index for index in others if alike[index] > _TOGETHER]
-            shared = float(np.mean([alike[index] for index in same])) if same else 1.0
-            found[first, *same] = min(shared, 1.0)
-            left = [index for index in others if index not in same]
-    return found
+def _correlations(
+    objective: Objective, scaling: SolvedScaling, u: np.ndarray, pairs: Sequence[tuple[int, int]]
+) -> list[float]:
+    """The correlation of the residuals of these pairs of bins."""
+    model, params = objective.problem.model, objective.parameters(u)
+
+    def at(index: int) -> tuple[Bin, float, float]:
+        return objective.bins[index], float(scaling.contrast[index]), float(scaling.offset[index])
+
+    rows = [(model, params, at(first), at(other)) for first, other in pairs]
+    return in_place(_correlation, [objective.bins[first] for first, _ in pairs], rows)
+
+
+def _correlation(
+    model: Model,
+    params: dict[str, float],
+    one: tuple[Bin, float, float],
+    other: tuple[Bin, float, float],
+) -> float:
+    return correlation(*(residual_parts(model, params, *of) for of in (one, other)))
 
 
 def one_region(objective: Objective) -> list[tuple[int, ...]]:

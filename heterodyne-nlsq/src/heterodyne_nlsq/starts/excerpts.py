@@ -9,6 +9,7 @@ import numpy as np
 
 from heterodyne.bins.bin import Bin
 from heterodyne.bins.excerpts import excerpts
+from heterodyne.bins.kept import in_place
 from heterodyne.errors import DataError
 from heterodyne.problem.objective import Objective
 
@@ -20,7 +21,7 @@ def on_excerpts(objective: Objective, *sizes: int) -> tuple[Objective, ...]:
     share its contrast and offset. ``sizes`` are those that `excerpts` takes. Raises `DataError` if no part
     holds anything to fit.
     """
-    per_bin = [excerpts(bin, *sizes) for bin in objective.bins]
+    per_bin = in_place(excerpts, objective.bins, [(bin, *sizes) for bin in objective.bins])
     windows, thinned = zip(*per_bin, strict=True)
     both = [parts.windows + parts.thinned for parts in per_bin]
     objectives = tuple(_on(objective, parts) for parts in (windows, thinned, both) if any(parts))

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from heterodyne.bins.bin import Bin
+from heterodyne.bins.kept import in_place
 from heterodyne.data.geometry import between_axes
 
 _WINDOWS = 3
@@ -51,7 +52,7 @@ class Crude:
 def crude_estimates(bins: tuple[Bin, ...], candidates: int = 6) -> Crude:
     """The estimates from all bins; the reference time is the geometric middle of the windows."""
     times = [_window_times(bin) for bin in bins]
-    misfits = [[misfit(*_lag_curve(bin, w)) for w in range(_WINDOWS)] for bin in bins]
+    misfits = in_place(_misfits, bins, [(bin,) for bin in bins])
     # every bin and window counts by how far it is from its own best description
     relative = np.array([[m / max(m.min(), 1e-300) for m in row] for row in misfits])
     best = relative.min(axis=3).reshape(len(bins), _WINDOWS, -1)
@@ -64,6 +65,11 @@ def crude_estimates(bins: tuple[Bin, ...], candidates: int = 6) -> Crude:
     found = flows(best, q, np.array([bin.phi for bin in bins]), dt, log_t - middle, candidates)
     rate, alpha = float(np.exp(np.median(np.log(j)))), float(np.clip(slope, -1.0, 1.0))
     return Crude(float(np.exp(middle)), rate, alpha, found)
+
+
+def _misfits(bin: Bin) -> list[np.ndarray]:
+    """The misfits of every window of a bin."""
+    return [misfit(*_lag_curve(bin, w)) for w in range(_WINDOWS)]
 
 
 def _spacing(bin: Bin) -> float:

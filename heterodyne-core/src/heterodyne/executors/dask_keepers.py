@@ -1,0 +1,142 @@
+"""Keepers of the executor `dask`: one process beside each dask worker, on its machine.
+
+A keeper stands for a dask task, of which others ask it: it lives as long as dask keeps the result of that task. Where
+a dask worker is lost, dask runs both tasks again on another one, where the keeper begins with nothing.
+"""
+
+from __future__ import annotations
+
+import warnings
+from asyncio import CancelledError
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from threading import Event, Thread
+from time import sleep
+from typing import TYPE_CHECKING, Any, cast
+from uuid import uuid4
+from weakref import finalize
+
+from heterodyne.errors import HeterodyneError
+from heterodyne.executors.dask import LOOK, LOST, connected, stop_when_unwanted
+from heterodyne.executors.keepers import KeeperProcess, Keepers
+from heterodyne.executors.processes import died_always
+from heterodyne.executors.settings import read_settings
+
+if TYPE_CHECKING:
+    from distributed import Client, Future
+
+
+@contextmanager
+def keepers(
+    target: str, settings: Mapping[str, Any], most: int, tell: Callable[[str], None]
+) -> Iterator[Keepers]:
+    """A keeper beside each dask worker that has joined, once there are ``workers`` of them, or one by default.
+
+    Raises `ConfigError` without dask.distributed, without the address of a scheduler, if that does not answer, and if
+    it goes away.
+    """
+    chosen = read_settings("dask", settings, ("scheduler", "workers", "retries"))
+    with connected(chosen.scheduler) as client:
+        addresses = _joined(client, chosen.workers or 1, tell)
+        most = min(most, chosen.workers or most)
+        yield _Beside(client, target, addresses[:most], chosen.retries, tell)
+
+
+def _joined(client: Client, wanted: int, tell: Callable[[str], None]) -> list[str]:
+    """The addresses of the dask workers, once so many have joined."""
+    told = 0
+    while len(addresses := _addresses(client)) < wanted:
+        if told != (told := len(addresses) + 1):
+            tell(f"waiting for dask workers: {len(addresses)} of {wanted} have joined")
+        sleep(0.2 * LOOK)
+    return addresses
+
+
+def _addresses(client: Client) -> list[str]:
+    try:
+        return sorted(cast("dict[str, int]", client.nthreads()))
+    except OSError as error:  # it closes the connection, refuses a new one or lets it time out
+        raise CancelledError from error
+
+
+class _Beside:
+    """Keepers at the dask workers of these addresses, or of others once those are lost."""
+
+    def __init__(
+        self, client: Client, target: str, addresses: list[str], retries: int, tell: Callable[[str], None]
+    ) -> None:
+        self._client, self._target, self._retries, self._tell = client, target, retries, tell
+        self._addresses = addresses
+        self._keepers = [self._keeper(k) for k in range(len(addresses))]
+
+    @property
+    def count(self) -> int:
+        return len(self._addresses)
+
+    def ask(self, questions: Mapping[int, bytes]) -> dict[int, bytes]:
+        futures = {k: self._asked(k, question) for k, question in questions.items()}
+        return {k: self._answer(k, questions[k], future) for k, future in futures.items()}
+
+    def _keeper(self, k: int) -> Future:
+        return self._submit(k, BesideWorker, self._target, self._retries)
+
+    def _asked(self, k: int, question: bytes) -> Future:
+        return self._submit(k, answer_beside, self._keepers[k], question)
+
+    def _submit(self, k: int, function: Callable[..., Any], *arguments: Any) -> Future:
+        """A dask task at the address of keeper ``k``, or at any other if that is lost."""
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Sending large graph")  # data in memory have no other way
+            return self._client.submit(
+                function,
+                *arguments,
+                key=f"heterodyne-{uuid4().hex}",
+                workers=[self._addresses[k]],
+                allow_other_workers=True,
+                pure=False,
+            )
+
+    def _answer(self, k: int, question: bytes, future: Future) -> bytes:
+        """The answer of a keeper; dask gives up on a task whose workers were lost too often, and we ask again."""
+        from distributed.scheduler import KilledWorker
+
+        for _ in range(self._retries + 1):
+            try:
+                address, answer = future.result()
+            except KilledWorker:
+                self._tell(f"a dask worker that keeps data was lost: {self._addresses[k]}")
+                self._keepers[k] = self._keeper(k)
+                future = self._asked(k, question)
+                continue
+            if address != self._addresses[k]:
+                self._tell(f"a dask worker that keeps data was lost; {address} reads them again")
+                self._addresses[k] = address
+            return answer
+        raise HeterodyneError(died_always(self._retries + 1, LOST))
+
+
+class BesideWorker:
+    """A keeper beside the dask worker that runs this, ended when dask forgets it; a copy is one that knows nothing."""
+
+    def __init__(self, target: str, retries: int) -> None:
+        from distributed import get_worker
+
+        self._arguments = target, retries
+        self.process = KeeperProcess(target, get_worker().state.nthreads, retries, lambda line: None)
+        finalize(self, self.process.stop)
+
+    def __reduce__(self) -> tuple[type[BesideWorker], tuple[str, int]]:
+        return BesideWorker, self._arguments
+
+
+def answer_beside(keeper: BesideWorker, question: bytes) -> tuple[str, bytes]:
+    """The address of this dask worker, and the answer of its keeper."""
+    from distributed import get_worker
+
+    worker, ended = get_worker(), Event()
+    watch = (worker, worker.get_current_task(), keeper.process, ended)
+    Thread(target=stop_when_unwanted, args=watch, daemon=True).start()
+    try:
+        return worker.address, keeper.process.ask(question)
+    finally:
+        ended.set()
