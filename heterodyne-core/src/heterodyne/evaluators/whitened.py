@@ -26,7 +26,7 @@ import numpy as np
 from jax import Array
 from jaxtyping import Float
 
-from heterodyne.bins.bin import Bin, Dense, Moments, Whitened
+from heterodyne.bins.bin import Bin, Dense, Kept, Moments, Whitened
 from heterodyne.bins.nodes import Nodes, bin_nodes
 from heterodyne.bins.parts import Part
 from heterodyne.bins.scratch import has_room_for, scratch_matrix
@@ -61,7 +61,7 @@ def whitened_bin(model: Model, theta: Float[np.ndarray, " P"], bin: Bin, noise: 
     Raises `ValueError` for a bin that `can_be_whitened` says no of.
     """
     bin, values = bin.plain, bin.plain.values
-    assert not isinstance(values, Whitened)
+    assert not isinstance(values, Whitened | Kept)
     if not can_be_whitened(bin):
         raise ValueError("pairs that are left out one by one, or weighted so, have no covariance of frames")
     root = np.sqrt(bin.weight)

@@ -1,7 +1,7 @@
 """Keepers: processes that hold what they were given from one question to the next, as the process of a task does not.
 
-Question and answer are bytes, whose meaning a function knows that ``target``, "package.module:name", makes once in every
-process. A process that dies is started afresh and asked again: it knows nothing then, and its answer may say so.
+Question and answer are bytes, whose meaning a function knows that ``target``, "package.module:name", makes once in
+every process. A process that dies is started afresh and asked again: it knows nothing then, and its answer may say so.
 """
 
 from __future__ import annotations
