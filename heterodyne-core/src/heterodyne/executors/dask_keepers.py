@@ -102,12 +102,14 @@ class _Beside:
 
         for _ in range(self._retries + 1):
             try:
-                address, answer = future.result()
+                address, lines, answer = future.result()
             except KilledWorker:
                 self._tell(f"a dask worker that keeps data was lost: {self._addresses[k]}")
                 self._keepers[k] = self._keeper(k)
                 future = self._asked(k, question)
                 continue
+            for line in lines:
+                self._tell(f"{address}: {line}")
             if address != self._addresses[k]:
                 self._tell(f"a dask worker that keeps data was lost; {address} reads them again")
                 self._addresses[k] = address
@@ -122,21 +124,24 @@ class BesideWorker:
         from distributed import get_worker
 
         self._arguments = target, retries
-        self.process = KeeperProcess(target, get_worker().state.nthreads, retries, lambda line: None)
+        self.lines: list[str] = []
+        self.process = KeeperProcess(target, get_worker().state.nthreads, retries, self.lines.append)
         finalize(self, self.process.stop)
 
     def __reduce__(self) -> tuple[type[BesideWorker], tuple[str, int]]:
         return BesideWorker, self._arguments
 
 
-def answer_beside(keeper: BesideWorker, question: bytes) -> tuple[str, bytes]:
-    """The address of this dask worker, and the answer of its keeper."""
+def answer_beside(keeper: BesideWorker, question: bytes) -> tuple[str, list[str], bytes]:
+    """The address of this dask worker, what its keeper says of itself, and its answer."""
     from distributed import get_worker
 
     worker, ended = get_worker(), Event()
     watch = (worker, worker.get_current_task(), keeper.process, ended)
     Thread(target=stop_when_unwanted, args=watch, daemon=True).start()
     try:
-        return worker.address, keeper.process.ask(question)
+        answer = keeper.process.ask(question)
+        lines, keeper.lines[:] = list(keeper.lines), []
+        return worker.address, lines, answer
     finally:
         ended.set()

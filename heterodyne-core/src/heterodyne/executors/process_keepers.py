@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from queue import SimpleQueue
 from typing import Any
 
 from heterodyne.device.cores import available_cores
@@ -20,20 +21,27 @@ def keepers(
     chosen = read_settings("processes", settings, ("workers", "retries"))
     count = max(1, min(chosen.workers or available_cores(), most))
     threads = max(1, available_cores() // count)
-    processes = [KeeperProcess(target, threads, chosen.retries, tell) for _ in range(count)]
+    lines: SimpleQueue[str] = SimpleQueue()
+    processes = [KeeperProcess(target, threads, chosen.retries, lines.put) for _ in range(count)]
     with ThreadPoolExecutor(count, thread_name_prefix="heterodyne-keeper") as pool:
         try:
-            yield _Processes(processes, pool)
+            yield _Processes(processes, pool, lines, tell)
         finally:
             for process in processes:
                 process.stop()
 
 
 class _Processes:
-    """Keepers, each asked in a thread of its own."""
+    """Keepers, each asked in a thread of its own; what they say of themselves is told in the thread of the caller."""
 
-    def __init__(self, processes: Sequence[KeeperProcess], pool: ThreadPoolExecutor) -> None:
-        self._processes, self._pool = processes, pool
+    def __init__(
+        self,
+        processes: Sequence[KeeperProcess],
+        pool: ThreadPoolExecutor,
+        lines: SimpleQueue[str],
+        tell: Callable[[str], None],
+    ) -> None:
+        self._processes, self._pool, self._lines, self._tell = processes, pool, lines, tell
 
     @property
     def count(self) -> int:
@@ -41,4 +49,7 @@ class _Processes:
 
     def ask(self, questions: Mapping[int, bytes]) -> dict[int, bytes]:
         futures = {k: self._pool.submit(self._processes[k].ask, text) for k, text in questions.items()}
-        return {k: future.result() for k, future in futures.items()}
+        answers = {k: future.result() for k, future in futures.items()}
+        while not self._lines.empty():
+            self._tell(self._lines.get())
+        return answers
