@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import json
 import math
 import os
 import re
@@ -11,12 +10,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from dask_cluster import Cluster, process
 from heterodyne.errors import ConfigError
 from heterodyne.executors.process import THREAD_VARIABLES
 from heterodyne.executors.task import Event, Executor, Task
@@ -60,47 +60,12 @@ def gone(pids, seconds):
     return not any(alive(pid) for pid in pids)
 
 
-@contextmanager
-def process(*arguments, **options) -> Iterator[subprocess.Popen]:
-    started = subprocess.Popen([sys.executable, *arguments], text=True, **options)
-    try:
-        yield started
-    finally:
-        started.kill()
-        started.communicate()
-
-
-class Cluster:
-    """A scheduler and dask workers as processes of this machine."""
-
-    def __init__(self, folder: Path, processes: ExitStack, workers: int, **variables: str):
-        self.processes = processes
-        loopback = ("--host", "127.0.0.1", "--dashboard-address", "127.0.0.1:0")
-        self.place = (*loopback, "--scheduler-file", str(folder / "note.json"))
-        log = processes.enter_context((folder / "log").open("w"))
-        environment = {**os.environ, "PYTHONPATH": str(HERE), **variables}
-        self.options = {"env": environment, "cwd": folder, "stdout": subprocess.DEVNULL, "stderr": log}
-        self.scheduler = self.start("scheduler", "--port", "0")
-        end = time.monotonic() + 30
-        while not (folder / "note.json").exists() and time.monotonic() < end:
-            time.sleep(0.1)
-        self.address = json.loads((folder / "note.json").read_text())["address"]
-        for _ in range(workers):
-            self.start_worker()
-
-    def start(self, *words: str) -> subprocess.Popen:
-        return self.processes.enter_context(process("-m", "dask", *words, *self.place, **self.options))
-
-    def start_worker(self) -> subprocess.Popen:
-        return self.start("worker", "--no-nanny", "--nthreads", "1")
-
-
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory):
     """The address of a scheduler with two dask workers."""
     pytest.importorskip("distributed")
     with ExitStack() as processes:
-        yield Cluster(tmp_path_factory.mktemp("dask"), processes, 2).address
+        yield Cluster(tmp_path_factory.mktemp("dask"), processes, 2, PYTHONPATH=str(HERE)).address
 
 
 @pytest.fixture
@@ -108,7 +73,7 @@ def own_cluster(tmp_path):
     """A function that starts a cluster which the test may damage."""
     pytest.importorskip("distributed")
     with ExitStack() as processes:
-        yield lambda workers, **variables: Cluster(tmp_path, processes, workers, **variables)
+        yield partial(Cluster, tmp_path, processes, PYTHONPATH=str(HERE))
 
 
 @pytest.fixture
