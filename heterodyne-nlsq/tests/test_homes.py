@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from dask_cluster import Cluster
 from heterodyne.errors import ConfigError, PluginError
 from heterodyne.model import Model
 
-START = {name: het.create_model("static").example[name] for name in ("D0", "alpha")}
+START = {name: het.create_model("static").parameters[name].start for name in ("D0", "alpha")}
 CHOICES = {"model": "static", "fix": {"D_offset": 0.0}, "start": START}
 SEARCHED = CHOICES | {"start": {}}
 ASKED = {"profiles": "asked", "starts": 4, "polish": 1}
@@ -67,8 +68,9 @@ def test_processes_end_where_one_process_does(files, expected):
 
 
 @pytest.mark.slow
-def test_a_fit_ends_there_though_a_dask_worker_is_killed_within(files, expected, cluster):
-    lines = []
+def test_a_fit_ends_there_though_a_dask_worker_is_killed_within(files, expected, cluster, monkeypatch):
+    monkeypatch.chdir(Path(files[0]).parent)
+    files, lines = [Path(file).name for file in files], []
 
     def progress(line):
         lines.append(line)

@@ -10,6 +10,7 @@ is told the recipes and makes them again.
 from __future__ import annotations
 
 import io
+import os
 import pickle
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -85,12 +86,14 @@ def home_at(
 
 
 class Question(NamedTuple):
-    """What a keeper is told: data sets and recipes by number that it lacks, numbers that nobody needs, and the work.
+    """What a keeper is told: the working folder, in which paths may begin, data sets and recipes by number that it
+    lacks, numbers that nobody needs, and the work.
 
     ``work`` is pickled: ``rows`` of arguments for a ``function``, or numbers to make where that is None, ``at_once`` of
     them together.
     """
 
+    folder: str
     data: Mapping[int, TwoTime]
     recipes: Mapping[int, bytes]
     dropped: Sequence[int]
@@ -220,7 +223,7 @@ class Home:
         told, dropped[:] = tuple(dropped), []
         data = self._data[k] if lacking else {}
         recipes = {of.number: of.recipe for of in list(self._kept.values()) if of.keeper == k}
-        question = Question(data, recipes if lacking else {}, told, work, at_once)
+        question = Question(os.getcwd(), data, recipes if lacking else {}, told, work, at_once)
         return pickle.dumps(tuple(question), protocol=pickle.HIGHEST_PROTOCOL)
 
 

@@ -71,6 +71,8 @@ def heterodyne_writers() -> Iterable[WriterRecord]:
 def heterodyne_executors() -> Iterable[ExecutorRecord]:
     """Places where tasks run; each target is called as ``target(tasks, settings, on_event)``.
 
+    ``keepers`` of a record is what serves joint fits (`heterodyne.executors.keepers.OpenKeepers`).
+
     Example: ``yield ExecutorRecord("slurm", "one job per shard", "my_package.slurm:run")``
     """
     raise NotImplementedError
