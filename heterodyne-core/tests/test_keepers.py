@@ -238,6 +238,12 @@ def test_settings_that_do_not_fit_are_errors(executor, settings, line):
         pass
 
 
+def test_another_version_at_a_worker_is_one_line(home, monkeypatch):
+    monkeypatch.setattr("heterodyne.bins.kept.own_version", lambda: b"0.0.9")
+    with pytest.raises(ConfigError, match=r"heterodyne-core is .* at a worker and 0\.0\.9 here: install one"):
+        home.read(PROBLEM.data, 0)
+
+
 def test_a_home_says_who_keeps(home):
     assert isinstance(home, Home)
     assert home.words == "bins are kept by 2 processes of executor 'processes'"

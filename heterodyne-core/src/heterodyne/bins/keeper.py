@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 
 from heterodyne.bins.bin import Bin, Dense, Kept, Whitened
-from heterodyne.bins.kept import Question, Reply
+from heterodyne.bins.kept import Question, Reply, own_version
 from heterodyne.bins.nodes import Nodes
 from heterodyne.catalogue import create_model
 from heterodyne.data.two_time import TwoTime
 from heterodyne.device.compilation import keep_compiled_code
 from heterodyne.device.cores import side_by_side
-from heterodyne.errors import HeterodyneError
+from heterodyne.errors import ConfigError, HeterodyneError
 
 
 class Keeper:
@@ -34,7 +34,11 @@ class Keeper:
 
     def __call__(self, question: bytes) -> bytes:
         """The reply to a question, both pickled."""
-        asked = Question(*pickle.loads(question))
+        version, _, pickled = question.partition(b"\n")
+        if version != own_version():
+            words = f"heterodyne-core is {own_version().decode()} at a worker and {version.decode()} here"
+            return _told(Reply(error=ConfigError(f"{words}: install one version everywhere")))
+        asked = Question(*pickle.loads(pickled))
         with suppress(OSError):  # where there is none, reading a file there says so
             os.chdir(asked.folder)
         self._data.update(asked.data)
@@ -44,8 +48,7 @@ class Keeper:
             self._recipes.pop(number, None)
         warned: list[tuple[str, type[Warning]]] = []
         warnings.showwarning = lambda message, category, *_: warned.append((str(message), category))
-        reply = self._reply(asked)._replace(warned=warned)
-        return pickle.dumps(tuple(reply), protocol=pickle.HIGHEST_PROTOCOL)
+        return _told(self._reply(asked)._replace(warned=warned))
 
     def _reply(self, asked: Question) -> Reply:
         try:
@@ -102,6 +105,10 @@ class _Unpickler(pickle.Unpickler):
 
     def persistent_load(self, pid: Sequence[Any]) -> Any:
         return self._keeper.found(*pid)
+
+
+def _told(reply: Reply) -> bytes:
+    return pickle.dumps(tuple(reply), protocol=pickle.HIGHEST_PROTOCOL)
 
 
 def _without_data(bin: Bin) -> Bin:

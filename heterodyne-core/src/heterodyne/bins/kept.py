@@ -16,6 +16,8 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import cache
+from importlib.metadata import version
 from itertools import count
 from typing import Any, NamedTuple, TypeVar, cast
 from weakref import WeakValueDictionary, finalize
@@ -224,7 +226,13 @@ class Home:
         data = self._data[k] if lacking else {}
         recipes = {of.number: of.recipe for of in list(self._kept.values()) if of.keeper == k}
         question = Question(os.getcwd(), data, recipes if lacking else {}, told, work, at_once)
-        return pickle.dumps(tuple(question), protocol=pickle.HIGHEST_PROTOCOL)
+        return b"\n".join([own_version(), pickle.dumps(tuple(question), protocol=pickle.HIGHEST_PROTOCOL)])
+
+
+@cache
+def own_version() -> bytes:
+    """The version of this program, which questions begin with: another one may not understand them."""
+    return version("heterodyne-core").encode()
 
 
 def placed(data: Sequence[TwoTime], keepers: int) -> list[int]:
