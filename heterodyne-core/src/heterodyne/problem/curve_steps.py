@@ -33,7 +33,9 @@ _LONGEST = 30.0  # of a logarithm in one step
 
 _FURTHER = 4.0  # times the tangent: how far a curved way is followed to a value
 
-_STEEPEST = 4.0  # |b| (s₂ - s₁) of a curve with A on a linear scale: one that is steeper is a spike, and A next to 0
+_STEEPEST = (
+    4.0  # |b| (s₂ - s₁) of a curve with A on a linear scale: one that is steeper is a spike, and A next to 0
+)
 
 _CLOSE = 1e-6  # of a step: how exactly a value is met before it is set
 
