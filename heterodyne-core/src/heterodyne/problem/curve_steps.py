@@ -19,7 +19,7 @@ step has the same tangent in either chart, so that what a quadratic model promis
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.optimize import brentq
@@ -189,5 +189,5 @@ def _heights(trade: Trade, at: _Triple, change: _Triple, s: np.ndarray) -> np.nd
     return heights + rise
 
 
-def _grown(logarithm: np.ndarray) -> np.ndarray:
+def _grown(logarithm: Any) -> Any:
     return np.exp(np.clip(logarithm, -_LONGEST, _LONGEST))

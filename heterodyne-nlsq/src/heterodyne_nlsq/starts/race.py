@@ -16,7 +16,7 @@ _HEATS = ((5, 4), (2, 8))
 
 def winners(objective: Objective, points: np.ndarray, left: int, tolerances: Tolerances) -> np.ndarray:
     """Where the best of these points (points, p) lead in a few iterations, (left, p) at most, the best first."""
-    costs = side_by_side(lambda point: screened_cost(objective, point), points)
+    costs = side_by_side(lambda point: screened_cost(objective, point), list(points))
     racing = points[np.argsort(costs)]
     for share, iterations in _HEATS:
         heat = descended(objective, racing[: share * left], tolerances.at_most(iterations))
@@ -26,7 +26,7 @@ def winners(objective: Objective, points: np.ndarray, left: int, tolerances: Tol
 
 def descended(objective: Objective, points: np.ndarray, tolerances: Tolerances) -> list[Solution]:
     """Where descents from these points (points, p) end, side by side on the cores unless each reads files."""
-    return side_by_side(lambda point: refined(objective, point, tolerances), points, objective.at_once)
+    return side_by_side(lambda point: refined(objective, point, tolerances), list(points), objective.at_once)
 
 
 def screened_cost(objective: Objective, point: np.ndarray) -> float:
