@@ -11,7 +11,7 @@ from heterodyne.variants.two_component import TRUTH
 from tolerances import SAME_MINIMUM, SAME_PLACE
 
 NAMES = tuple(het.create_model("two-component").parameters)
-QUICK = {"max_iterations": 3, "errors": "independent", "weights": "equal"}
+QUICK = {"max_iterations": 6, "errors": "independent", "weights": "equal"}
 
 
 @pytest.fixture(scope="module")

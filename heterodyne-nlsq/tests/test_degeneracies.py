@@ -13,7 +13,8 @@ from heterodyne.parameters import REGISTRY
 from heterodyne.problem import create_objective, create_problem
 from heterodyne.problem.spectrum import spectrum_of
 from heterodyne.result.document import fit_document, fit_text
-from heterodyne_nlsq.starts.search import Search, screened_cost, search_points
+from heterodyne_nlsq.starts.race import screened_cost
+from heterodyne_nlsq.starts.search import Search, search_points
 from heterodyne_nlsq.trust_region.minimise import Tolerances
 from tolerances import REORDERED, SAME_MINIMUM, SAME_PLACE, SIGMAS, SOLVED
 

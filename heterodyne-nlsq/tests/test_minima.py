@@ -43,6 +43,9 @@ class Wells:
     def width(self):
         return np.array([10.0])
 
+    def moved(self, x, step):
+        return x + step
+
     def __call__(self, x):
         t = (x[0] + 5.0) % 10.0 - 5.0
         level = PAIRS + 100.0

@@ -33,7 +33,8 @@ from heterodyne_nlsq.scaling_choice import shared_where_unknown
 from heterodyne_nlsq.starts.elsewhere import is_doubtful, lower_elsewhere
 from heterodyne_nlsq.starts.global_search import with_global_search
 from heterodyne_nlsq.starts.minima import Minima
-from heterodyne_nlsq.starts.search import Search, create_search, minima_of, screened_cost, search_points
+from heterodyne_nlsq.starts.race import screened_cost
+from heterodyne_nlsq.starts.search import Search, create_search, minima_of, search_points
 from heterodyne_nlsq.starts.sequential import bin_by_bin
 
 _WEIGHT_ROUNDS = 2

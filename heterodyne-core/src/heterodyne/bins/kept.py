@@ -19,6 +19,7 @@ from dataclasses import replace
 from functools import cache
 from importlib.metadata import version
 from itertools import count
+from queue import SimpleQueue
 from typing import Any, NamedTuple, TypeVar, cast
 from weakref import WeakValueDictionary, finalize
 
@@ -31,7 +32,7 @@ from heterodyne.data.geometry import axis_of, ring_of
 from heterodyne.data.two_time import TwoTime
 from heterodyne.device.cores import side_by_side
 from heterodyne.errors import ConfigError, HeterodyneError
-from heterodyne.executors.keepers import Keepers, OpenKeepers
+from heterodyne.executors.keepers import Keepers, OpenKeepers, drained
 from heterodyne.model import Model
 from heterodyne.plugins.manager import manager
 from heterodyne.plugins.records import ExecutorRecord
@@ -129,7 +130,7 @@ class Home:
         self._numbers = count()
         self._data: dict[int, dict[int, TwoTime]] = {k: {} for k in range(keepers.count)}
         self._kept: WeakValueDictionary[int, Kept] = WeakValueDictionary()
-        self._dropped: dict[int, list[int]] = {k: [] for k in range(keepers.count)}
+        self._dropped: dict[int, SimpleQueue[int]] = {k: SimpleQueue() for k in range(keepers.count)}
 
     def read(self, data: Sequence[TwoTime], skip_lags: int) -> tuple[Bin, ...]:
         """Every bin of every data set, read by its keeper; raises what `each_bin` raises."""
@@ -198,7 +199,7 @@ class Home:
         of_product = bin.values.moments if isinstance(bin.values, Kept) else None
         kept = replace(kept, moments=of_product)
         self._kept[kept.number] = kept
-        finalize(kept, self._dropped[kept.keeper].append, kept.number).atexit = False
+        finalize(kept, self._dropped[kept.keeper].put, kept.number).atexit = False
         return replace(bin, values=kept)
 
     def _answers(self, work: Mapping[int, bytes], at_once: int | None) -> dict[int, Sequence[Any]]:
@@ -221,8 +222,7 @@ class Home:
         raise HeterodyneError(f"processes that keep bins were lost {_ROUNDS} times, one after another")
 
     def _question(self, k: int, work: bytes, at_once: int | None, lacking: bool) -> bytes:
-        dropped = self._dropped[k]
-        told, dropped[:] = tuple(dropped), []
+        told = drained(self._dropped[k])
         data = self._data[k] if lacking else {}
         recipes = {of.number: of.recipe for of in list(self._kept.values()) if of.keeper == k}
         question = Question(os.getcwd(), data, recipes if lacking else {}, told, work, at_once)

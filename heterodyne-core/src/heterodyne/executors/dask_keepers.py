@@ -10,6 +10,7 @@ import warnings
 from asyncio import CancelledError
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from queue import SimpleQueue
 from threading import Event, Thread
 from time import sleep
 from typing import TYPE_CHECKING, Any, cast
@@ -18,7 +19,7 @@ from weakref import finalize
 
 from heterodyne.errors import HeterodyneError
 from heterodyne.executors.dask import LOOK, LOST, connected, stop_when_unwanted
-from heterodyne.executors.keepers import KeeperProcess, Keepers
+from heterodyne.executors.keepers import KeeperProcess, Keepers, drained
 from heterodyne.executors.processes import died_always
 from heterodyne.executors.settings import read_settings
 
@@ -124,8 +125,8 @@ class BesideWorker:
         from distributed import get_worker
 
         self._arguments = target, retries
-        self.lines: list[str] = []
-        self.process = KeeperProcess(target, get_worker().state.nthreads, retries, self.lines.append)
+        self.lines: SimpleQueue[str] = SimpleQueue()
+        self.process = KeeperProcess(target, get_worker().state.nthreads, retries, self.lines.put)
         finalize(self, self.process.stop)
 
     def __reduce__(self) -> tuple[type[BesideWorker], tuple[str, int]]:
@@ -141,7 +142,6 @@ def answer_beside(keeper: BesideWorker, question: bytes) -> tuple[str, list[str]
     Thread(target=stop_when_unwanted, args=watch, daemon=True).start()
     try:
         answer = keeper.process.ask(question)
-        lines, keeper.lines[:] = list(keeper.lines), []
-        return worker.address, lines, answer
+        return worker.address, drained(keeper.lines), answer
     finally:
         ended.set()

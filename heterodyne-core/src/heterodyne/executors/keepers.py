@@ -12,13 +12,16 @@ import tempfile
 from collections.abc import Callable, Mapping
 from concurrent.futures import CancelledError
 from contextlib import AbstractContextManager, suppress
+from queue import Empty, SimpleQueue
 from subprocess import PIPE, Popen
 from threading import Lock
-from typing import IO, Any, Protocol, runtime_checkable
+from typing import IO, Any, Protocol, TypeVar, runtime_checkable
 
 from heterodyne.errors import HeterodyneError
 from heterodyne.executors.process import death, environment
 from heterodyne.executors.processes import died_always
+
+Item = TypeVar("Item")
 
 _COMMAND = (sys.executable, "-P", "-m", "heterodyne.executors.keeper")
 _LENGTH = struct.Struct(">Q")
@@ -33,7 +36,7 @@ class Keepers(Protocol):
         ...
 
     def ask(self, questions: Mapping[int, bytes]) -> dict[int, bytes]:
-        """The answers of these keepers, which work side by side."""
+        """The answers of these keepers, which work side by side; several threads may ask."""
         ...
 
 
@@ -136,6 +139,15 @@ def _exchanged(process: Popen[bytes], question: bytes) -> bytes | None:
         return receive(process.stdout)
     except OSError:
         return None
+
+
+def drained(queue: SimpleQueue[Item]) -> list[Item]:
+    """What is in a queue, which others may fill or empty meanwhile."""
+    items: list[Item] = []
+    with suppress(Empty):
+        while True:
+            items.append(queue.get_nowait())
+    return items
 
 
 def send(pipe: IO[bytes], message: bytes) -> None:

@@ -9,7 +9,7 @@ from queue import SimpleQueue
 from typing import Any
 
 from heterodyne.device.cores import available_cores
-from heterodyne.executors.keepers import KeeperProcess, Keepers
+from heterodyne.executors.keepers import KeeperProcess, Keepers, drained
 from heterodyne.executors.settings import read_settings
 
 
@@ -23,12 +23,13 @@ def keepers(
     threads = max(1, available_cores() // count)
     lines: SimpleQueue[str] = SimpleQueue()
     processes = [KeeperProcess(target, threads, chosen.retries, lines.put) for _ in range(count)]
-    with ThreadPoolExecutor(count, thread_name_prefix="heterodyne-keeper") as pool:
-        try:
-            yield _Processes(processes, pool, lines, tell)
-        finally:
-            for process in processes:
-                process.stop()
+    pools = [ThreadPoolExecutor(1, thread_name_prefix="heterodyne-keeper") for _ in processes]
+    try:
+        yield _Processes(processes, pools, lines, tell)
+    finally:
+        for process, pool in zip(processes, pools, strict=True):
+            process.stop()
+            pool.shutdown(cancel_futures=True)
 
 
 class _Processes:
@@ -37,19 +38,19 @@ class _Processes:
     def __init__(
         self,
         processes: Sequence[KeeperProcess],
-        pool: ThreadPoolExecutor,
+        pools: Sequence[ThreadPoolExecutor],
         lines: SimpleQueue[str],
         tell: Callable[[str], None],
     ) -> None:
-        self._processes, self._pool, self._lines, self._tell = processes, pool, lines, tell
+        self._processes, self._pools, self._lines, self._tell = processes, pools, lines, tell
 
     @property
     def count(self) -> int:
         return len(self._processes)
 
     def ask(self, questions: Mapping[int, bytes]) -> dict[int, bytes]:
-        futures = {k: self._pool.submit(self._processes[k].ask, text) for k, text in questions.items()}
+        futures = {k: self._pools[k].submit(self._processes[k].ask, text) for k, text in questions.items()}
         answers = {k: future.result() for k, future in futures.items()}
-        while not self._lines.empty():
-            self._tell(self._lines.get())
+        for line in drained(self._lines):
+            self._tell(line)
         return answers

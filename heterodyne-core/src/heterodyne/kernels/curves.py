@@ -14,14 +14,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import partial
 
 import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 from jaxtyping import Float
 
-from heterodyne.kernels._jax import FloatArray, jax
+from heterodyne.kernels._jax import FloatArray, compiled, jax, jnp
 from heterodyne.kernels.rates import fraction, transport_rate, unclipped_fraction, velocity
 
 RATE, SPEED = "Å²/s", "Å/s"
@@ -172,11 +171,16 @@ def curve_slopes(
     return np.asarray(_slopes(curve, clipped, t, at)) @ np.array(follows)
 
 
-@partial(jax.jit, static_argnums=(0, 1))
-def _values(curve: Curve, clipped: bool, t: Array, parts: tuple[Array, ...]) -> Array:
-    return (curve.clipped if clipped else curve.free)(t, *parts)
+@compiled("curve", "clipped")
+def _values(
+    curve: Curve, clipped: bool, t: Float[Array, " frames"], parts: tuple[Array, ...]
+) -> Float[Array, "*sets frames"]:
+    return jnp.asarray((curve.clipped if clipped else curve.free)(t, *parts))
 
 
-@partial(jax.jit, static_argnums=(0, 1))
-def _slopes(curve: Curve, clipped: bool, t: Array, at: Array) -> Array:
-    return jax.jacfwd(lambda parts: _values(curve, clipped, t, tuple(parts)))(at)
+@compiled("curve", "clipped")
+def _slopes(
+    curve: Curve, clipped: bool, t: Float[Array, " frames"], at: Float[Array, " parts"]
+) -> Float[Array, "frames parts"]:
+    of = curve.clipped if clipped else curve.free
+    return jax.jacfwd(lambda parts: jnp.asarray(of(t, *parts)))(at)

@@ -19,7 +19,7 @@ step has the same tangent in either chart, so that what a quadratic model promis
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.optimize import brentq
@@ -32,6 +32,10 @@ _AT = 0.1, 0.9  # of the frames: where heights are taken
 _LONGEST = 30.0  # of a logarithm in one step
 
 _FURTHER = 4.0  # times the tangent: how far a curved way is followed to a value
+
+_STEEPEST = (
+    4.0  # |b| (s₂ - s₁) of a curve with A on a linear scale: one that is steeper is a spike, and A next to 0
+)
 
 _CLOSE = 1e-6  # of a step: how exactly a value is met before it is set
 
@@ -103,14 +107,18 @@ def moved(
         if trade.log_factor:
             factor, limits[:, 0] = np.exp(at[0]), np.exp(bounds[:, 0])
             change = change._replace(a=factor * change.a)
-        if not factor:
-            continue
+        elif abs(change.a) >= abs(factor):
+            continue  # A may reach 0, where it says nothing of b
         with np.errstate(all="ignore"):
             a, b, o = _moved(trade, _Triple(factor, *at[1:]), change, limits)
             new = np.array([np.log(a) if trade.log_factor else a, b, o])
-        if np.all(np.isfinite(new)):
+        if np.all(np.isfinite(new)) and (trade.log_factor or _is_gentle(trade, at[1], b)):
             x[places] = new
     return x
+
+
+def _is_gentle(trade: Trade, *slopes: float) -> bool:
+    return max(map(abs, slopes)) * float(np.ptp(trade.ends)) <= _STEEPEST
 
 
 def at_value(move: Move, u: np.ndarray, tangent: np.ndarray, index: int, value: float) -> np.ndarray:
@@ -181,5 +189,5 @@ def _heights(trade: Trade, at: _Triple, change: _Triple, s: np.ndarray) -> np.nd
     return heights + rise
 
 
-def _grown(logarithm: np.ndarray) -> np.ndarray:
+def _grown(logarithm: Any) -> Any:
     return np.exp(np.clip(logarithm, -_LONGEST, _LONGEST))

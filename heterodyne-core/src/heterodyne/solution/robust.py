@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import TypeVar
 
 import numpy as np
@@ -15,6 +16,7 @@ from heterodyne.evaluators.influence import influence_panels, score_covariance, 
 from heterodyne.evaluators.meshgrid import averaged_tile
 from heterodyne.evaluators.residual import correlation, residual_parts
 from heterodyne.evaluators.scores import Linear, ScorePart, score_parts
+from heterodyne.evaluators.sums import pair_sums
 from heterodyne.evaluators.whitened import frame_factor
 from heterodyne.model import Model
 from heterodyne.problem.normal_equations import SolvedScaling
@@ -31,6 +33,9 @@ from heterodyne.solution.covariance import (
 from heterodyne.solution.frame_noise import FrameNoise
 
 Result = TypeVar("Result")
+
+_SAME_NOISE = 0.02
+"""Logarithm of 1 + κ within which the noise of frames is that of the weights."""
 
 _TOGETHER = 0.2
 """Correlation of the residuals of two bins from which they hold the same speckle."""
@@ -154,6 +159,9 @@ def _modelled(
     objective: Objective, u: np.ndarray, noise: Sequence[FrameNoise], cluster: ScoreCluster
 ) -> np.ndarray:
     """The covariance of the scores of a cluster."""
+    known = _of_weights(objective, u, noise, cluster)
+    if known is not None:
+        return known
     model, theta = objective.problem.model, objective.theta(u)
     panels = [
         influence_panels(model, theta, objective.bins[index], cluster.linear[index])
@@ -297,6 +305,31 @@ def _linear(
     )
 
 
+def _of_weights(
+    objective: Objective,
+    u: np.ndarray,
+    noise: Sequence[FrameNoise],
+    cluster: ScoreCluster,
+) -> np.ndarray | None:
+    """The covariance of the scores of one bin whose weights are those of the noise of its frames, None for others.
+
+    With C = W⁻¹ scale, ½ tr(D_a C D_b C) is the scale times the Gauss-Newton matrix, which costs nothing.
+    """
+    index = cluster.members[0]
+    bin, here, linear = objective.bins[index], noise[index], cluster.linear[index]
+    values = bin.values
+    if len(cluster.members) > 1 or not isinstance(values, Whitened):
+        return None
+    larger = (1.0 + here.ratio) / (1.0 + values.noise)
+    if abs(np.log(larger)) > _SAME_NOISE:
+        return None
+    sums = pair_sums(objective.problem.model, objective.theta(u), (bin,))
+    across = np.outer(linear.slopes @ sums.model.total[0], linear.shift)
+    gram = linear.slopes @ sums.model.gram[0] @ linear.slopes.T + across + across.T
+    gram += sums.data.pairs[0] * np.outer(linear.shift, linear.shift)
+    return here.scale_near * larger**2 / linear.sigma**4 * gram
+
+
 def _summed(
     objective: Objective, u: np.ndarray, noise: Sequence[FrameNoise], cluster: ScoreCluster
 ) -> tuple[ClusterScores, np.ndarray]:
@@ -318,8 +351,12 @@ def _summed(
                 add_scores(total, of_panels(panel))
             yield panel
 
-    modelled = speckle_covariance(objective, theta, cluster, noise, [panels(b) for b in cluster.members])
-    return total, modelled
+    known, parts = _of_weights(objective, u, noise, cluster), [panels(b) for b in cluster.members]
+    if known is None:
+        return total, speckle_covariance(objective, theta, cluster, noise, parts)
+    for _ in chain(*parts):
+        pass
+    return total, known
 
 
 def decay_frames(objective: Objective, u: np.ndarray) -> int:

@@ -118,12 +118,13 @@ def _around_prior(row: Parameter, u: float, duration: float) -> float:
     return float(np.exp(point)) if row.prior.family == "log-normal" else point
 
 
-def twin_points(objective: Objective, u: np.ndarray) -> list[np.ndarray]:
-    """The points of the twins that the model states, within bounds."""
+def twin_points(objective: Objective, u: np.ndarray) -> np.ndarray:
+    """The points of the twins that the model states, within bounds, (twins, p)."""
     problem = objective.problem
     low, high = problem.column("low"), problem.column("high")
     values = objective.parameters(u)
-    return [
+    found = [
         objective.to_coordinates(np.clip([twin[name] for name in problem.varying], low, high))
         for _, twin in twins(problem, values)
     ]
+    return np.array(found).reshape(-1, len(u))

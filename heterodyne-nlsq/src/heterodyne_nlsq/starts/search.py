@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 
 from heterodyne.problem.objective import Objective
-from heterodyne.solution.solution import Solution
 from heterodyne_nlsq.starts.excerpts import on_excerpts
 from heterodyne_nlsq.starts.minima import Minima, lowest
 from heterodyne_nlsq.starts.points import data_points, start_points, twin_points
+from heterodyne_nlsq.starts.race import descended, winners
 from heterodyne_nlsq.trust_region.minimise import Tolerances, Watch
 from heterodyne_nlsq.trust_region.refine import continued, refined
 
@@ -24,8 +24,8 @@ _EXCERPT = 50  # iterations on excerpts, whose solution is only a start
 _ROUGH = 1e-4  # gtol: the cost is then known to 1e-4 of a χ²
 _IDLE = 1e-3  # half of χ²: steps that promise no more tell minima apart no better
 _EARLY = 0.1, 5  # χ² and iterations, within which a minimum has settled that is only a start
-_TRIAL = 12  # iterations, after which the best of the screened starts go on
-_TRIED = 5  # screened starts that are tried, for every one that is fitted to the end
+_FEW = 400  # frames, up to which starts are sought on all data
+_SHORT = 2, 128, 128  # windows of longer series, their frames, and those of the thinned matrix
 
 
 @dataclass(frozen=True)
@@ -67,19 +67,26 @@ def create_search(options: Mapping[str, Any], progress: Callable[[str], None]) -
 
 
 def search_points(objective: Objective, search: Search, anew: bool = False) -> np.ndarray:
-    """Where to start, (points, p): without start values and with c2 left in files, where excerpts of it lead.
+    """Where to start, (points, p): without start values and with many frames, where excerpts of the data lead.
 
     Start values that were given count unless the search is made ``anew``.
     """
     points = data_points if anew else start_points
-    is_searched = anew or objective.problem.needs_start
-    if not is_searched or all(bin.values.in_memory for bin in objective.bins):
+    in_memory = all(bin.values.in_memory for bin in objective.bins)
+    is_small = in_memory and all(bin.frames <= _FEW for bin in objective.bins)
+    if is_small or not (anew or objective.problem.needs_start):
         return points(objective, search.starts, search.seed)
-    *parts, both = on_excerpts(objective)
-    search.progress(f"start from {len(both.bins)} excerpts of the data")
     short = search.at_most(_EXCERPT)
-    found = [minima_of(part, points(part, search.starts, search.seed), short)[0].x for part in parts]
-    return np.array([solution.x for solution in minima_of(both, np.array(found), short)])
+    if in_memory:
+        both = on_excerpts(objective, *_SHORT)[-1]
+        found = points(objective, search.starts, search.seed)
+    else:
+        *parts, both = on_excerpts(objective)
+        found = np.array(
+            [minima_of(part, points(part, search.starts, search.seed), short)[0].x for part in parts]
+        )
+    search.progress(f"start from {len(both.bins)} excerpts of the data")
+    return np.array([solution.x for solution in minima_of(both, found, short)])
 
 
 def minima_of(objective: Objective, points: np.ndarray, search: Search) -> Minima:
@@ -90,25 +97,14 @@ def minima_of(objective: Objective, points: np.ndarray, search: Search) -> Minim
     """
     if len(points) == 1:
         return (refined(objective, points[0], search.tolerances, _watch(search)),)
+    rough = search.rough(objective)
     if len(points) > search.polish:
-        points = _promising(objective, points, search)
-    found = lowest(_descended(objective, search, point) for point in points)
-    twins = [_descended(objective, search, x) for x in twin_points(objective, found[0].x)]
-    best, *others = lowest((*found, *twins))
+        search.progress(f"screening {len(points)} starts")
+        points = winners(objective, points, search.polish, rough)
+    found = lowest(descended(objective, points, rough))
+    search.progress(f"{len(found)} minima, the lowest at cost {found[0].equations.cost:.8g}")
+    best, *others = lowest((*found, *descended(objective, twin_points(objective, found[0].x), rough)))
     return (continued(objective, best, search.tolerances), *others)
-
-
-def _promising(objective: Objective, points: np.ndarray, search: Search) -> np.ndarray:
-    """The points (polish, p) to which the best of these lead in a few iterations."""
-    search.progress(f"screening {len(points)} starts")
-    order = np.argsort([screened_cost(objective, point) for point in points])
-    short = search.at_most(_TRIAL)
-    trials = [_descended(objective, short, points[k]) for k in order[: _TRIED * search.polish]]
-    return np.array([trial.x for trial in sorted(trials, key=_cost)[: search.polish]])
-
-
-def _descended(objective: Objective, search: Search, x: np.ndarray) -> Solution:
-    return refined(objective, x, search.rough(objective), _watch(search))
 
 
 def _watch(search: Search) -> Watch:
@@ -116,13 +112,3 @@ def _watch(search: Search) -> Watch:
         search.progress(f"iteration {iteration}: cost {cost:.8g}")
 
     return watch
-
-
-def screened_cost(objective: Objective, point: np.ndarray) -> float:
-    """The cost at a point, infinite where it is not a number."""
-    cost = objective.cost(point)
-    return cost if np.isfinite(cost) else np.inf
-
-
-def _cost(solution: Solution) -> float:
-    return solution.equations.cost

@@ -1,0 +1,152 @@
+"""Functions as JAX has traced them, kept beside the compiled code: what one process traced, the next one reads.
+
+XLA's code is found again in a moment, but only once Python has traced and lowered a function anew, which takes longer
+than a short fit. `jax.export` keeps the result. Its name is a hash of all that it is made of: the source of this
+package, the versions of JAX and NumPy, the device, the function, what is compiled in, and the shapes of its arguments.
+Only objects that stand in modules of this package are compiled in so: the source of others is not known here.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from functools import cache
+from hashlib import sha256
+from importlib import import_module
+from importlib.metadata import version
+from pathlib import Path
+from shutil import rmtree
+from time import time
+from typing import Any
+
+import numpy as np
+from jax import export
+from jax.tree_util import tree_structure
+
+from heterodyne.atomic import replacing
+from heterodyne.device.compilation import cache_folder, writable
+from heterodyne.errors import DataError
+from heterodyne.kernels._jax import Flat, Structure, jax
+
+_PACKAGE = Path(__file__).parents[1]
+_DAYS = 30  # after which what another version of the source left behind is removed
+
+
+def kept(
+    of: Flat,
+    words: Sequence[str],
+    fixed: Sequence[Any],
+    leaves: Sequence[Any],
+    gives: Callable[[], Structure],
+) -> tuple[Flat, Structure] | None:
+    """The traced function ``of`` arguments like these ``leaves``, and the structure of what it gives.
+
+    It is read where it was kept before, else traced and kept; None where it cannot be. ``words`` say which function
+    it is, ``fixed`` is compiled in, and ``gives`` tells the structure once it has been traced.
+    """
+    folder = _folder(jax.config.values.get("jax_compilation_cache_dir"))
+    names = [named(value) for value in fixed]
+    if folder is None or None in names:
+        return None
+    shapes = [(np.shape(leaf), jax.dtypes.result_type(leaf)) for leaf in leaves]
+    said = "\n".join([jax.default_backend(), *words, *map(str, names), *map(str, shapes)])
+    path = folder / sha256(said.encode()).hexdigest()
+    found = _read(path)
+    if found is None:
+        exported: Any = export.export(jax.jit(of))(*(jax.ShapeDtypeStruct(*shape) for shape in shapes))
+        found = exported.call, gives()
+        _write(path, exported.serialize(), found[1])
+    return found
+
+
+def _read(path: Path) -> tuple[Flat, Structure] | None:
+    """What stands in a file, None where there is none or it is damaged."""
+    with suppress(OSError, ValueError):
+        head, body = path.read_bytes().split(b"\n", 1)
+        record = json.loads(head)
+        if record["sha256"] == sha256(body).hexdigest():
+            exported: Any = export.deserialize(bytearray(body))
+            return exported.call, tree_structure(_placed(record["gives"]))
+    return None
+
+
+def _write(path: Path, body: bytes, gives: Structure) -> None:
+    record = {"sha256": sha256(body).hexdigest(), "gives": _described(gives)}
+    with suppress(DataError), replacing(path) as temporary:  # a full disk is no error of a fit
+        temporary.write_bytes(json.dumps(record).encode() + b"\n" + body)
+
+
+def _described(tree: Structure) -> Any:
+    """A structure of tuples and named tuples as JSON has it."""
+    node = tree.node_data()
+    if node is None:
+        return "array"
+    kind, _ = node
+    parts = [_described(child) for child in tree.children()]
+    return [f"{kind.__module__}:{kind.__qualname__}", *parts]
+
+
+def _placed(described: Any) -> Any:
+    """Something that has the structure."""
+    if described == "array":
+        return 0.0
+    name, *parts = described
+    module, kind = name.split(":")
+    if kind == "NoneType":
+        return None
+    of, values = getattr(import_module(module), kind), [_placed(part) for part in parts]
+    return of(*values) if hasattr(of, "_fields") else of(values)
+
+
+def named(value: Any) -> str | None:
+    """A name of what is compiled in that says all of it, None where nothing in this package does."""
+    if value is None or isinstance(value, bool | int | float | str):
+        return repr(value)
+    if isinstance(value, tuple):
+        parts = [named(part) for part in value]
+        return None if None in parts else f"({', '.join(map(str, parts))})"
+    return next((name for name, other in _objects() if other is value), None)
+
+
+def _objects() -> Iterator[tuple[str, Any]]:
+    """All that stands in modules of this package, with its place."""
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        if name.startswith("heterodyne.") and file and _PACKAGE in Path(file).parents:
+            yield from ((f"{name}:{attribute}", value) for attribute, value in list(vars(module).items()))
+
+
+@cache
+def _folder(compiled: str | None) -> Path | None:
+    """Where functions of this source are kept, None where nothing is, as where no ``compiled`` code is either."""
+    root = cache_folder()
+    if root is None or not compiled:
+        return None
+    folder = root / f"traced-{_fingerprint()[:16]}"
+    if folder.is_dir():
+        return folder
+    with suppress(ImportError):
+        import flatbuffers  # noqa: F401  # which jax.export needs to write
+
+        if writable(folder):
+            _remove_old(root)
+            return folder
+    return None
+
+
+def _remove_old(root: Path) -> None:
+    """Remove what other versions of the source have left behind and not used for long."""
+    for folder in root.glob("traced-*"):
+        with suppress(OSError):
+            if time() - folder.stat().st_mtime > _DAYS * 86400:
+                rmtree(folder)
+
+
+def _fingerprint() -> str:
+    """A hash of all that decides what is traced: this package's source and the versions of what it traces with."""
+    whole = sha256(f"{sys.version} {version('jax')} {version('jaxlib')} {version('numpy')}".encode())
+    for path in sorted(_PACKAGE.rglob("*.py")):
+        whole.update(path.relative_to(_PACKAGE).as_posix().encode() + path.read_bytes())
+    return whole.hexdigest()
