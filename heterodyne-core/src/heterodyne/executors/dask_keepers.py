@@ -37,7 +37,8 @@ def keepers(
     it goes away.
     """
     chosen = read_settings("dask", settings, ("scheduler", "workers", "retries"))
-    with connected(chosen.scheduler) as client:
+    with connected(chosen.scheduler) as client, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Sending large graph")  # data in memory have no other way
         addresses = _joined(client, chosen.workers or 1, tell)
         most = min(most, chosen.workers or most)
         yield _Beside(client, target, addresses[:most], chosen.retries, tell)
@@ -86,16 +87,14 @@ class _Beside:
 
     def _submit(self, k: int, function: Callable[..., Any], *arguments: Any) -> Future:
         """A dask task at the address of keeper ``k``, or at any other if that is lost."""
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Sending large graph")  # data in memory have no other way
-            return self._client.submit(
-                function,
-                *arguments,
-                key=f"heterodyne-{uuid4().hex}",
-                workers=[self._addresses[k]],
-                allow_other_workers=True,
-                pure=False,
-            )
+        return self._client.submit(
+            function,
+            *arguments,
+            key=f"heterodyne-{uuid4().hex}",
+            workers=[self._addresses[k]],
+            allow_other_workers=True,
+            pure=False,
+        )
 
     def _answer(self, k: int, question: bytes, future: Future) -> bytes:
         """The answer of a keeper; dask gives up on a task whose workers were lost too often, and we ask again."""
