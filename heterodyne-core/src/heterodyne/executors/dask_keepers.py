@@ -100,7 +100,7 @@ class _Beside:
         return answers
 
     def _keeper(self, k: int) -> Future:
-        return self._submit(k, BesideWorker, self._target, self._retries)
+        return self._submit(k, keeper_beside, self._target, self._retries)
 
     def _asked(self, k: int, question: bytes) -> Future:
         return self._submit(k, answer_beside, self._keepers[k], question)
@@ -158,19 +158,24 @@ class _Beside:
 
 
 class BesideWorker:
-    """A keeper beside the dask worker that runs this, ended when dask forgets it; a copy is one that knows nothing."""
+    """A keeper beside a dask worker, ended when dask forgets it; a copy, at another dask worker, knows nothing."""
 
-    def __init__(self, target: str, retries: int) -> None:
-        from distributed import get_worker
-
-        self._arguments = target, retries
+    def __init__(self, target: str, retries: int, threads: int) -> None:
+        self._arguments = target, retries, threads
         logging.getLogger("distributed.worker").addFilter(_is_no_question)
         self.lines: SimpleQueue[str] = SimpleQueue()
-        self.process = KeeperProcess(target, get_worker().state.nthreads, retries, self.lines.put)
+        self.process = KeeperProcess(target, threads, retries, self.lines.put)
         finalize(self, self.process.stop)
 
-    def __reduce__(self) -> tuple[type[BesideWorker], tuple[str, int]]:
+    def __reduce__(self) -> tuple[type[BesideWorker], tuple[str, int, int]]:
         return BesideWorker, self._arguments
+
+
+def keeper_beside(target: str, retries: int) -> BesideWorker:
+    """A keeper beside the dask worker that runs this, with as many threads."""
+    from distributed import get_worker
+
+    return BesideWorker(target, retries, get_worker().state.nthreads)
 
 
 def _is_no_question(record: logging.LogRecord) -> bool:
