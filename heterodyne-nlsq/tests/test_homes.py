@@ -104,7 +104,11 @@ def test_a_bin_without_anything_to_fit_is_left_out(files):
     ("options", "error", "line"),
     [
         ({"executor": "dusk"}, PluginError, "no executor named 'dusk'; did you mean 'dask'"),
-        ({"workers": 2}, ConfigError, "executor 'serial' takes no 'workers'"),
+        (
+            {"workers": 2},
+            ConfigError,
+            "option 'workers' is about processes that keep bins, and there are none",
+        ),
         ({"executor": "processes", "scheduler": "tcp://a:1"}, ConfigError, "takes no 'scheduler'"),
         ({"executor": "dask"}, ConfigError, "executor 'dask' needs the address of a scheduler"),
         (

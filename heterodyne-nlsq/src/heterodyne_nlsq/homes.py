@@ -8,7 +8,6 @@ from typing import Any
 
 from heterodyne.bins.kept import Home, home_at
 from heterodyne.errors import ConfigError
-from heterodyne.executors.settings import read_settings
 from heterodyne.problem.problem import Problem
 
 HERE = "serial"
@@ -25,16 +24,21 @@ def home_of(
     """
     executor = options["executor"]
     settings = {name: options[name] for name in ("workers", "scheduler") if options[name]}
+    _check(problem, executor, options["strategy"], settings)
     if executor == HERE:
-        read_settings(HERE, settings, ())
         yield None
         return
-    _check(problem, executor, options["strategy"])
     with home_at(executor, settings, problem.data, progress) as home:
         yield home
 
 
-def _check(problem: Problem, executor: str, strategy: str) -> None:
+def _check(problem: Problem, executor: str, strategy: str, settings: Mapping[str, Any]) -> None:
+    if executor == HERE:
+        for name in settings:
+            raise ConfigError(
+                f"option {name!r} is about processes that keep bins, and there are none: add --executor processes or dask"
+            )
+        return
     if strategy == "streamed":
         raise ConfigError(
             f"strategy streamed reads files in this process, executor {executor!r} keeps matrices in others: "
