@@ -36,7 +36,8 @@ def _check(problem: Problem, executor: str, strategy: str, settings: Mapping[str
     if executor == HERE:
         for name in settings:
             raise ConfigError(
-                f"option {name!r} is about processes that keep bins, and there are none: add --executor processes or dask"
+                f"option {name!r} is about processes that keep bins, and there are none: "
+                "add --executor processes or dask"
             )
         return
     if strategy == "streamed":

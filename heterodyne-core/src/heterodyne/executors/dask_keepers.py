@@ -12,6 +12,7 @@ import logging
 import warnings
 from asyncio import CancelledError
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import CancelledError as Cancelled
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from queue import SimpleQueue
@@ -126,6 +127,8 @@ class _Beside:
         for _ in range(self._retries + 1):
             try:
                 address, lines, answer = self._asked(k, question).result()
+            except Cancelled as error:  # not by us: the client has lost its scheduler
+                raise CancelledError from error
             except KilledWorker:
                 self._lines.put(f"a dask worker that keeps data was lost: {self._addresses[k]}")
                 self._keepers[k] = self._keeper(k)
