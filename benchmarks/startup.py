@@ -1,8 +1,8 @@
 """What a fit costs before it fits: imports, and what JAX does with the functions that it needs.
 
-``heterodyne fit`` of 3 × 300² runs twice as a process, with an empty cache and with what the first left there. The first
-table lists seconds of tracing, lowering and compiling or loading, as JAX counts them; the second what packages take to
-import (`python -X importtime`), without what they import from others. Medians of 3.
+A fit of 3 × 300² runs twice as a process, with an empty cache and with what the first left there. The first table lists
+seconds of tracing, lowering and compiling or loading, as JAX counts them; the second what packages take to import
+(`python -X importtime`), without what they import from others. Medians of 3.
 
     python benchmarks/startup.py
 """
@@ -17,7 +17,7 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections import Counter
+from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
@@ -57,11 +57,11 @@ def of_jax(data: Path, cache: Path) -> dict[str, float]:
     return json.loads(done.stdout)
 
 
-def of_imports(data: Path, cache: Path) -> Counter[str]:
+def of_imports(data: Path, cache: Path) -> dict[str, float]:
     """Milliseconds per package that a fit imports."""
     words = [sys.executable, "-X", "importtime", "-m", "heterodyne_cli", "fit", str(data), "--quiet"]
     done = subprocess.run(words, env=environment(cache), capture_output=True, text=True, check=True)
-    spent: Counter[str] = Counter()
+    spent: defaultdict[str, float] = defaultdict(float)
     for own, name in re.findall(r"import time:\s+(\d+) \|\s+\d+ \|\s+(\S+)", done.stderr):
         spent[name.split(".")[0]] += int(own) / 1e3
     return spent
