@@ -7,12 +7,13 @@ gain. A model states its flow and its mixture; which other parameters then mean 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
 
+from heterodyne.device.cores import side_by_side
 from heterodyne.kernels.curves import Constant, Curve, Growth, PowerLaw
 from heterodyne.parameters import ParameterTable
 from heterodyne.problem.objective import Objective
@@ -33,6 +34,7 @@ _FRINGES = 100  # that noise holds: flows of other speeds and directions, as ind
 _DEPENDENT = 2.0  # errors by which a parameter moves without something, on which it then depends
 _ENOUGH = 0.1  # of what χ² must rise by: so exactly its rise is known
 _LOWER = 1.0  # χ² over the variance ratio: what lies lower without something is another minimum
+_LEG, _SLOW = 5, 0.3  # iterations, and the part of what is missing that they shall bring
 _DESCENT = 30, 2  # iterations, and those over which it has settled
 
 
@@ -79,8 +81,14 @@ def without_what_is_not_needed(known: Known, search: Search) -> Known | np.ndarr
     if any(finding.kind == KIND for finding in known.unknown.findings):
         return known
     problem = known.around.problem
-    components = _all_without(known, component_absences(problem), search)
-    flows = _all_without(known, flow_absences(problem), search)
+    absences, flows = [*component_absences(problem)], [*flow_absences(problem)]
+    base = walk_base(known)
+    tried = side_by_side(
+        lambda absence: _without(known, base, absence, search), [*absences, *flows], base.objective.at_once
+    )
+    components, flows = (
+        list(filter(None, some)) for some in (tried[: len(absences)], tried[len(absences) :])
+    )
     found = [*components, *flows]
     # what describes the data by one component does so by either: the minor one is the one that is not there, and no
     # flow is seen beside it
@@ -94,10 +102,6 @@ def _together(component: Without, flows: Sequence[Without]) -> Without:
     """A component and the flows that are not seen, as one."""
     more = (name for flow in flows for name in (*flow.names, *flow.elsewhere))
     return replace(component, elsewhere=(*component.elsewhere, *more))
-
-
-def _all_without(known: Known, absences: Iterable[Absence], search: Search) -> list[Without]:
-    return list(filter(None, (_without(known, absence, search) for absence in absences)))
 
 
 def flow_absences(problem: Problem) -> Iterator[Absence]:
@@ -149,9 +153,8 @@ def _constant(curve: Curve, level: float) -> Iterator[Mapping[str, float]]:
             return
 
 
-def _without(known: Known, absence: Absence, search: Search) -> Without | None:
+def _without(known: Known, base: WalkBase, absence: Absence, search: Search) -> Without | None:
     """The fit without something; None where the data need it, or where the model has no value there."""
-    base = walk_base(known)
     objective = holding(base.objective, absence.held)
     before = base.objective.problem.varying
     kept = [before.index(name) for name in objective.problem.varying]
@@ -161,8 +164,9 @@ def _without(known: Known, absence: Absence, search: Search) -> Without | None:
     names = tuple(name for name in before if name in absence.held or name in inert)
     scale = _scale(known, base, names)
     needed = rise_needed(len(names), absence.trials)
-    there = refined(objective, base.best[kept], _roughly(search.tolerances, _ENOUGH * scale * needed))
-    if 2.0 * (there.equations.cost - base.least) >= scale * needed:
+    level = base.least + 0.5 * scale * needed
+    there = _below(objective, base.best[kept], level, _roughly(search.tolerances, _ENOUGH * scale * needed))
+    if there is None:
         return None
     there = continued(objective, there, _roughly(search.tolerances, _ENOUGH * scale))
     worse = 2.0 * (there.equations.cost - base.least) / scale
@@ -173,6 +177,18 @@ def _without(known: Known, absence: Absence, search: Search) -> Without | None:
     )
     u = _whole(base, absence, kept, there.x)
     return Without(absence.what, names, elsewhere, lesser, worse, _away(known, absence.share), u)
+
+
+def _below(objective: Objective, x: np.ndarray, level: float, tolerances: Tolerances) -> Solution | None:
+    """Where a descent from x ends with a cost below a level; None where it does not, or would not soon."""
+    before, leg = objective.cost(x), tolerances.at_most(_LEG)
+    there = refined(objective, x, leg)
+    while there.iterations < tolerances.max_iterations and there.equations.cost >= level:
+        fall, before = before - there.equations.cost, there.equations.cost
+        if fall < _SLOW * (there.equations.cost - level):
+            break
+        there = continued(objective, there, leg)
+    return there if there.equations.cost < level else None
 
 
 def _scale(known: Known, base: WalkBase, names: Sequence[str]) -> float:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from heterodyne.bins.kept import Home
+from heterodyne.problem.ahead import compiled_ahead
 from heterodyne.problem.objective import Objective, create_objective
 from heterodyne.problem.problem import Problem
 from heterodyne.result.fit import Fit
@@ -104,6 +105,7 @@ def _solved(problem: Problem, options: Mapping[str, Any], search: Search, home: 
     strategy = choose(problem, options["strategy"], options["memory"], home)
     search.progress(f"{strategy.name}: {strategy.reason}")
     objective = create_objective(problem, read(problem, strategy, home))
+    compiled_ahead(objective, options["weights"] == "speckle")
     first = _early(objective, options, search)
     minima = _searched(objective, first, strategy.name == "sequential")
     if options["global"]:

@@ -15,6 +15,7 @@ import numpy as np
 from scipy.interpolate import PchipInterpolator
 from scipy.special import ndtri
 
+from heterodyne.device.cores import side_by_side
 from heterodyne.errors import ParameterError
 from heterodyne.problem.normal_equations import NormalEquations
 from heterodyne.problem.objective import Objective
@@ -39,7 +40,7 @@ _SHRINK = 0.02  # of the first step: a jump that remains below it is a jump of t
 
 _MOST = 40  # points on one side
 
-_ACCURACY = 1e-3  # of the threshold
+_ACCURACY = 3e-3  # of the threshold
 
 _SETTLED = 3e-3, 8  # of the threshold, and iterations, within which a stop has settled
 
@@ -213,13 +214,12 @@ def walk_base(known: Known, ends_lower: bool = True) -> WalkBase:
 
 
 def walked(base: WalkBase, name: str, search: Search) -> list[list[Stop]]:
-    """The walks of one parameter to both sides, or as far as one that ends at a lower minimum."""
-    way, sides = Way(base, name, base.thresholds(name)), []
-    for side in (-1.0, 1.0):
-        sides.append(walk(way, side, way.limit(side), search))
-        if sides[-1][-1].delta < 0.0:
-            break
-    return sides
+    """The walks of one parameter to both sides, or those up to one that met a lower minimum."""
+    way = Way(base, name, base.thresholds(name))
+    ends = [(side, way.limit(side)) for side in (-1.0, 1.0)]
+    sides = side_by_side(lambda end: walk(way, *end, search), ends, base.objective.at_once)
+    below = [k for k, stops in enumerate(sides) if stops[-1].delta < 0.0]
+    return sides[: below[0] + 1] if below else sides
 
 
 def unit_noise(objective: Objective, best: np.ndarray) -> Objective:

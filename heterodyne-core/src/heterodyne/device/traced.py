@@ -63,7 +63,7 @@ def kept(
 
 def _read(path: Path) -> tuple[Flat, Structure] | None:
     """What stands in a file, None where there is none or it is damaged."""
-    with suppress(OSError, ValueError):
+    with suppress(OSError, ValueError, KeyError, TypeError):
         head, body = path.read_bytes().split(b"\n", 1)
         record = json.loads(head)
         if record["sha256"] == sha256(body).hexdigest():

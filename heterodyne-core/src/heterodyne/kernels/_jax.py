@@ -135,7 +135,9 @@ def _ready(
     from heterodyne.device.traced import kept
 
     names = f"{function.__module__}:{function.__qualname__}", str(tree)
-    found = None if any(map(_is_traced, leaves)) else kept(flat, names, fixed, leaves, gives)
+    if any(map(_is_traced, leaves)):
+        return jax.jit(flat), gives
+    found = kept(flat, names, fixed, leaves, gives)
     if found is None:
         return jax.jit(flat, compiler_options=compiler_options()), gives
     of, structure = found
