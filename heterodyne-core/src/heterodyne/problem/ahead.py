@@ -20,8 +20,8 @@ _WEIGHT = 1.0  # κ, whatever: numbers are not compiled in
 def compiled_ahead(objective: Objective, weighted: bool) -> Future[None] | None:
     """The work of compiling the sums of an objective and, if it will be ``weighted``, those with weights of frames.
 
-    None where no core is free for it, or data are read from files or kept elsewhere. What goes wrong in it goes wrong where the code is
-    used, and is told there.
+    None where no core is free for it, or data are read from files or kept elsewhere. What goes wrong in it goes wrong
+    where the code is used, and is told there.
     """
     here = (bin.values.in_memory and not isinstance(bin.values, Kept) for bin in objective.bins)
     if available_cores() < 2 or not all(here):
