@@ -1,6 +1,7 @@
 """Traced functions that are kept: read again, equal to the last bit, and never for something else."""
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -12,6 +13,7 @@ import pytest
 
 from heterodyne import create_model
 from heterodyne.device import traced
+from heterodyne.kernels import _jax
 from heterodyne.kernels._jax import compiled, jnp
 
 PROGRAM = """
@@ -42,8 +44,10 @@ def of_pair(x, y):
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    monkeypatch.setattr(traced, "_folder", lambda compiled: tmp_path)
-    return tmp_path
+    monkeypatch.setattr(_jax, "_KEEPERS", [traced.keeper_in(tmp_path)])
+    folder = tmp_path / f"traced-{traced._fingerprint()[:16]}"
+    folder.mkdir()
+    return folder
 
 
 def fresh():
@@ -135,6 +139,14 @@ def test_another_source_is_another_folder(tmp_path, monkeypatch):
     assert len({here, first, traced._fingerprint()}) == 3
 
 
-def test_nothing_is_kept_where_compiled_code_is_not():
-    assert traced._folder(None) is None
-    assert traced._folder("") is None
+def test_what_another_source_left_long_ago_is_removed(tmp_path, monkeypatch):
+    monkeypatch.setattr(_jax, "_KEEPERS", [traced.keeper_in(tmp_path)])
+    old, young = (tmp_path / f"traced-{name}" for name in ("old", "young"))
+    for folder in (old, young):
+        folder.mkdir()
+    os.utime(old, (0, 0))
+    fresh()(np.ones(2), np.ones(2))
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        f"traced-{traced._fingerprint()[:16]}",
+        "traced-young",
+    ]

@@ -76,7 +76,7 @@ OPTIONS = (
         ("auto", "asked"),
     ),
     Option("global", bool, False, "search all that the bounds allow too, and say what that adds"),
-    Option("starts", int, 64, "points to try where start values are missing", low=1, high=100_000),
+    Option("starts", int, 128, "points to try where start values are missing", low=1, high=100_000),
     Option("polish", int, 3, "how many of the best points are fitted to the end", low=1, high=10_000),
     Option("seed", int, 0, "seed of the points to try", low=0, high=2**32 - 1),
 )

@@ -33,18 +33,20 @@ def cache_folder() -> Path | None:
 
 
 def keep_compiled_code() -> Path | None:
-    """Switch JAX's persistent compilation cache on; returns its folder, or None where there is none.
+    """Switch JAX's persistent compilation cache on, and that of traced functions; returns the folder, None where none.
 
     A cache that the user configured for JAX stays as it is. A folder that cannot be written is no error:
     compilation then takes its second or two every time.
     """
-    from heterodyne.kernels._jax import jax
+    from heterodyne.device.traced import keeper_in
+    from heterodyne.kernels._jax import jax, keep_traced_with
 
     if configured := jax.config.values.get("jax_compilation_cache_dir"):
         return Path(configured)
     folder = cache_folder()
     if folder is None or not writable(folder):
         return None
+    keep_traced_with(keeper_in(folder))
     jax.config.update("jax_compilation_cache_dir", str(folder))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", SHORTEST)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)

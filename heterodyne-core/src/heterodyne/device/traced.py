@@ -26,39 +26,50 @@ from jax import export
 from jax.tree_util import tree_structure
 
 from heterodyne.atomic import replacing
-from heterodyne.device.compilation import cache_folder, writable
 from heterodyne.errors import DataError
-from heterodyne.kernels._jax import Flat, Structure, jax
+from heterodyne.kernels._jax import Flat, Keeper, Structure, jax
 
 _PACKAGE = Path(__file__).parents[1]
 _DAYS = 30  # after which what another version of the source left behind is removed
 
 
-def kept(
-    of: Flat,
-    words: Sequence[str],
-    fixed: Sequence[Any],
-    leaves: Sequence[Any],
-    gives: Callable[[], Structure],
-) -> tuple[Flat, Structure] | None:
-    """The traced function ``of`` arguments like these ``leaves``, and the structure of what it gives.
+def keeper_in(root: Path) -> Keeper:
+    """A function that finds traced functions in a folder of this source below ``root``, or keeps them there.
 
-    It is read where it was kept before, else traced and kept; None where it cannot be. ``words`` say which function
-    it is, ``fixed`` is compiled in, and ``gives`` tells the structure once it has been traced.
+    Of a function from arrays to arrays, words that say which it is, what is compiled in, and arguments, it gives the
+    traced function and the structure of what that gives, or None where it cannot be kept. A last argument tells the
+    structure once the function has been traced.
     """
-    folder = _folder(jax.config.values.get("jax_compilation_cache_dir"))
-    names = [named(value) for value in fixed]
-    if folder is None or None in names:
-        return None
-    shapes = [(np.shape(leaf), jax.dtypes.result_type(leaf)) for leaf in leaves]
-    said = "\n".join([jax.default_backend(), *words, *map(str, names), *map(str, shapes)])
-    path = folder / sha256(said.encode()).hexdigest()
-    found = _read(path)
-    if found is None:
-        exported: Any = export.export(jax.jit(of))(*(jax.ShapeDtypeStruct(*shape) for shape in shapes))
-        found = exported.call, gives()
-        _write(path, exported.serialize(), found[1])
-    return found
+
+    @cache
+    def folder() -> Path:
+        here = root / f"traced-{_fingerprint()[:16]}"
+        if not here.is_dir():
+            _remove_old(root)
+            here.mkdir(exist_ok=True)
+        return here
+
+    def kept(
+        of: Flat,
+        words: Sequence[str],
+        fixed: Sequence[Any],
+        leaves: Sequence[Any],
+        gives: Callable[[], Structure],
+    ) -> tuple[Flat, Structure] | None:
+        names = [named(value) for value in fixed]
+        if None in names:
+            return None
+        shapes = [(np.shape(leaf), jax.dtypes.result_type(leaf)) for leaf in leaves]
+        said = "\n".join([jax.default_backend(), *words, *map(str, names), *map(str, shapes)])
+        path = folder() / sha256(said.encode()).hexdigest()
+        found = _read(path)
+        if found is None:
+            exported: Any = export.export(jax.jit(of))(*(jax.ShapeDtypeStruct(*shape) for shape in shapes))
+            found = exported.call, gives()
+            _write(path, exported.serialize(), found[1])
+        return found
+
+    return kept
 
 
 def _read(path: Path) -> tuple[Flat, Structure] | None:
@@ -116,24 +127,6 @@ def _objects() -> Iterator[tuple[str, Any]]:
         file = getattr(module, "__file__", None)
         if name.startswith("heterodyne.") and file and _PACKAGE in Path(file).parents:
             yield from ((f"{name}:{attribute}", value) for attribute, value in list(vars(module).items()))
-
-
-@cache
-def _folder(compiled: str | None) -> Path | None:
-    """Where functions of this source are kept, None where nothing is, as where no ``compiled`` code is either."""
-    root = cache_folder()
-    if root is None or not compiled:
-        return None
-    folder = root / f"traced-{_fingerprint()[:16]}"
-    if folder.is_dir():
-        return folder
-    with suppress(ImportError):
-        import flatbuffers  # noqa: F401  # which jax.export needs to write
-
-        if writable(folder):
-            _remove_old(root)
-            return folder
-    return None
 
 
 def _remove_old(root: Path) -> None:

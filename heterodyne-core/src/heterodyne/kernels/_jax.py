@@ -100,6 +100,17 @@ Structure: TypeAlias = Any
 Flat: TypeAlias = Callable[..., Sequence[Array]]
 """A function from arrays to arrays."""
 
+Keeper: TypeAlias = Callable[..., tuple[Flat, Structure] | None]
+"""What finds a traced function again, or keeps it: `heterodyne.device.traced.keeper_in`."""
+
+_KEEPERS: list[Keeper] = []
+
+
+def keep_traced_with(keeper: Keeper) -> None:
+    """Let a keeper find what functions that are compiled from now on were traced to."""
+    _KEEPERS[:] = [keeper]
+
+
 _Ready: TypeAlias = tuple[Flat, Callable[[], Structure]]
 
 
@@ -132,12 +143,11 @@ def _ready(
     def gives() -> Structure:
         return structures[0]
 
-    from heterodyne.device.traced import kept
-
     names = f"{function.__module__}:{function.__qualname__}", str(tree)
     if any(map(_is_traced, leaves)):
         return jax.jit(flat), gives
-    found = kept(flat, names, fixed, leaves, gives)
+    keeper = _KEEPERS[-1] if _KEEPERS else None
+    found = keeper(flat, names, fixed, leaves, gives) if keeper else None
     if found is None:
         return jax.jit(flat, compiler_options=compiler_options()), gives
     of, structure = found

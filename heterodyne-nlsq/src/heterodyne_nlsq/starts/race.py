@@ -1,4 +1,4 @@
-"""Heats of descents: many starts go a few iterations, the better ones go on, until a few are left."""
+"""A race of descents: many starts are screened by their cost, the better ones go a few iterations, a few are left."""
 
 from __future__ import annotations
 
@@ -10,18 +10,16 @@ from heterodyne.solution.solution import Solution
 from heterodyne_nlsq.trust_region.minimise import Tolerances
 from heterodyne_nlsq.trust_region.refine import refined
 
-_HEATS = ((5, 4), (2, 8))
-"""How many descents there are for every one that is left at the end, and their iterations, heat by heat."""
+_TRIED = 5  # screened starts that are tried, for every one that is left at the end
+_TRIAL = 12  # iterations, before which a descent does not show where it leads
 
 
 def winners(objective: Objective, points: np.ndarray, left: int, tolerances: Tolerances) -> np.ndarray:
     """Where the best of these points (points, p) lead in a few iterations, (left, p) at most, the best first."""
     costs = side_by_side(lambda point: screened_cost(objective, point), list(points))
-    racing = points[np.argsort(costs)]
-    for share, iterations in _HEATS:
-        heat = descended(objective, racing[: share * left], tolerances.at_most(iterations))
-        racing = np.array([at.x for at in sorted(heat, key=_cost)])
-    return racing[:left]
+    tried = points[np.argsort(costs)[: _TRIED * left]]
+    trials = descended(objective, tried, tolerances.at_most(_TRIAL))
+    return np.array([at.x for at in sorted(trials, key=_cost)[:left]])
 
 
 def descended(objective: Objective, points: np.ndarray, tolerances: Tolerances) -> list[Solution]:
