@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from heterodyne.bins.bin import Whitened
+from heterodyne.problem.compression import compressed, compression_words
 from heterodyne.problem.objective import Objective, create_objective
 from heterodyne.problem.problem import Problem
 from heterodyne.result.fit import Fit
@@ -101,7 +102,7 @@ def _solved(problem: Problem, options: Mapping[str, Any], search: Search) -> Sol
     solution = _decided(minima, options, first, search)
     figures = Statistics(
         strategy=strategy.name,
-        strategy_reason=strategy.reason,
+        strategy_reason="; ".join(filter(None, (strategy.reason, compression_words(solution.objective)))),
         weights=_weights(solution.objective, options["weights"]),
     )
     return replace(solution, statistics=figures | solution.statistics)
@@ -139,6 +140,7 @@ def _weights(objective: Objective, asked: str) -> str:
 def _searched(objective: Objective, search: Search, sequential: bool) -> Minima:
     """The lowest minima from all starts; if ``sequential`` from where fits of bin after bin lead."""
     points = search_points(objective, search)
+    objective = compressed(objective, points, search.progress)
     if not sequential:
         return minima_of(objective, points, search)
     first = min(points, key=partial(screened_cost, objective))
@@ -165,6 +167,7 @@ def _whitened(minima: Minima, search: Search) -> Minima:
         objective = minima[0].objective.whitened(minima[0].x, ratio)
         objective = objective.weighted(residual_noise(replace(minima[0], objective=objective)))
         search.progress(f"weights of frames, round {number + 1}: noise over contrast {_listed(ratio)}")
+        objective = compressed(objective, np.array([of.x for of in minima]), search.progress)
         is_last = number == _WEIGHT_ROUNDS - 1
         minima = on_objective(objective, minima, search if is_last else search.early())
     return minima

@@ -83,8 +83,9 @@ class Bin:
     """One bin ready for summation over its strict upper triangle, pairs weighted by W.
 
     ``values`` hold c2 between M frames: `Dense` in memory, `Tiles` where they are read tile by tile, `Compressed`
-    where what the model needs of those is held, `Whitened` where pairs are weighted by the covariance of frames, which W does not say. M is the number of frames padded to
-    a multiple of what evaluators cut; ``t`` (M,) are their times in s.
+    where what the model needs of those is held, `Whitened` where pairs are weighted by the covariance of frames, which
+    W does not say. M is the number of frames padded to a multiple of what evaluators cut; ``t`` (M,) are their times
+    in s.
     W_ij = ``weight``_i ``weight``_j with ``weight`` (M,), 0 for frames that are masked or padding, but for
     the single pairs i < j that ``skipped`` (m, 2) leaves out; or W is ``pair_weight`` (M, M), 0 for every
     pair that is not used, where that is given. W is scaled to a mean of 1 over the pairs used, so that ΣW is

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar, NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 
 from heterodyne.bins.parts import Needed, Part, Weights
 from heterodyne.bins.tiles import Tiles
@@ -33,7 +33,8 @@ class Projected(NamedTuple):
     """Tiles between blocks in the span of their bases, and what is left of the data.
 
     ``far`` is symmetric and holds D, 0 for the first block, of which ``first`` holds d P, and on the diagonal, of which
-    ``near`` holds d above its own diagonal. ``beyond`` is the standard deviation, per pair, of the data outside the
+    ``near`` holds d above its own diagonal. ``filling`` is what single pairs that are left out hold in these, c2 -
+    reference. ``beyond`` is the standard deviation, per pair, of the data outside the
     span.
     """
 
@@ -41,6 +42,7 @@ class Projected(NamedTuple):
     near: Float[np.ndarray, "blocks size size"]
     first: Float[np.ndarray, "size blocks*m"]
     far: Float[np.ndarray, "blocks*m blocks*m"]
+    filling: Float[np.ndarray, " pairs"]
     beyond: float
 
 
@@ -73,13 +75,14 @@ class Compressed:
     """Tiles with what is ``held`` of them, and the ``region`` for which it was made.
 
     ``smooth`` (blocks, B, B) maps vectors of the model to those that the data hold beside them, None where there are
-    none.
+    none. The data are ``gain`` times c2 where nothing varies slowly.
     """
 
     in_memory: ClassVar[bool] = False
     tiles: Tiles
     region: Region
     smooth: np.ndarray | None = None
+    gain: float = 1.0
     held: Held = field(default_factory=Held)
 
     @property
@@ -97,15 +100,24 @@ def projected(
     root: Float[np.ndarray, " frames"],
     reference: float,
     basis: Float[np.ndarray, "blocks size m"],
+    skipped: Int[np.ndarray, "pairs 2"],
+    filling: Float[np.ndarray, " pairs"],
 ) -> Projected:
-    """The tiles in the span of a basis, in one pass; ``root`` is w^½ of every frame."""
+    """The tiles in the span of a basis, in one pass; ``root`` is w^½ of every frame.
+
+    Single pairs that are ``skipped`` take the values ``filling``, for a hole would be no slow function.
+    """
     blocks, size, m = basis.shape
     near, first = np.zeros((blocks, size, size)), np.zeros((size, blocks * m))
     far = np.zeros((blocks * m, blocks * m))
     per_tile, square = tiles.size // size, 0.0
     for (i, j), tile in tiles.read(tiles.indices()):
         rows, columns = (slice(k * tiles.size, (k + 1) * tiles.size) for k in (i, j))
-        d = _centred(tile, root[rows], root[columns], reference)
+        d = _centred(tile, reference)
+        here = ((skipped // tiles.size) == (i, j)).all(axis=1)
+        d[skipped[here, 0] - rows.start, skipped[here, 1] - columns.start] = filling[here]
+        d *= root[rows][:, None]
+        d *= root[columns]
         of_rows, of_columns = (slice(k * per_tile, (k + 1) * per_tile) for k in (i, j))
         if i == j:
             cut = d.reshape(per_tile, size, per_tile, size)
@@ -125,17 +137,15 @@ def projected(
     square -= float(np.vdot(far, far) + np.vdot(first, first))
     beyond = np.sqrt(max(square, 0.0) / _freedom(root.reshape(blocks, size) > 0, m))
     far += far.T
-    return Projected(basis, near, first, far, float(beyond))
+    return Projected(basis, near, first, far, filling, float(beyond))
 
 
-def _centred(tile: np.ndarray, of_rows: np.ndarray, of_columns: np.ndarray, reference: float) -> np.ndarray:
-    """(w_i w_j)^½ (c2 - reference), 0 for pairs that are not used, whatever stands there."""
+def _centred(tile: np.ndarray, reference: float) -> np.ndarray:
+    """c2 - reference, 0 where that is not finite."""
     d = tile.astype(float)
     d -= reference
     if not np.isfinite(d.sum()):
         d[~np.isfinite(d)] = 0.0
-    d *= of_rows[:, None]
-    d *= of_columns
     return d
 
 

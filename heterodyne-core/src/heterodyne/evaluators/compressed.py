@@ -5,18 +5,19 @@ With the vectors l and r of `heterodyne.evaluators.structured`, times w^½, and 
 
     Σ d S = l̂ᵀ (Pᵀ d P) T r̂,      l̂ = Pᵀ l,  r̂ = Pᵀ r,
 
-but for S⊥ = S - P Pᵀ S P Pᵀ, of which the norm over all tiles is bounded at any parameters in O(blocks² K) operations by
-l⊥ = l - P Pᵀ l and r⊥:
+but for S⊥ = S - P Pᵀ S P Pᵀ, of which the norm over all tiles is bounded at any parameters, in O(blocks² K) operations,
+by l⊥ = l - P Pᵀ l and r⊥:
 
     ‖S⊥‖² ≤ 2 K Σ_k Σ_{I<J} T_k² (‖l⊥_k‖² ‖r_k‖² + ‖l_k‖² ‖r⊥_k‖²).
 
 Outside of the span the data hold noise, the standard deviation of which per pair, σ⊥, is measured when they are
 projected, and c S⊥. Both are left out; in units of the log-likelihood that is
 
-    δ = c/σ² (3 σ⊥ ‖S⊥‖ + c (1 + 2 √n) ‖S⊥‖²  + 2 c √n ‖S⊥‖),
+    δ = c/σ² (3 σ⊥ ‖S⊥‖ + g c ‖S⊥‖²),
 
-where noise is taken to have no preference for S⊥ (three standard deviations), and n is the number of pairs between two
-blocks that are left out one by one, whose data are 0. The same of ∂S, for a step of one standard error of a parameter
+where noise is taken to have no preference for S⊥ (three standard deviations). g is 1, and κ⁻² of data W D W with
+W = (S + κ 1)⁻¹, in which what is outside of the span of S stands over κ². Single pairs that are left out hold what the
+model gives in their place, and are taken away again. The same of ∂S, for a step of one standard error of a parameter
 with all others known, is δ of the gradient. Where one of them exceeds `TOLERANCE`, tiles are read.
 """
 
@@ -31,11 +32,13 @@ from jaxtyping import Float
 from heterodyne.bins.bin import Bin, Moments
 from heterodyne.bins.compressed import Compressed, Projected, projected
 from heterodyne.bins.nodes import Nodes
-from heterodyne.evaluators.blocks import Blocks, carried, cut, cut_slopes, sides, transfer
+from heterodyne.evaluators.blocks import Blocks, carried, corner, cut, cut_slopes, sides, transfer
+from heterodyne.evaluators.elementwise import listed_values, weighted_sums
 from heterodyne.evaluators.pair_sums import Sums
 from heterodyne.evaluators.spans import fitted
 from heterodyne.evaluators.streamed import data_products, rows_and_sums
 from heterodyne.evaluators.structured import (
+    averaged,
     components,
     corner_products,
     model_sums,
@@ -48,16 +51,17 @@ from heterodyne.model import Components, Model
 TOLERANCE = 0.01
 """What may be left out of the log-likelihood, and of its change over a standard error of a parameter."""
 
-_MARGIN = 0.1  # of the tolerance at the points for which a basis is made: others are further out
+_MARGIN = 0.3  # of the tolerance at the points for which a basis is made: others are further out
 _RANKS = (8, 12, 16, 20, 24, 28, 32)
 _PATIENCE = 3  # evaluations in a row outside of the span, after which a basis is made about the last of them
 
 
 class Scale(NamedTuple):
-    """The contrast of one bin over its noise per element, that noise, and the error of every parameter with all others
-    known, (P,), inf where the bin does not depend on it."""
+    """The contrast of one bin, its offset less the reference, its noise per element, and the error of every parameter
+    with all others known, (P,), inf where the bin does not depend on it."""
 
     contrast: float
+    level: float
     noise: float
     errors: Float[np.ndarray, " P"]
 
@@ -70,7 +74,8 @@ def bin_sums(
         model, theta, bin.t, bin.nodes, model_sums, (bin.weight,), jacobian
     )
     total, gram = np.asarray(total), np.asarray(gram)
-    return Sums(cross_sums(model, theta, bin, bin.moments, rows, slopes, total, gram), total, gram)
+    moments = bin.moments
+    return Sums(cross_sums(model, theta, bin, moments, moments.pairs, rows, slopes, total, gram), total, gram)
 
 
 def cross_sums(
@@ -78,6 +83,7 @@ def cross_sums(
     theta: Float[np.ndarray, " P"],
     bin: Bin,
     moments: Moments[float],
+    n_pairs: float,
     rows: Components,
     slopes: Components | None,
     total: Float[np.ndarray, " x"],
@@ -85,26 +91,29 @@ def cross_sums(
 ) -> Float[np.ndarray, " x"]:
     """Σ d X of these components; the tiles are read where they are not known well enough.
 
-    ``moments`` are those of the product of which ``total`` and ``gram`` are the sums without data.
+    ``moments`` are those of the product of which ``total`` and ``gram`` are the sums without data, ``n_pairs`` the
+    number of pairs.
     """
     values = bin.values
     assert isinstance(values, Compressed)
     held, root = values.held, np.sqrt(bin.weight)
     if held.projected is not None:
         cross, outside = map(np.asarray, _known(rows, slopes, root, held.projected, values.region.size))
-        scale = scale_of(moments, cross, total, gram)
-        if left_out(values, bin, held.projected.beyond, scale, outside) <= TOLERANCE:
+        cross = cross - _of_skipped(model, theta, bin, held.projected.filling, slopes is not None)
+        scale = scale_of(moments, n_pairs, cross, total, gram)
+        if left_out(values, held.projected.beyond, scale, outside) <= TOLERANCE:
             held.in_row = 0
             return cross
     held.outside, held.in_row = held.outside + 1, held.in_row + 1
     cross = data_products(bin, rows, slopes)
     if slopes is not None and held.in_row >= _PATIENCE and held.projected is not None:
-        compress(model, theta[None], bin, scale_of(moments, cross, total, gram))
+        compress(model, theta[None], bin, scale_of(moments, n_pairs, cross, total, gram))
     return cross
 
 
 def scale_of(
     moments: Moments[float],
+    n_pairs: float,
     cross: Float[np.ndarray, " x"],
     total: Float[np.ndarray, " x"],
     gram: Float[np.ndarray, "x x"],
@@ -114,8 +123,10 @@ def scale_of(
     varying = max(gram[0, 0] - total[0] ** 2 / n, 1e-300)
     product = cross[0] - total[0] * moments.total / n
     ssr = moments.square - moments.total**2 / n - product**2 / varying
-    noise = np.sqrt(max(ssr, 1e-24 * moments.square, 1e-300) / n)
-    return Scale(abs(product / varying), float(noise), errors_of(abs(product / varying) / noise, n, total, gram))
+    noise = np.sqrt(max(ssr, 1e-24 * moments.square, 1e-300) / n_pairs)
+    contrast = float(product / varying)
+    level = float(moments.total - contrast * total[0]) / n
+    return Scale(contrast, level, float(noise), errors_of(abs(contrast) / noise, n, total, gram))
 
 
 def errors_of(
@@ -129,18 +140,13 @@ def errors_of(
         return 1.0 / np.sqrt(square) / max(contrast_over_noise, 1e-300)
 
 
-def left_out(
-    values: Compressed, bin: Bin, beyond: float, scale: Scale, outside: Float[np.ndarray, " x"]
-) -> float:
+def left_out(values: Compressed, beyond: float, scale: Scale, outside: Float[np.ndarray, " x"]) -> float:
     """The most of δ over the value and the gradient; ``outside`` are ‖S⊥‖ and ‖∂S⊥‖."""
     value, norms = outside[0], np.copy(outside)
-    acting = values.region.acts & np.isfinite(scale.errors)
-    norms[1:] *= np.where(acting, scale.errors, 0.0)[: len(norms) - 1]
-    blocks = bin.skipped // values.region.size
-    alone = np.sqrt(np.count_nonzero(blocks[:, 0] != blocks[:, 1]))
-    c, noise = scale.contrast, scale.noise
-    left = 3.0 * beyond * norms + c * (1.0 + 2.0 * alone) * value * norms + 2.0 * c * alone * norms
-    return float(c / noise**2 * np.max(left))
+    if len(norms) > 1:
+        norms[1:] *= np.where(values.region.acts & np.isfinite(scale.errors), scale.errors, 0.0)
+    c = abs(scale.contrast)
+    return float(c / scale.noise**2 * np.max(3.0 * beyond * norms + values.gain * c * value * norms))
 
 
 @compiled("size")
@@ -236,20 +242,44 @@ def compress(model: Model, centres: Float[np.ndarray, "centres P"], bin: Bin, sc
     points = np.concatenate([region.around(theta) for theta in centres])
     steps = np.where(region.acts & np.isfinite(scale.errors), scale.errors, 0.0)
     whole = fitted(model, points, steps, bin, region.size, values.smooth)
+    # E = W D W of white L⁻¹ D L⁻ᵀ, L Lᵀ = W⁻¹, and W ≤ 1/κ
+    beyond = scale.noise * np.sqrt(values.gain)
     # the last points lie as far out as others, and each centre has to be met
     tried = [*centres, *points[-3:]]
     for rank in (rank for rank in _RANKS if rank <= region.size // 2):
         basis = np.ascontiguousarray(whole[:, :, :rank])
         if all(
-            left_out(values, bin, scale.noise, scale, _outside(model, theta, bin, basis))
-            <= _MARGIN * TOLERANCE
+            left_out(values, beyond, scale, _outside(model, theta, bin, basis)) <= _MARGIN * TOLERANCE
             for theta in tried
         ):
-            held.projected = projected(values.tiles, root, bin.moments.reference, basis)
+            filling = scale.level + scale.contrast * _at_skipped(model, centres[0], bin)
+            held.projected = projected(values.tiles, root, bin.moments.reference, basis, bin.skipped, filling)
             held.passes += 1
             region.tell(f"compressed tiles: {rank} vectors for {region.size} frames")
             return
     region.tell("no compressed tiles: too many vectors would be needed")
+
+
+def _at_skipped(model: Model, theta: Float[np.ndarray, " P"], bin: Bin) -> Float[np.ndarray, " pairs"]:
+    """S at the single pairs that a bin leaves out."""
+    if not len(bin.skipped):
+        return np.zeros(0)
+    return np.asarray(_listed(model, theta, bin.t, bin.nodes, *bin.skipped.T))
+
+
+def _of_skipped(
+    model: Model,
+    theta: Float[np.ndarray, " P"],
+    bin: Bin,
+    filling: Float[np.ndarray, " pairs"],
+    jacobian: bool,
+) -> Float[np.ndarray, " x"] | float:
+    """Σ d X over the single pairs that a bin leaves out, of what is held in their place."""
+    if not len(bin.skipped):
+        return 0.0
+    first, second = bin.skipped.T
+    weight = bin.weight[first] * bin.weight[second] * filling
+    return weighted_sums(model, theta, bin, jacobian, weight)[0]
 
 
 def _outside(
@@ -270,3 +300,35 @@ def _norms_at(
 ) -> Float[Array, " x"]:
     rows, slopes = (x._replace(a=x.a * root) for x in components(model, theta, t, nodes))
     return norms_outside(cut(rows, size), cut_slopes(rows, slopes, size), basis)
+
+
+def smoothing(
+    model: Model, theta: Float[np.ndarray, " P"], bin: Bin, noise: float, size: int
+) -> Float[np.ndarray, "blocks size size"]:
+    """κ w^½ (S + κ 1)⁻¹ w^½ of every block: what multiplies vectors where W = (S + κ 1)⁻¹ multiplies the data.
+
+    W between two blocks is that of one block times the vectors of S.
+    """
+    root = np.sqrt(bin.weight)
+    s = np.array(_near(model, theta, bin.t, bin.nodes, root, size))
+    s[:, np.arange(size), np.arange(size)] = (bin.weight + noise).reshape(-1, size)
+    flat = root.reshape(-1, size)
+    return noise * flat[:, :, None] * np.linalg.inv(s) * flat[:, None, :]
+
+
+@compiled("model", "size")
+def _near(
+    model: Model,
+    theta: Float[Array, " P"],
+    t: Float[Array, " frames"],
+    nodes: Nodes,
+    root: Float[Array, " frames"],
+    size: int,
+) -> Float[Array, "blocks size size"]:
+    rows = averaged(model, theta, t, nodes)
+    b = cut(rows._replace(a=rows.a * root), size)
+    upper = jnp.einsum("nkij,nki,nkj->nij", corner(b.rise), b.a, b.a)
+    return upper + upper.swapaxes(1, 2)
+
+
+_listed = compiled("model")(listed_values)

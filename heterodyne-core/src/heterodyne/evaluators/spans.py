@@ -1,7 +1,8 @@
 """Bases of what the vectors of a model can be within a block of frames.
 
-Of the left and right vectors l and r of `heterodyne.evaluators.structured` at many parameters, and of their derivatives,
-the leading left singular vectors, block by block: they span fringes of any frequency, where polynomials would not.
+Of the left and right vectors l and r of `heterodyne.evaluators.structured` at many parameters, and of their
+derivatives, the leading left singular vectors, block by block: they span fringes of any frequency, where polynomials
+would not.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from heterodyne.bins.bin import Bin
 from heterodyne.bins.nodes import Nodes
 from heterodyne.evaluators.blocks import along, cut, cut_slopes, sides
 from heterodyne.evaluators.structured import components
-from heterodyne.kernels._jax import compiled, jax, jnp
+from heterodyne.kernels._jax import compiled, jnp
 from heterodyne.model import Model
 
 
@@ -56,7 +57,5 @@ def _products(
     rows, slopes = (x._replace(a=x.a * root) for x in components(model, theta, t, nodes))
     values, moved = along(sides, cut(rows, size), cut_slopes(rows, slopes, size))
     total = sum(jnp.einsum("nks,nkt->nst", x, x) for x in values)
-    change = sum(
-        jnp.einsum("pnks,pnkt->nst", x, x) for x in (steps[:, None, None, None] * x for x in moved)
-    )
+    change = sum(jnp.einsum("pnks,pnkt->nst", x, x) for x in (steps[:, None, None, None] * x for x in moved))
     return total + change

@@ -27,10 +27,10 @@ from jax import Array
 from jaxtyping import Float
 
 from heterodyne.bins.bin import Bin, Dense, Moments, Whitened
+from heterodyne.bins.compressed import Compressed
 from heterodyne.bins.nodes import Nodes, bin_nodes
 from heterodyne.bins.parts import Part
 from heterodyne.bins.scratch import has_room_for, scratch_matrix
-from heterodyne.bins.compressed import Compressed
 from heterodyne.bins.tiles import Tiles
 from heterodyne.data.matrices import windows
 from heterodyne.evaluators.blocks import cut
@@ -146,7 +146,7 @@ def bin_sums(
         )
         e, total, gram = product_bin(bin), np.asarray(total), np.asarray(gram)
         if isinstance(e.values, Compressed):
-            cross = cross_sums(model, theta, e, values.moments, rows, slopes, total, gram)
+            cross = cross_sums(model, theta, e, values.moments, bin.moments.pairs, rows, slopes, total, gram)
         else:
             cross = data_products(e, rows, slopes)
         return Sums(cross, total, gram)
