@@ -15,7 +15,7 @@ from heterodyne.evaluators.sums import bin_sums
 from heterodyne.evaluators.whitened import can_be_whitened, product_bin, whitened_bin
 from heterodyne.problem.choices import Choices
 from heterodyne.problem.compression import compressed as compressed_objective
-from heterodyne.problem.compression import compression_words, uncompressed
+from heterodyne.problem.compression import compression_words, left_out_at, uncompressed
 from heterodyne.problem.objective import create_objective
 from heterodyne.problem.problem import create_problem
 from tolerances import REORDERED
@@ -61,7 +61,7 @@ def made(data, skip=0):
     """The model, true parameters, a bin of tiles, the same compressed, and its scale."""
     model, bin = het.create_model("two-component"), stream_bin(data, 0, skip, 1e9, TILE)
     theta, told = theta_of(data, model), []
-    region = Region(around, np.ones(len(theta), dtype=bool), told.append, SIZE)
+    region = Region(around, told.append, SIZE)
     of = replace(bin, values=Compressed(bin.tiles, region))
     scale = scale_at(model, theta, bin)
     compressed.compress(model, theta[None], of, scale)
@@ -155,7 +155,7 @@ def test_data_weighted_by_the_covariance_of_frames_compress_too(kind):
     expected = bin_sums(model, theta, bin)
     scale = compressed.scale_of(bin.values.moments, bin.moments.pairs, *expected)
     smooth = compressed.smoothing(model, theta, bin, 5.0, SIZE)
-    region = Region(around, np.ones(len(theta), dtype=bool), print, SIZE)
+    region = Region(around, print, SIZE)
     values = Compressed(product_bin(bin).tiles, region, smooth, 5.0**-2)
     compressed.compress(model, theta[None], replace(product_bin(bin), values=values), scale)
     of = replace(bin, values=replace(bin.values, d=values))
@@ -171,6 +171,7 @@ def test_an_objective_is_compressed_about_points_and_says_so():
     u = objective.point(data.provenance["truth"]["params"])
     of = compressed_objective(objective, u[None], told.append)
     assert of.cost(u) == pytest.approx(objective.cost(u), rel=1e-7)
+    assert left_out_at(of, u) < compressed.TOLERANCE
     assert "vectors" in compression_words(of)
     assert told
     assert compression_words(uncompressed(of)) == compression_words(objective) == ""

@@ -48,13 +48,12 @@ class Projected(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Region:
-    """Where bases are to serve: points ``around`` one, the parameters that act (P,), the size of a block of frames.
+    """Where bases are to serve: points ``around`` one, and the size of a block of frames.
 
     ``tell`` is told of every pass that is made for a basis.
     """
 
     around: Around
-    acts: Bool[np.ndarray, " P"]
     tell: Callable[[str], None]
     size: int = BLOCK
 

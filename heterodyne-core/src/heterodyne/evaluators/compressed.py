@@ -144,7 +144,7 @@ def left_out(values: Compressed, beyond: float, scale: Scale, outside: Float[np.
     """The most of δ over the value and the gradient; ``outside`` are ‖S⊥‖ and ‖∂S⊥‖."""
     value, norms = outside[0], np.copy(outside)
     if len(norms) > 1:
-        norms[1:] *= np.where(values.region.acts & np.isfinite(scale.errors), scale.errors, 0.0)
+        norms[1:] *= np.where(np.isfinite(scale.errors), scale.errors, 0.0)
     c = abs(scale.contrast)
     return float(c / scale.noise**2 * np.max(3.0 * beyond * norms + values.gain * c * value * norms))
 
@@ -240,7 +240,7 @@ def compress(model: Model, centres: Float[np.ndarray, "centres P"], bin: Bin, sc
     held, region, root = values.held, values.region, np.sqrt(bin.weight)
     held.projected, held.in_row = None, 0
     points = np.concatenate([region.around(theta) for theta in centres])
-    steps = np.where(region.acts & np.isfinite(scale.errors), scale.errors, 0.0)
+    steps = np.where(np.isfinite(scale.errors), scale.errors, 0.0)
     whole = fitted(model, points, steps, bin, region.size, values.smooth)
     # E = W D W of white L⁻¹ D L⁻ᵀ, L Lᵀ = W⁻¹, and W ≤ 1/κ
     beyond = scale.noise * np.sqrt(values.gain)

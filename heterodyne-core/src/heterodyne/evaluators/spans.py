@@ -56,6 +56,7 @@ def _products(
     """Σ v vᵀ over l, r and their derivatives."""
     rows, slopes = (x._replace(a=x.a * root) for x in components(model, theta, t, nodes))
     values, moved = along(sides, cut(rows, size), cut_slopes(rows, slopes, size))
-    total = sum(jnp.einsum("nks,nkt->nst", x, x) for x in values)
-    change = sum(jnp.einsum("pnks,pnkt->nst", x, x) for x in (steps[:, None, None, None] * x for x in moved))
-    return total + change
+    moved = (steps[:, None, None, None] * x for x in moved)
+    total = jnp.stack([jnp.einsum("nks,nkt->nst", x, x) for x in values])
+    change = jnp.stack([jnp.einsum("pnks,pnkt->nst", x, x) for x in moved])
+    return jnp.sum(total + change, axis=0)

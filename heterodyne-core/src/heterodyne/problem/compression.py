@@ -38,8 +38,7 @@ def compressed(
     if not any(_is_read(bin) for bin in objective.bins):
         return objective
     sums = objective.sums(points[0])
-    acts = objective.problem.selection_matrix.any(axis=1)
-    region = Region(_around(objective, points[0], sums), acts, tell)
+    region = Region(_around(objective, points[0], sums), tell)
     theta = np.array([objective.theta(u) for u in points])
     bins = (
         _compressed(objective, region, theta, bin, number, sums) if _is_read(bin) else bin
@@ -49,8 +48,24 @@ def compressed(
 
 
 def uncompressed(objective: Objective) -> Objective:
-    """The objective with every tile read."""
+    """The objective with every tile read, itself where no tiles are compressed."""
+    if not any(_compressions(objective.bins)):
+        return objective
     return replace(objective, bins=tuple(_uncompressed(bin) for bin in objective.bins))
+
+
+def left_out_at(objective: Objective, u: Float[np.ndarray, " p"]) -> float:
+    """What compressed tiles leave out at u, from one pass over all tiles.
+
+    It is the larger of two numbers: the change of the log-likelihood, and by how many standard errors, elements taken
+    for independent, the change of the gradient moves the minimum along what the data determine.
+    """
+    here, whole = objective(u), uncompressed(objective)(u)
+    unit = 2.0 * max(whole.cost, objective.floor) / whole.n_pairs  # of the cost, for a log-likelihood of 1
+    spectrum = spectrum_of(whole.gram / unit, objective.width)
+    along = spectrum.basis[:, ~spectrum.lost].T @ (here.gradient - whole.gradient) / unit
+    moved = np.linalg.norm(along / np.sqrt(spectrum.eigenvalues[~spectrum.lost]))
+    return float(max(abs(here.cost - whole.cost) / unit, moved))
 
 
 def compression_words(objective: Objective) -> str:
