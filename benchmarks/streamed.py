@@ -127,7 +127,7 @@ def write_instrument(path: Path, plain: Path, case: Case, compression: str) -> N
         file["xpcs/twotime/processed_bins"] = np.array([1])
         qmap = file.create_group("xpcs/qmap")
         qmap["map_names"], qmap["map_units"] = np.array([b"q", b"phi"]), np.array([b"1/A", b"deg"])
-        qmap["dynamic_num_pts"], qmap["dynamic_index_mapping"] = np.array([1, 1]), np.array([0])
+        qmap["dynamic_num_pts"], qmap["dynamic_index_mapping"] = np.array([1, 1]), np.array([0], np.uint8)
         qmap["dynamic_v_list_dim0"], qmap["dynamic_v_list_dim1"] = np.array([case.q]), np.array([PHI])
         file["entry/instrument/detector_1/frame_time"] = case.dt
         file["entry/instrument/detector_1/count_time"] = 0.9 * case.dt
