@@ -13,6 +13,7 @@ import numpy as np
 
 from heterodyne.bins.kept import Home
 from heterodyne.problem.ahead import compiled_ahead
+from heterodyne.problem.compression import compressed, compression_words, left_out_at, uncompressed
 from heterodyne.problem.objective import Objective, create_objective
 from heterodyne.problem.problem import Problem
 from heterodyne.result.fit import Fit
@@ -37,8 +38,11 @@ from heterodyne_nlsq.starts.minima import Minima
 from heterodyne_nlsq.starts.race import screened_cost
 from heterodyne_nlsq.starts.search import Search, create_search, minima_of, search_points
 from heterodyne_nlsq.starts.sequential import bin_by_bin
+from heterodyne_nlsq.trust_region.refine import continued
 
 _WEIGHT_ROUNDS = 2
+
+_LEFT_OUT = 0.05  # of a standard error, of the minimum of compressed tiles
 
 
 def fit(problem: Problem, options: Mapping[str, Any], progress: Callable[[str], None]) -> Fit:
@@ -111,12 +115,13 @@ def _solved(problem: Problem, options: Mapping[str, Any], search: Search, home: 
     if options["global"]:
         minima = with_global_search(minima, first)
     solution = _decided(minima, options, first, search)
+    words = solution.statistics.get("strategy_reason") or compression_words(solution.objective)
     figures = Statistics(
         strategy=strategy.name,
-        strategy_reason=strategy.reason,
+        strategy_reason="; ".join(filter(None, (strategy.reason, words))),
         weights=_weights(solution.objective, options["weights"]),
     )
-    return replace(solution, statistics=figures | solution.statistics)
+    return replace(solution, statistics=Statistics() | solution.statistics | figures)
 
 
 def _decided(minima: Minima, options: Mapping[str, Any], first: Search, search: Search) -> Solution:
@@ -132,7 +137,19 @@ def _decided(minima: Minima, options: Mapping[str, Any], first: Search, search: 
         minima = _reweighted(minima, first if weights == "speckle" else search)
     if weights == "speckle":
         minima = _whitened(minima, search)
-    return with_rivals(minima)
+    return _checked(with_rivals(minima), search)
+
+
+def _checked(solution: Solution, search: Search) -> Solution:
+    """The solution where compressed tiles tell what all tiles do there, else the one that these lead to."""
+    objective = solution.objective
+    whole = uncompressed(objective)
+    if whole is objective or (off := left_out_at(objective, solution.x)) <= _LEFT_OUT:
+        return solution
+    search.progress(f"compressed tiles leave out {off:.2g} of a standard error: going on with all tiles")
+    words = f"{compression_words(objective)}, and all of them read in the end"
+    found = continued(whole, solution, search.tolerances)
+    return replace(found, statistics=Statistics() | found.statistics | Statistics(strategy_reason=words))
 
 
 def _beside(solution: Solution, lower: Solution) -> Solution:
@@ -151,6 +168,7 @@ def _weights(objective: Objective, asked: str) -> str:
 def _searched(objective: Objective, search: Search, sequential: bool) -> Minima:
     """The lowest minima from all starts; if ``sequential`` from where fits of bin after bin lead."""
     points = search_points(objective, search)
+    objective = compressed(objective, points, search.progress)
     if not sequential:
         return minima_of(objective, points, search)
     first = min(points, key=partial(screened_cost, objective))
@@ -177,6 +195,7 @@ def _whitened(minima: Minima, search: Search) -> Minima:
         objective = minima[0].objective.whitened(minima[0].x, ratio)
         objective = objective.weighted(residual_noise(replace(minima[0], objective=objective)))
         search.progress(f"weights of frames, round {number + 1}: noise over contrast {_listed(ratio)}")
+        objective = compressed(objective, np.array([of.x for of in minima]), search.progress)
         is_last = number == _WEIGHT_ROUNDS - 1
         minima = on_objective(objective, minima, search if is_last else search.early())
     return minima

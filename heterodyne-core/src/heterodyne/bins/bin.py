@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
 import numpy as np
 
+from heterodyne.bins.compressed import Compressed
 from heterodyne.bins.nodes import Nodes
 from heterodyne.bins.parts import Needed, Part, Weights
 from heterodyne.bins.tiles import Tiles
@@ -61,8 +62,8 @@ class Whitened:
     whatever form its evaluator takes it, and ``noise`` is κ.
     """
 
-    plain: Dense | Tiles
-    d: np.ndarray | Tiles
+    plain: Dense | Tiles | Compressed
+    d: np.ndarray | Tiles | Compressed
     moments: Moments[float]
     factor: Any
     noise: float
@@ -101,9 +102,10 @@ class Kept:
 class Bin:
     """One bin ready for summation over its strict upper triangle, pairs weighted by W.
 
-    ``values`` hold c2 between M frames: `Dense` in memory, `Tiles` where they are read tile by tile, `Whitened`
-    where pairs are weighted by the covariance of frames, which W does not say, `Kept` where a keeper has them. M is
-    the number of frames padded to a multiple of what evaluators cut; ``t`` (M,) are their times in s.
+    ``values`` hold c2 between M frames: `Dense` in memory, `Tiles` where they are read tile by tile, `Compressed`
+    where what the model needs of those is held, `Whitened` where pairs are weighted by the covariance of frames, which
+    W does not say, `Kept` where a keeper has them. M is the number of frames padded to a multiple of what evaluators
+    cut; ``t`` (M,) are their times in s.
     W_ij = ``weight``_i ``weight``_j with ``weight`` (M,), 0 for frames that are masked or padding, but for
     the single pairs i < j that ``skipped`` (m, 2) leaves out; or W is ``pair_weight`` (M, M), 0 for every
     pair that is not used, where that is given. W is scaled to a mean of 1 over the pairs used, so that ΣW is
@@ -113,7 +115,7 @@ class Bin:
     sum over pairs looks at.
     """
 
-    values: Dense | Tiles | Whitened | Kept
+    values: Dense | Tiles | Compressed | Whitened | Kept
     t: np.ndarray
     weight: np.ndarray
     q: float
@@ -174,8 +176,9 @@ class Bin:
     @property
     def tiles(self) -> Tiles:
         """The tiles of a bin that is read tile by tile."""
-        assert isinstance(self.values, Tiles)
-        return self.values
+        values = self.values.tiles if isinstance(self.values, Compressed) else self.values
+        assert isinstance(values, Tiles)
+        return values
 
     def parts(self, needed: Needed = lambda rows, columns: True) -> Iterator[Part]:
         """Parts that cover all pairs i < j that are ``needed``; W is 0 for those that are not used or i ≥ j."""

@@ -131,7 +131,18 @@ def skipped_sums(
     Their data are 0 in the bin, so Σ d X needs no correction.
     """
     first, second = bin.skipped.T
-    weight = bin.weight[first] * bin.weight[second]
+    return weighted_sums(model, theta, bin, jacobian, bin.weight[first] * bin.weight[second])
+
+
+def weighted_sums(
+    model: Model,
+    theta: Float[np.ndarray, " P"],
+    bin: Bin,
+    jacobian: bool,
+    weight: Float[np.ndarray, " pairs"],
+) -> tuple[Float[np.ndarray, " x"], Float[np.ndarray, "x x"]]:
+    """Σ w X and Σ w X Xᵀ over the pairs that a bin leaves out, with these weights."""
+    first, second = bin.skipped.T
     total, gram = _listed_sums(model, jacobian, theta, bin.t, bin.nodes, first, second, weight)
     return np.asarray(total), np.asarray(gram)
 

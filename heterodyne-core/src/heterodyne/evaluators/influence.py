@@ -19,7 +19,6 @@ import numpy as np
 from jaxtyping import Float
 
 from heterodyne.bins.bin import Bin, Dense, Whitened
-from heterodyne.bins.tiles import Tiles
 from heterodyne.evaluators.meshgrid import averaged_tile
 from heterodyne.evaluators.quasiseparable import (
     Factor,
@@ -93,7 +92,7 @@ def scores_of_panels(
 
 def _c2_columns(bin: Bin) -> Callable[[slice], Float[np.ndarray, "frames columns"]]:
     """A function: c2 above the diagonal in some columns, anything where pairs are not in use."""
-    values, reference = bin.plain.values, bin.moments.reference
+    plain, reference = bin.plain, bin.moments.reference
 
     def from_memory(columns: slice) -> np.ndarray:
         weight = bin.weights(slice(0, None), columns)
@@ -102,19 +101,19 @@ def _c2_columns(bin: Bin) -> Callable[[slice], Float[np.ndarray, "frames columns
 
     @lru_cache(maxsize=2)
     def column_of_tiles(number: int) -> np.ndarray:
-        assert isinstance(values, Tiles)
+        values = plain.tiles
         column = np.zeros((len(bin.t), values.size))
         for (i, _), tile in values.read([(i, number) for i in range(number + 1)]):
             column[i * values.size : (i + 1) * values.size] = tile
         return column
 
     def from_tiles(columns: slice) -> np.ndarray:
-        assert isinstance(values, Tiles)
-        first, last = columns.start // values.size, (columns.stop - 1) // values.size
+        size = plain.tiles.size
+        first, last = columns.start // size, (columns.stop - 1) // size
         whole = np.concatenate([column_of_tiles(number) for number in range(first, last + 1)], axis=1)
-        return whole[:, columns.start - first * values.size : columns.stop - first * values.size]
+        return whole[:, columns.start - first * size : columns.stop - first * size]
 
-    return from_memory if isinstance(values, Dense) else from_tiles
+    return from_memory if isinstance(plain.values, Dense) else from_tiles
 
 
 def score_covariance(

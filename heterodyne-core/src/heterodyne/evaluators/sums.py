@@ -6,9 +6,10 @@ import numpy as np
 from jaxtyping import Float
 
 from heterodyne.bins.bin import Bin, Moments, Whitened
+from heterodyne.bins.compressed import Compressed
 from heterodyne.bins.kept import in_place
 from heterodyne.bins.tiles import Tiles
-from heterodyne.evaluators import dense, streamed, structured, whitened
+from heterodyne.evaluators import compressed, dense, streamed, structured, whitened
 from heterodyne.evaluators.elementwise import skipped_sums
 from heterodyne.evaluators.pair_sums import Evaluator, PairSums, Sums
 from heterodyne.model import Model
@@ -45,6 +46,8 @@ def evaluator_of(model: Model, bin: Bin) -> Evaluator:
     """The evaluator of a bin: structured where S is separable and weights are per frame or of frames, else dense."""
     if isinstance(bin.values, Whitened):
         return whitened.dense_sums if model.components is None else whitened.bin_sums
+    if isinstance(bin.values, Compressed):
+        return compressed.bin_sums
     if isinstance(bin.values, Tiles):
         return streamed.bin_sums
     if model.components is None or bin.pair_weight is not None:

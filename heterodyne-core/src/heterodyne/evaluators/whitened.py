@@ -27,12 +27,14 @@ from jax import Array
 from jaxtyping import Float
 
 from heterodyne.bins.bin import Bin, Dense, Kept, Moments, Whitened
+from heterodyne.bins.compressed import Compressed
 from heterodyne.bins.nodes import Nodes, bin_nodes
 from heterodyne.bins.parts import Part
 from heterodyne.bins.scratch import has_room_for, scratch_matrix
 from heterodyne.bins.tiles import Tiles
 from heterodyne.data.matrices import windows
 from heterodyne.evaluators.blocks import cut
+from heterodyne.evaluators.compressed import cross_sums
 from heterodyne.evaluators.pair_sums import Sums
 from heterodyne.evaluators.quasiseparable import Factor, Generators, expanded, factorised, generators, solved
 from heterodyne.evaluators.streamed import data_products, rows_and_sums
@@ -80,7 +82,7 @@ def whitened_bin(model: Model, theta: Float[np.ndarray, " P"], bin: Bin, noise: 
         total += 0.5 * (float(e[rows].sum()) - float(np.trace(e[rows], rows.start)))
     square = sum(_times_data(part, bin.moments.reference, e) for part in bin.parts())
     moments = Moments(of_ones, bin.moments.reference, total, square)
-    return replace(bin, values=Whitened(values, _like(values, e), moments, factor, noise))
+    return replace(bin, values=Whitened(values, _like(bin, e), moments, factor, noise))
 
 
 def _evened(bin: Bin, root: Float[np.ndarray, " frames"]) -> Float[np.ndarray, "frames frames"]:
@@ -110,11 +112,11 @@ def _times_data(part: Part, reference: float, e: np.ndarray) -> float:
     return float(np.vdot(of, np.where(weights > 0, c2 - reference, 0.0)))
 
 
-def _like(values: Dense | Tiles, e: np.ndarray) -> np.ndarray | Tiles:
-    """E as these data are: whole, or in tiles."""
-    if isinstance(values, Dense):
+def _like(bin: Bin, e: np.ndarray) -> np.ndarray | Tiles:
+    """E as the data of a bin are: whole, or in tiles."""
+    if isinstance(bin.values, Dense):
         return 0.5 * (e + e.T)
-    return Tiles(windows(e[None], 0), "full", values.size, {})
+    return Tiles(windows(e[None], 0), "full", bin.tiles.size, {})
 
 
 def can_be_whitened(bin: Bin) -> bool:
@@ -138,15 +140,27 @@ def bin_sums(
     values = bin.values
     assert isinstance(values, Whitened)
     root = np.sqrt(bin.weight)
-    if isinstance(values.d, Tiles):
+    if not isinstance(values.d, np.ndarray):
         rows, slopes, total, gram = rows_and_sums(
             model, theta, bin.t, bin.nodes, model_sums, (root, values.factor), jacobian
         )
-        e = replace(bin, values=values.d, weight=np.ones_like(root), moments=_NONE)
-        return Sums(data_products(e, rows, slopes), np.asarray(total), np.asarray(gram))
+        e, total, gram = product_bin(bin), np.asarray(total), np.asarray(gram)
+        if isinstance(e.values, Compressed):
+            cross = cross_sums(model, theta, e, values.moments, bin.moments.pairs, rows, slopes, total, gram)
+        else:
+            cross = data_products(e, rows, slopes)
+        return Sums(cross, total, gram)
     evaluate = _sums if jacobian else _value_sums
     sums = evaluate(model, theta, bin.t, bin.nodes, root, values.d, values.factor)
     return Sums(*map(np.asarray, sums))
+
+
+def product_bin(bin: Bin) -> Bin:
+    """A whitened bin as one whose data are E, all frames with weight 1."""
+    values = bin.values
+    assert isinstance(values, Whitened)
+    assert not isinstance(values.d, np.ndarray)
+    return replace(bin, values=values.d, weight=np.ones_like(bin.weight), moments=_NONE)
 
 
 @compiled("model")

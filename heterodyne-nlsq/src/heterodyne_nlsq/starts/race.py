@@ -16,7 +16,7 @@ _TRIAL = 12  # iterations, before which a descent does not show where it leads
 
 def winners(objective: Objective, points: np.ndarray, left: int, tolerances: Tolerances) -> np.ndarray:
     """Where the best of these points (points, p) lead in a few iterations, (left, p) at most, the best first."""
-    costs = side_by_side(lambda point: screened_cost(objective, point), list(points))
+    costs = side_by_side(lambda point: screened_cost(objective, point), list(points), objective.at_once)
     tried = points[np.argsort(costs)[: _TRIED * left]]
     trials = descended(objective, tried, tolerances.at_most(_TRIAL))
     return np.array([at.x for at in sorted(trials, key=_cost)[:left]])
