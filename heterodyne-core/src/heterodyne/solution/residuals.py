@@ -12,7 +12,7 @@ from heterodyne.device.cores import side_by_side
 from heterodyne.evaluators.meshgrid import averaged_beside
 from heterodyne.evaluators.residual import ResidualPart, residual_parts
 from heterodyne.solution.frame_noise import LEAST_RATIO, FrameNoise, NeighbourSums, frame_noise
-from heterodyne.solution.patches import PatchSums, no_sums, patches_of
+from heterodyne.solution.patches import SIZES, PatchSums, Sizes, no_sums, patches_of
 from heterodyne.solution.solution import AtSolution
 
 if TYPE_CHECKING:
@@ -36,7 +36,12 @@ class Residuals(NamedTuple):
 
 
 def examine_residuals(
-    model: Model, params: dict[str, float], bin: Bin, contrast: float, offset: float
+    model: Model,
+    params: dict[str, float],
+    bin: Bin,
+    contrast: float,
+    offset: float,
+    sizes: Sizes = SIZES,
 ) -> Residuals:
     """The noise per element of one bin, half the variance of neighbouring differences of the residual, and
     sums of the residual for `heterodyne.solution.structure`.
@@ -48,7 +53,7 @@ def examine_residuals(
     """
     frames, after = bin.frames, averaged_beside(model, params, bin.t, bin.nodes)
     square, count, ssr = 0.0, 0, 0.0
-    sums = tuple(no_sums(patches) for patches in patches_of(bin.weight > 0))
+    sums = tuple(no_sums(patches) for patches in patches_of(bin.weight > 0, sizes))
     squares, common = np.zeros((2, frames)), _Common.nothing(after)
     for part in residual_parts(model, params, bin, contrast, offset):
         used = part.weights > 0
