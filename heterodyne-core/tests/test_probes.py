@@ -27,7 +27,9 @@ def data_of(**own):
 
 def linear_of(theta):
     rng = np.random.default_rng(0)
-    slopes = rng.normal(size=(3, 1 + len(theta))) * np.concatenate([[1.0], 1.0 / np.maximum(np.abs(theta), 1.0)])
+    slopes = rng.normal(size=(3, 1 + len(theta))) * np.concatenate(
+        [[1.0], 1.0 / np.maximum(np.abs(theta), 1.0)]
+    )
     return Linear(0.15, 1.0, slopes, np.array([0.3, 0.0, 1.0]), 0.02)
 
 
@@ -60,7 +62,10 @@ def bin_and_theta(request):
 
 def probes(frames):
     rng = np.random.default_rng(1)
-    return [rng.normal(size=(1, frames, 70)), rng.normal(size=(5, frames, 16))]
+    windows = np.zeros((3, frames, 16))
+    for start, window in zip((0, 48, 112), windows, strict=True):
+        window[start : start + 16] = np.eye(16)
+    return [rng.normal(size=(1, frames, 70)), rng.normal(size=(5, frames, 16)), windows]
 
 
 def test_influence_between_probes_is_that_of_the_matrices(bin_and_theta):

@@ -80,5 +80,7 @@ def _beside(
     model: Model, params: Parameters, t: Float[AnyArray, " frames"], q: Scalar, phi: Scalar
 ) -> Float[Array, " frames-1"]:
     profiles = model.profiles(params, jnp.asarray(t), q, phi)
-    before, after = (jax.tree.map(lambda x, at=at: x[..., at], profiles) for at in (slice(-1), slice(1, None)))
+    before, after = (
+        jax.tree.map(lambda x, at=at: x[..., at], profiles) for at in (slice(-1), slice(1, None))
+    )
     return model.pair(before, after)

@@ -64,10 +64,25 @@ def tangents_between(
         return _of_panels(influence_panels(model, theta, bin.plain, linear), len(linear.slopes), x)
     root, of = np.sqrt(bin.weight), _generators(model, theta, bin, linear)
     weighted = [root[:, None] * one for one in x]
-    return [
-        within(one, one, lambda columns: projected(of, linear, root, columns)) / linear.sigma**2
-        for one in weighted
-    ]
+    return [_of_tangents(of, linear, root, one) / linear.sigma**2 for one in weighted]
+
+
+def _of_tangents(
+    of: Generators[np.ndarray], linear: Linear, root: np.ndarray, x: np.ndarray
+) -> Float[np.ndarray, "p W s s"]:
+    """The products of x with √w ∂_a √w, of which tiles on the diagonal are at hand."""
+    size = of.near.shape[-1]
+    cut = x.reshape(len(x), -1, size, x.shape[2])
+    touched = cut.any(axis=(2, 3))
+    if (touched.sum(axis=1) > 1).any():
+        return within(x, x, lambda columns: projected(of, linear, root, columns))
+    number = touched.argmax(axis=1)
+    ones = root.reshape(-1, size)[number]
+    near = of.near[number, 1:] + linear.shift[:, None, None] * np.triu(
+        ones[:, None, :, None] * ones[:, None, None, :], 1
+    )
+    rows = cut[np.arange(len(x)), number][:, None]
+    return (rows.swapaxes(2, 3) @ (near + near.swapaxes(2, 3)) @ rows).swapaxes(0, 1)
 
 
 def _generators(

@@ -117,9 +117,7 @@ def _sight(factor: Factor[np.ndarray], bin: Bin, cells: Cells, residual: Residua
     )
     z = tuple(of / residual.noise**2 for of in cells.z)
     if not bin.is_separable:
-        z = tuple(
-            of * _spread(weight, one, sums) for of, one, sums in zip(z, u, residual.sums, strict=True)
-        )
+        z = tuple(of * _spread(weight, one, sums) for of, one, sums in zip(z, u, residual.sums, strict=True))
     return Sight(z, np.concatenate(once, axis=1), twice)
 
 
@@ -163,7 +161,9 @@ def _examined(
 
 def _seen(z: Sequence[np.ndarray], found: Sequence[np.ndarray]) -> np.ndarray:
     """The sums over pairs of groups of z (cells, W, s, s) times what was found there (p, W, s, s), (F, p)."""
-    return np.concatenate([np.tensordot(of, part, ([1, 2, 3],) * 2) for of, part in zip(z, found, strict=True)])
+    return np.concatenate(
+        [np.tensordot(of, part, ([1, 2, 3],) * 2) for of, part in zip(z, found, strict=True)]
+    )
 
 
 def noise_between(one: Sight, other: Sight) -> np.ndarray:

@@ -1,6 +1,6 @@
 """The patches of a bin over which residuals are summed: groups of frames over the run, and windows of single frames.
 
-A short series is one patch of single frames. Of a longer one the first are up to 8 windows of 16 frames, spread over the
+A short series is one patch of single frames. Of a longer one the first are up to 16 windows of 16 frames, spread over the
 run, which see lags of a few frames, and then the whole run in up to 128 groups, which sees all lags between groups.
 """
 
@@ -19,7 +19,7 @@ class Sizes(NamedTuple):
 
     whole: int = 256
     groups: int = 128
-    windows: int = 8
+    windows: int = 16
     width: int = 16
 
 
@@ -83,7 +83,10 @@ class PatchSums(NamedTuple):
                 slice(rows.start - first, rows.stop - first),
                 slice(columns.start - second, columns.stop - second),
             )
-            i, j = (range((of.start - start) // grain, (of.stop - 1 - start) // grain + 1) for of in (rows, columns))
+            i, j = (
+                range((of.start - start) // grain, (of.stop - 1 - start) // grain + 1)
+                for of in (rows, columns)
+            )
             at = number, slice(i.start, i.stop), slice(j.start, j.stop)
             for total, part in ((self.residual, weighted), (self.weight, weights)):
                 total[at] += _grouped(part[here], rows.start - start, columns.start - start, grain)
@@ -103,7 +106,8 @@ def patches_of(used: Bool[np.ndarray, " M"], sizes: Sizes = SIZES) -> tuple[Patc
         return (Patches(np.zeros(1, dtype=int), frames, 1, frames),)
     grain = -(-frames // sizes.groups)
     ends = np.linspace(0, max(len(inside) - sizes.width, 0), sizes.windows).round().astype(int)
-    starts = np.unique(np.minimum(inside[ends], frames - sizes.width))
+    # where windows begin at multiples of their width, each lies in one block of the evaluators
+    starts = np.unique(np.minimum(inside[ends], frames - sizes.width) // sizes.width * sizes.width)
     windows = Patches(_apart(starts, sizes.width), sizes.width, 1, frames)
     return windows, Patches(np.zeros(1, dtype=int), -(-frames // grain), grain, frames)
 

@@ -81,9 +81,7 @@ def _between(parts: Iterator[ResidualPart], alike: np.ndarray, after: np.ndarray
     common = _Common.nothing(after)
     for part in parts:
         rows, columns = part.residual.shape
-        kept = np.outer(
-            alike[part.first : part.first + rows], alike[part.second : part.second + columns]
-        )
+        kept = np.outer(alike[part.first : part.first + rows], alike[part.second : part.second + columns])
         weights = part.weights * kept
         residual = np.where(weights > 0, part.residual, 0.0)
         common = common.add(part._replace(residual=residual, weights=weights))

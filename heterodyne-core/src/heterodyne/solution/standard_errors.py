@@ -70,7 +70,9 @@ def standard_errors(here: AtSolution, residuals: Sequence[Residuals], robust: bo
     )
     errors, doubts = whole.of_scaling(inner), excess.words()
     if meat.shared is None:
-        return StandardErrors(covariance, independent, spectrum, statistics, *errors, frames, doubts, meat.model)
+        return StandardErrors(
+            covariance, independent, spectrum, statistics, *errors, frames, doubts, meat.model
+        )
     p = len(meat.shared)
     own, together = (
         np.diag(whole.of_coordinates(whole.half[:p].T @ matrix @ whole.half[:p]))[~spectrum.undetermined]

@@ -1,9 +1,9 @@
 """Structure of residuals over lag and age, against the noise that speckle and frames make.
 
 The mean residual of a cell of pairs is a sum g = Σ W r z / σ² over the patches of `heterodyne.solution.patches`. Over
-lag the cells are bins of how far apart groups of frames are, z = 1 inside. Over age they are thirds of the ages within a
-lag bin, and z is less its mean at every lag, so that it does not see what depends on lag alone. Of the pairs within a group
-nothing is asked. A fit moves its parameters, contrasts and offsets by H⁻¹ times their scores, sums of r with D
+lag the cells are bins of how far apart groups of frames are, z = 1 inside. Over age they are thirds of the ages within
+a lag bin, and z is less its mean at every lag, so that it does not see what depends on lag alone. Of the pairs within a
+group nothing is asked. A fit moves its parameters, contrasts and offsets by H⁻¹ times their scores, sums of r with D
 (`heterodyne.evaluators.influence`), and so takes K = Σ W z T / σ² H⁻¹ times these scores out of g, T the tangent
 space. What is left is a sum of r with z - K D, whose covariance for speckle is
 
@@ -115,7 +115,7 @@ class Structure:
 
 
 def lag_edges(size: int) -> np.ndarray:
-    """Edges of the lag bins between so many frames or groups, 1, 2, 3, 5, 9, 17, ..., n/2, and of the rest, n/2 to n."""
+    """Edges of the lag bins between n frames or groups, 1, 2, 3, 5, 9, 17, ..., n/2, and of the rest, n/2 to n."""
     last = max(size // 2, 2)
     inner = 1 + 2 ** np.arange(last.bit_length())
     return np.concatenate([[1], inner[3 * inner < 2 * last], [last, max(size, last + 1)]])
@@ -152,7 +152,9 @@ def _joined(sums: np.ndarray, variance: np.ndarray, place: np.ndarray, among: np
 def _lag_means(values: np.ndarray, weights: np.ndarray, apart: np.ndarray) -> np.ndarray:
     """Σ values / Σ weights over the pairs of groups equally far apart, (rows, 1, s, s), for rows (rows, W, s, s)."""
     sums = [
-        np.array([np.bincount(apart.ravel(), row.ravel()) for row in of.sum(axis=-3).reshape(-1, *apart.shape)])
+        np.array(
+            [np.bincount(apart.ravel(), row.ravel()) for row in of.sum(axis=-3).reshape(-1, *apart.shape)]
+        )
         for of in (values, weights)
     ]
     return _mean(*np.broadcast_arrays(*sums))[:, None, apart]
@@ -164,6 +166,8 @@ def _mean(sums: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
 def _check(sums: np.ndarray, covariance: np.ndarray) -> Check:
     """The check of sums with this covariance."""
+    left = np.diag(covariance) > 0.0
+    sums, covariance = sums[left], covariance[np.ix_(left, left)]
     size = np.sqrt(np.diag(covariance))
     values, vectors = np.linalg.eigh(covariance / np.outer(size, size))
     keep = values > _SINGULAR * np.max(values, initial=0.0)
