@@ -5,8 +5,8 @@ X_a = √w ∂_a √w and K the inverse covariance of frames
 
     D_a / √W = K X_a K less its diagonal
 
-of a weighted bin and X_a of another, all over σ². Where pairs are left out or weighted one by one, D_a is formed panel by
-panel. The columns x (W, M, s) stand in W patches, and xᵀ D x is asked within each.
+of a weighted bin and X_a of another, all over σ². Where pairs are left out or weighted one by one, D_a is formed panel
+by panel. The columns x (W, M, s) stand in W patches, and xᵀ D x is asked within each.
 """
 
 from __future__ import annotations

@@ -1,17 +1,18 @@
 """What is left of the residuals at a solution: their means over lag and age, with the covariance of these.
 
-A cell of patches has D_f = √w U Z_f Uᵀ √w beside √W r, U the columns that sum the frames of its groups, so that of all of
-the noise only Ĉ = Uᵀ √w C √w U is needed,
+A cell of patches has D_f = √w U Z_f Uᵀ √w beside √W r, U the columns that sum the frames of its groups, so that of all
+of the noise only Ĉ = Uᵀ √w C √w U is needed,
 
     V_fg = ½ tr(Z_f Ĉ Z_g Ĉ),        V_fa = ½ tr(Z_f Uᵀ √w C D_a C √w U),
 
-D_a what moves the scores (`heterodyne.evaluators.probes`), whose own covariance the robust errors know. Where W_ij is not
-w_i w_j, Z_f has (Σ W / Σ w w)^½ of a pair of groups: no more than pairs that are left out one by one would make of it.
+D_a what moves the scores (`heterodyne.evaluators.probes`), whose own covariance the robust errors know. Where W_ij is
+not w_i w_j, Z_f has (Σ W / Σ w w)^½ of a pair of groups: no more than pairs that are left out one by one would make of it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -56,8 +57,8 @@ def structure_at(
 
 
 class Examined(NamedTuple):
-    """Of F cells: Σ W z T / σ² with the rows T of the tangent space as ``coupling`` (F, q), and the covariances of their
-    sums with the scores as ``crossed`` (F, q), and with one another as ``variance`` (F, F)."""
+    """Of F cells: Σ W z T / σ² with the rows T of the tangent space as ``coupling`` (F, q), and the covariances of
+    their sums with the scores as ``crossed`` (F, q), and with one another as ``variance`` (F, F)."""
 
     coupling: np.ndarray
     crossed: np.ndarray
@@ -102,7 +103,7 @@ class Sight(NamedTuple):
     def columns(self) -> list[slice]:
         """Where every kind of patches stands among the u."""
         ends = np.cumsum([0, *(of.shape[1] * of.shape[2] for of in self.z)])
-        return [slice(start, stop) for start, stop in zip(ends[:-1], ends[1:], strict=True)]
+        return [slice(start, stop) for start, stop in pairwise(ends.tolist())]
 
 
 def _sight(factor: Factor[np.ndarray], bin: Bin, cells: Cells, residual: Residuals) -> Sight:

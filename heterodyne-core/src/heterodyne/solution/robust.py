@@ -8,7 +8,7 @@ from functools import partial
 
 import numpy as np
 
-from heterodyne.bins.bin import Bin, Whitened
+from heterodyne.bins.bin import Whitened
 from heterodyne.data.geometry import axis_of, ring_of
 from heterodyne.device.cores import side_by_side
 from heterodyne.evaluators.influence import evened, influence_panels, score_covariance, scores_of_panels
