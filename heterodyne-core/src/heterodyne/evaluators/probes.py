@@ -19,7 +19,7 @@ from jaxtyping import Float
 from heterodyne.bins.bin import Bin, Whitened
 from heterodyne.evaluators.influence import evened, influence_panels, projected
 from heterodyne.evaluators.inverse import inside_diagonals, inverse
-from heterodyne.evaluators.quasiseparable import Generators, combined, generators, solved
+from heterodyne.evaluators.quasiseparable import Factor, Generators, combined, generators, solved
 from heterodyne.evaluators.scores import Linear, ScorePart
 from heterodyne.model import Model
 
@@ -92,7 +92,7 @@ def _generators(
     return combined(generators(model, theta, bin.t, bin.nodes, root, jacobian=True), linear.slopes)
 
 
-def _solved(factor: object, x: np.ndarray) -> np.ndarray:
+def _solved(factor: Factor[np.ndarray], x: np.ndarray) -> np.ndarray:
     """K x of the columns of all patches."""
     patches, frames, size = x.shape
     flat = solved(factor, x.transpose(1, 0, 2).reshape(frames, -1))

@@ -6,7 +6,7 @@ of the noise only Ĉ = Uᵀ √w C √w U is needed,
     V_fg = ½ tr(Z_f Ĉ Z_g Ĉ),        V_fa = ½ tr(Z_f Uᵀ √w C D_a C √w U),
 
 D_a what moves the scores (`heterodyne.evaluators.probes`), whose own covariance the robust errors know. Where W_ij is
-not w_i w_j, Z_f has (Σ W / Σ w w)^½ of a pair of groups: no more than pairs that are left out one by one would make of it.
+not w_i w_j, Z_f is times (Σ W / Σ w w)^½ of a pair of groups, as if pairs that are left out were so evenly.
 """
 
 from __future__ import annotations
@@ -162,9 +162,7 @@ def _examined(
 
 def _seen(z: Sequence[np.ndarray], found: Sequence[np.ndarray]) -> np.ndarray:
     """The sums over pairs of groups of z (cells, W, s, s) times what was found there (p, W, s, s), (F, p)."""
-    return np.concatenate(
-        [np.tensordot(of, part, ([1, 2, 3],) * 2) for of, part in zip(z, found, strict=True)]
-    )
+    return np.concatenate([_flat(of) @ _flat(part).T for of, part in zip(z, found, strict=True)])
 
 
 def noise_between(one: Sight, other: Sight) -> np.ndarray:

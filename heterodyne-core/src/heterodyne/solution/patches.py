@@ -6,6 +6,7 @@ the run, which see lags of a few frames, and then the whole run in up to 128 gro
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -26,7 +27,7 @@ SIZES = Sizes()
 
 
 class Patches(NamedTuple):
-    """Stretches of a run of ``frames``: ``size`` groups of ``grain`` frames each, from the frames ``starts`` (W,) on."""
+    """Stretches of a run of ``frames``, ``size`` groups of ``grain`` frames each, from the frames ``starts`` (W,)."""
 
     starts: Int[np.ndarray, " W"]
     size: int
@@ -57,8 +58,8 @@ class Patches(NamedTuple):
         """The first and the last lag in frames between groups this far apart."""
         last = min(self.frames, self.size * self.grain) - 1
         return [
-            (int((low - 1) * self.grain + 1), int(min(high * self.grain - 1, last)))
-            for low, high in zip(edges[:-1], edges[1:], strict=True)
+            ((low - 1) * self.grain + 1, min(high * self.grain - 1, last))
+            for low, high in pairwise(edges.tolist())
         ]
 
 

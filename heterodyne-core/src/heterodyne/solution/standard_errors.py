@@ -24,8 +24,8 @@ _COMMON = 2.0  # ratio of errors from which bins are said to share noise
 class StandardErrors(NamedTuple):
     """Covariances over the free coordinates (p, p), the spectrum judged by the first, and what to say.
 
-    ``contrast`` and ``offset`` (bins,) are the standard errors of these, ``frames`` the noise of every bin's frames, and
-    ``modelled`` (q, q) the covariance of scores that speckle gives, None where errors are not robust.
+    ``contrast`` and ``offset`` (bins,) are the standard errors of these, ``frames`` the noise of every bin's frames,
+    and ``modelled`` (q, q) the covariance of scores that speckle gives, None where errors are not robust.
     """
 
     covariance: np.ndarray
