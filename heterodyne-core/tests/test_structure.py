@@ -113,12 +113,12 @@ def test_sums_over_patches_are_those_of_a_loop(sizes, mask):
 
 def test_a_long_series_is_seen_in_windows_and_in_groups():
     windows, groups = patches_of(np.ones(600, dtype=bool))
-    assert (windows.size, windows.grain, len(windows.starts)) == (16, 1, 16)
+    assert (windows.size, windows.grain, len(windows.starts)) == (16, 1, 32)
     assert (windows.starts[0], windows.starts[-1]) == (0, 576)
-    assert (groups.size, groups.grain) == (120, 5)
+    assert (groups.size, groups.grain) == (86, 7)
     assert lag_bins((windows, groups)) == [
         *((1, 1), (2, 2), (3, 4), (5, 7), (8, 15)),
-        *((1, 9), (6, 14), (11, 24), (21, 44), (41, 84), (81, 164), (161, 299), (296, 599)),
+        *((1, 13), (8, 20), (15, 34), (29, 62), (57, 118), (113, 300), (295, 599)),
     ]
 
 

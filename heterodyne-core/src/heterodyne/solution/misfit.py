@@ -168,7 +168,8 @@ def _seen(z: Sequence[np.ndarray], found: Sequence[np.ndarray]) -> np.ndarray:
 def noise_between(one: Sight, other: Sight) -> np.ndarray:
     """½ tr(Z_f Ĉ Z_g Ĉ), (F, G), of the cells of two bins that see the same noise."""
     c = one.once.T @ other.once
-    left, right = _coloured_cells(one, c), _coloured_cells(other, c.T)
+    left = _coloured_cells(one, c)
+    right = left if other is one else _coloured_cells(other, c.T)
     return np.block(
         [
             [

@@ -1,7 +1,7 @@
 """The patches of a bin over which residuals are summed: groups of frames over the run, and windows of single frames.
 
-A short series is one patch of single frames. Of a longer one the first are up to 16 windows of 16 frames, spread over
-the run, which see lags of a few frames, and then the whole run in up to 128 groups, which sees all lags between groups.
+A short series is one patch of single frames. Of a longer one the first are up to 32 windows of 16 frames, spread over
+the run, which see lags of a few frames, and then the whole run in up to 96 groups, which sees all lags between groups.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ class Sizes(NamedTuple):
     ``width`` in frames."""
 
     whole: int = 256
-    groups: int = 128
-    windows: int = 16
+    groups: int = 96
+    windows: int = 32
     width: int = 16
 
 
