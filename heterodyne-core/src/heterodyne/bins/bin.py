@@ -155,6 +155,11 @@ class Bin:
         return w
 
     @property
+    def is_separable(self) -> bool:
+        """Whether W_ij is ``weight``_i ``weight``_j for all pairs."""
+        return not len(self.skipped) and self.pair_weight is None
+
+    @property
     def plain(self) -> Bin:
         """The bin without the covariance of frames in its weights."""
         plain = self.values.plain if isinstance(self.values, Whitened | Kept) else None

@@ -52,16 +52,16 @@ def influence_panels(
         columns = slice(start, min(start + width, frames))
         unit = np.eye(frames, columns.stop - start, -start)
         if isinstance(values, Whitened):
-            d = _projected(of, linear, root, solved(values.factor, unit))
+            d = projected(of, linear, root, solved(values.factor, unit))
             d = solved(values.factor, d.transpose(1, 0, 2).reshape(frames, -1))
             d = d.reshape(frames, kinds, -1).transpose(1, 0, 2) * np.outer(root, root[columns])
             d[:, np.arange(start, columns.stop), np.arange(columns.stop - start)] = 0.0
         else:
-            d = _projected(of, linear, root, unit) * bin.weights(slice(0, frames), columns)
+            d = projected(of, linear, root, unit) * bin.weights(slice(0, frames), columns)
         yield ScorePart(0, start, d / linear.sigma**2)
 
 
-def _projected(
+def projected(
     of: Generators[np.ndarray],
     linear: Linear,
     root: Float[np.ndarray, " frames"],
@@ -114,6 +114,19 @@ def _c2_columns(bin: Bin) -> Callable[[slice], Float[np.ndarray, "frames columns
         return whole[:, columns.start - first * size : columns.stop - first * size]
 
     return from_memory if isinstance(plain.values, Dense) else from_tiles
+
+
+def evened(bin: Bin, panels: Iterator[ScorePart]) -> Iterator[ScorePart]:
+    """D over √W: what multiplies √W R, whose noise is the same in all frames."""
+    if bin.pair_weight is None and np.isin(bin.weight, (0.0, 1.0)).all():
+        return panels  # D is 0 where W is
+    return (part._replace(scores=_over_root(bin, part)) for part in panels)
+
+
+def _over_root(bin: Bin, part: ScorePart) -> np.ndarray:
+    columns = slice(part.second, part.second + part.scores.shape[2])
+    root = np.sqrt(bin.weights(slice(0, len(bin.t)), columns))
+    return np.divide(part.scores, root, out=np.zeros_like(part.scores), where=root > 0)
 
 
 def score_covariance(

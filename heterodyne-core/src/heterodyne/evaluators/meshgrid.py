@@ -63,3 +63,24 @@ def averaged_tile(
     for weight, q, phi in zip(*nodes.listed(), strict=True):
         total += weight * np.asarray(correlation_tile(model, params, t, q, phi, first, second, rows, columns))
     return total
+
+
+def averaged_beside(
+    model: Model, params: Parameters, t: Float[AnyArray, " frames"], nodes: Nodes
+) -> Float[np.ndarray, " frames"]:
+    """S of every frame with the next one, averaged over the nodes of a bin, 0 for the last."""
+    total = np.zeros(len(t))
+    for weight, q, phi in zip(*nodes.listed(), strict=True):
+        total[:-1] += weight * np.asarray(_beside(model, params, t, q, phi))
+    return total
+
+
+@compiled("model")
+def _beside(
+    model: Model, params: Parameters, t: Float[AnyArray, " frames"], q: Scalar, phi: Scalar
+) -> Float[Array, " frames-1"]:
+    profiles = model.profiles(params, jnp.asarray(t), q, phi)
+    before, after = (
+        jax.tree.map(lambda x, at=at: x[..., at], profiles) for at in (slice(-1), slice(1, None))
+    )
+    return model.pair(before, after)

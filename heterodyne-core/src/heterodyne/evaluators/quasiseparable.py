@@ -211,16 +211,16 @@ def products(of: Generators[np.ndarray], x: Float[np.ndarray, "frames m"]) -> Fl
     for n, here in blocks:
         left, right, over, near = (part[n] for part in of)
         y[:, here] = (near + near.swapaxes(1, 2)) @ x[here]
-        y[:, here] += _of_both(right.swapaxes(1, 2), before)
-        before = _of_both(over, before) + left @ x[here]
+        y[:, here] += of_both(right.swapaxes(1, 2), before)
+        before = of_both(over, before) + left @ x[here]
     for n, here in reversed(blocks):
         left, right, over = of.left[n], of.right[n], of.over[n]
-        y[:, here] += _of_both(left.swapaxes(1, 2), after)
-        after = _of_both(over.swapaxes(1, 2), after) + right @ x[here]
+        y[:, here] += of_both(left.swapaxes(1, 2), after)
+        after = of_both(over.swapaxes(1, 2), after) + right @ x[here]
     return y
 
 
-def _of_both(
+def of_both(
     matrices: Float[np.ndarray, "x a b"], states: Float[np.ndarray, "x b m"]
 ) -> Float[np.ndarray, "x a m"]:
     """The product of the values, and its derivatives."""

@@ -121,7 +121,7 @@ def _like(bin: Bin, e: np.ndarray) -> np.ndarray | Tiles:
 
 def can_be_whitened(bin: Bin) -> bool:
     """Whether no pair of a bin is left out or weighted by itself, and there is room for E if it is read by tiles."""
-    if len(bin.skipped) or bin.pair_weight is not None:
+    if not bin.is_separable:
         return False
     return bin.plain.values.in_memory or has_room_for(len(bin.t))
 

@@ -142,7 +142,7 @@ def fit_of(
     solution, around, errors, unknown = known.solution, known.around, known.errors, known.unknown
     determined = tuple(name for name, is_known in zip(around.names, known.known, strict=True) if is_known)
     covariance = _covariance(around, known.known)
-    structure, misfit = structure_of(known.here, known.residuals)
+    structure, misfit = structure_of(known.here, known.residuals, known.errors.modelled)
     bounds = _at_bounds(known)
     problem, width = around.problem, solution.objective.width[known.here.free]
     beside = minima_beside(errors_at(known.here, errors), solution.rivals)
@@ -188,13 +188,18 @@ def _covariance(around: Neighbourhood, determined: np.ndarray) -> np.ndarray:
     return covariance[np.ix_(determined, determined)]
 
 
-def structure_of(here: AtSolution, residuals: Sequence[Residuals]) -> tuple[Statistics, str]:
-    """What is said about structure of the residuals in the statistics, and in the message."""
+def structure_of(
+    here: AtSolution, residuals: Sequence[Residuals], modelled: np.ndarray | None = None
+) -> tuple[Statistics, str]:
+    """What is said about structure of the residuals in the statistics, and in the message.
+
+    ``modelled`` is the covariance of scores that speckle gives, if it is known.
+    """
     if here.equations.cost <= here.weighted.floor:
         return Statistics(structure="not asked: the residuals are rounding"), ""
     if here.weighted.problem.one_time:
         return structure_over_lags(here)
-    structure = structure_at(here, residuals)
+    structure = structure_at(here, residuals, modelled)
     seen = structure.lag.found or structure.age.found
     doubt = f"{structure.verdict}: the residuals are not noise about this model"
     return structure_statistics(structure), doubt if seen else ""

@@ -9,10 +9,11 @@ import numpy as np
 
 from heterodyne.bins.bin import Bin
 from heterodyne.bins.kept import in_place
+from heterodyne.evaluators.meshgrid import averaged_beside
 from heterodyne.evaluators.residual import ResidualPart, residual_parts
 from heterodyne.solution.frame_noise import LEAST_RATIO, FrameNoise, NeighbourSums, frame_noise
+from heterodyne.solution.patches import SIZES, PatchSums, Sizes, no_sums, patches_of
 from heterodyne.solution.solution import AtSolution
-from heterodyne.solution.structure import BLOCKS, BlockSums, lag_edges
 
 if TYPE_CHECKING:
     from heterodyne.model import Model
@@ -23,19 +24,24 @@ _ALIEN = 8.0
 
 
 class Residuals(NamedTuple):
-    """What one pass over the residuals of a bin gives: the noise per element, sums by lag and blocks, and
+    """What one pass over the residuals of a bin gives: the noise per element, sums over its patches, and
     ``of_frames`` (N,), the mean of W r² over the pairs of every frame, NaN for frames not in use; Σ W r² as ``ssr``,
     and what neighbours have in common."""
 
     noise: float
-    sums: BlockSums
+    sums: tuple[PatchSums, ...]
     of_frames: np.ndarray
     ssr: float
     neighbours: NeighbourSums
 
 
 def examine_residuals(
-    model: Model, params: dict[str, float], bin: Bin, contrast: float, offset: float
+    model: Model,
+    params: dict[str, float],
+    bin: Bin,
+    contrast: float,
+    offset: float,
+    sizes: Sizes = SIZES,
 ) -> Residuals:
     """The noise per element of one bin, half the variance of neighbouring differences of the residual, and
     sums of the residual for `heterodyne.solution.structure`.
@@ -45,52 +51,67 @@ def examine_residuals(
     Never more than a part of the matrix is formed, and for the noise neighbours in two of them are not compared. What
     neighbours have in common is asked without frames whose residuals are 8 times as large as those of the others.
     """
-    frames = bin.frames
-    grain = -(-frames // BLOCKS)
-    edges, blocks = lag_edges(frames), -(-frames // grain)
+    frames, after = bin.frames, averaged_beside(model, params, bin.t, bin.nodes)
     square, count, ssr = 0.0, 0, 0.0
-    totals = np.zeros((2, (len(edges) - 1) * blocks**2))
-    squares, after = np.zeros((2, frames)), np.zeros(len(bin.t))
-    for first, second, residual, s, weights in residual_parts(model, params, bin, contrast, offset):
-        more_square, more_count = _neighbour_sums(residual, weights)
+    sums = tuple(no_sums(patches) for patches in patches_of(bin.weight > 0, sizes))
+    squares, common = np.zeros((2, frames)), _Common.nothing(after)
+    for part in residual_parts(model, params, bin, contrast, offset):
+        used = part.weights > 0
+        part = part._replace(residual=np.where(used, part.residual, 0.0))  # others may be NaN or infinite
+        more_square, more_count = _neighbour_sums(part.residual, part.weights)
         square, count = square + more_square, count + more_count
-        _add_blocks(totals, first, second, residual, weights, edges, grain, blocks)
-        _add_squares(squares, first, second, residual, weights)
-        _set_after(after, first, second, s)
-        ssr += float(np.vdot(weights, np.where(weights > 0, residual, 0.0) ** 2))
+        weighted = part.weights * part.residual
+        for of in sums:
+            of.add(part.first, part.second, weighted, part.weights)
+        _add_squares(squares, part.first, part.second, weighted * part.residual, used)
+        common = common.add(part)
+        ssr += float(np.vdot(weighted, part.residual))
     noise = float(np.sqrt(square / count)) if count else float("nan")
-    residuals, used = totals.reshape(2, -1, blocks, blocks)
     with np.errstate(invalid="ignore"):
         of_frames = squares[0] / squares[1]
         alike = np.pad(~(of_frames > _ALIEN * np.nanmedian(of_frames)), (0, len(bin.t) - frames))
-    sums = BlockSums(residuals, used, frames, grain)
-    neighbours = _neighbours(residual_parts(model, params, bin, contrast, offset), alike, after)
-    neighbours = neighbours._replace(square=neighbours.in_row * ssr / bin.moments.pairs)
+    if not alike[:frames].all():
+        common = _between(residual_parts(model, params, bin, contrast, offset), alike, after)
+    neighbours = common.sums._replace(square=common.sums.in_row * ssr / bin.moments.pairs)
     return Residuals(noise, sums, of_frames, ssr, neighbours)
 
 
-def _set_after(after: np.ndarray, first: int, second: int, s: np.ndarray) -> None:
-    """Put what a part has of S_j,j+1 at j in ``after`` (M,)."""
-    rows = np.arange(len(s))
-    columns = rows + first + 1 - second
-    inside = (columns >= 0) & (columns < s.shape[1])
-    after[first + rows[inside]] = s[rows[inside], columns[inside]]
+def _between(parts: Iterator[ResidualPart], alike: np.ndarray, after: np.ndarray) -> _Common:
+    """What neighbours have in common between the frames that are ``alike`` (M,)."""
+    common = _Common.nothing(after)
+    for part in parts:
+        rows, columns = part.residual.shape
+        kept = np.outer(alike[part.first : part.first + rows], alike[part.second : part.second + columns])
+        weights = part.weights * kept
+        residual = np.where(weights > 0, part.residual, 0.0)
+        common = common.add(part._replace(residual=residual, weights=weights))
+    return common
 
 
-def _neighbours(parts: Iterator[ResidualPart], alike: np.ndarray, after: np.ndarray) -> NeighbourSums:
-    """The sums over neighbours, of residuals and S times √W, between the frames that are ``alike`` (M,).
+class _Common(NamedTuple):
+    """The sums over neighbours so far, of residuals and S times √W; ``after`` (M,) is S_j,j+1."""
 
-    ``after`` (M,) is S_j,j+1.
-    """
-    total, seen = np.zeros(len(NeighbourSums._fields)), _Seen.nothing(len(alike))
-    for first, second, residual, s, weights in parts:
-        rows, columns = residual.shape
-        kept = np.outer(alike[first : first + rows], alike[second : second + columns])
-        root = np.sqrt(weights * kept)
-        values = np.stack([root > 0, root * np.where(root > 0, residual, 0.0), root * s])
-        beside, seen = seen.beside(first, second, values)
-        total += _common(beside, first, second, after)
-    return NeighbourSums(*total.tolist())
+    total: np.ndarray
+    seen: _Seen
+    after: np.ndarray
+
+    @classmethod
+    def nothing(cls, after: np.ndarray) -> _Common:
+        """Before the first part."""
+        return cls(np.zeros(len(NeighbourSums._fields)), _Seen.nothing(len(after)), after)
+
+    def add(self, part: ResidualPart) -> _Common:
+        """With those of a part, in which what is not used is 0."""
+        first, second, residual, s, weights = part
+        root = np.sqrt(weights)
+        values = np.stack([root > 0, root * residual, root * s])
+        beside, seen = self.seen.beside(first, second, values)
+        return _Common(self.total + _common(beside, first, second, self.after), seen, self.after)
+
+    @property
+    def sums(self) -> NeighbourSums:
+        """The sums."""
+        return NeighbourSums(*self.total.tolist())
 
 
 class _Seen(NamedTuple):
@@ -161,35 +182,13 @@ def _common(beside: np.ndarray, first: int, second: int, after: np.ndarray) -> n
     )
 
 
-def _add_blocks(
-    totals: np.ndarray,
-    first: int,
-    second: int,
-    residual: np.ndarray,
-    weights: np.ndarray,
-    edges: np.ndarray,
-    grain: int,
-    blocks: int,
-) -> None:
-    """Add Σ W r and Σ W of a part to ``totals`` (2, lag bins · blocks²)."""
-    i, j = np.nonzero(weights)
-    w, r, i, j = weights[i, j], residual[i, j], i + first, j + second
-    of_lag = np.searchsorted(edges, np.arange(edges[-1]), side="right") - 1
-    place = (of_lag[j - i] * blocks + i // grain) * blocks + j // grain
-    totals[0] += np.bincount(place, w * r, totals.shape[1])
-    totals[1] += np.bincount(place, w, totals.shape[1])
-
-
 def _add_squares(
-    squares: np.ndarray, first: int, second: int, residual: np.ndarray, weights: np.ndarray
+    squares: np.ndarray, first: int, second: int, of_pairs: np.ndarray, used: np.ndarray
 ) -> None:
-    """Add Σ W r² and the number of pairs of every frame of a part to ``squares`` (2, N)."""
-    used = weights > 0
-    with np.errstate(invalid="ignore"):  # values that are not used may be NaN or infinite
-        terms = np.where(used, weights * residual**2, 0.0), used
+    """Add W r² and the number of pairs of every frame of a part to ``squares`` (2, N)."""
     for axis, start in ((1, first), (0, second)):
-        for total, of_pairs in zip(squares, terms, strict=True):
-            sums = of_pairs.sum(axis=axis)[: max(len(total) - start, 0)]
+        for total, values in zip(squares, (of_pairs, used), strict=True):
+            sums = values.sum(axis=axis)[: max(len(total) - start, 0)]
             total[start : start + len(sums)] += sums
 
 
@@ -198,9 +197,7 @@ def _neighbour_sums(residual: np.ndarray, weights: np.ndarray) -> tuple[float, i
     product = weights[:, 1:] * weights[:, :-1]
     both = product > 0
     harmonic = np.divide(product, weights[:, 1:] + weights[:, :-1], out=product, where=both)
-    with np.errstate(invalid="ignore"):  # values that are not used may be NaN or infinite
-        terms = np.where(both, np.diff(residual, axis=1) ** 2 * harmonic, 0.0)
-    return float(terms.sum()), int(np.count_nonzero(both))
+    return float(np.vdot(np.diff(residual, axis=1) ** 2, harmonic)), int(np.count_nonzero(both))
 
 
 def residuals_at(here: AtSolution) -> list[Residuals]:

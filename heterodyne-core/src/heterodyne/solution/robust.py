@@ -12,7 +12,7 @@ import numpy as np
 from heterodyne.bins.bin import Bin, Whitened
 from heterodyne.bins.kept import in_place
 from heterodyne.data.geometry import axis_of, ring_of
-from heterodyne.evaluators.influence import influence_panels, score_covariance, scores_of_panels
+from heterodyne.evaluators.influence import evened, influence_panels, score_covariance, scores_of_panels
 from heterodyne.evaluators.meshgrid import averaged_tile
 from heterodyne.evaluators.residual import correlation, residual_parts
 from heterodyne.evaluators.scores import Linear, ScorePart, score_parts
@@ -180,21 +180,8 @@ def speckle_covariance(
     """The covariance of sums Σ_{i<j} D_ij R_ij over a cluster, for speckle with the noise of its first bin's frames."""
     here, bin = noise[cluster.members[0]], objective.bins[cluster.members[0]]
     factor = frame_factor(objective.problem.model, theta, bin, here.ratio)
-    even = [_evened(objective.bins[b], parts) for b, parts in zip(cluster.members, panels, strict=True)]
+    even = [evened(objective.bins[b], parts) for b, parts in zip(cluster.members, panels, strict=True)]
     return here.scale_near * score_covariance(even, factor, cluster.shared)
-
-
-def _evened(bin: Bin, panels: Iterator[ScorePart]) -> Iterator[ScorePart]:
-    """D over √W: what multiplies √W R, whose noise is the same in all frames."""
-    if bin.pair_weight is None and np.isin(bin.weight, (0.0, 1.0)).all():
-        return panels  # D is 0 where W is
-    return (part._replace(scores=_over_root(bin, part)) for part in panels)
-
-
-def _over_root(bin: Bin, part: ScorePart) -> np.ndarray:
-    columns = slice(part.second, part.second + part.scores.shape[2])
-    root = np.sqrt(bin.weights(slice(0, len(bin.t)), columns))
-    return np.divide(part.scores, root, out=np.zeros_like(part.scores), where=root > 0)
 
 
 def _shared(scores: list[ClusterScores], bandwidth: int) -> np.ndarray | None:

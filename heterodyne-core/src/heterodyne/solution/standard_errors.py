@@ -24,7 +24,8 @@ _COMMON = 2.0  # ratio of errors from which bins are said to share noise
 class StandardErrors(NamedTuple):
     """Covariances over the free coordinates (p, p), the spectrum judged by the first, and what to say.
 
-    ``contrast`` and ``offset`` (bins,) are the standard errors of these, ``frames`` the noise of every bin's frames.
+    ``contrast`` and ``offset`` (bins,) are the standard errors of these, ``frames`` the noise of every bin's frames,
+    and ``modelled`` (q, q) the covariance of scores that speckle gives, None where errors are not robust.
     """
 
     covariance: np.ndarray
@@ -35,6 +36,7 @@ class StandardErrors(NamedTuple):
     offset: np.ndarray
     frames: tuple[FrameNoise, ...]
     doubts: tuple[str, ...] = ()
+    modelled: np.ndarray | None = None
 
 
 def judged(solution: Solution) -> AtSolution:
@@ -68,7 +70,9 @@ def standard_errors(here: AtSolution, residuals: Sequence[Residuals], robust: bo
     )
     errors, doubts = whole.of_scaling(inner), excess.words()
     if meat.shared is None:
-        return StandardErrors(covariance, independent, spectrum, statistics, *errors, frames, doubts)
+        return StandardErrors(
+            covariance, independent, spectrum, statistics, *errors, frames, doubts, meat.model
+        )
     p = len(meat.shared)
     own, together = (
         np.diag(whole.of_coordinates(whole.half[:p].T @ matrix @ whole.half[:p]))[~spectrum.undetermined]
@@ -77,7 +81,7 @@ def standard_errors(here: AtSolution, residuals: Sequence[Residuals], robust: bo
     ratio = float(np.sqrt(np.max(together / np.maximum(own, 1e-300), initial=0.0, where=own > 0.0)))
     statistics |= Statistics(common_noise_ratio=ratio)
     doubts += _shared_noise(ratio)
-    return StandardErrors(covariance, independent, spectrum, statistics, *errors, frames, doubts)
+    return StandardErrors(covariance, independent, spectrum, statistics, *errors, frames, doubts, meat.model)
 
 
 class ScoreNoise(NamedTuple):

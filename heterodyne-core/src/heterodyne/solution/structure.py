@@ -1,9 +1,10 @@
 """Structure of residuals over lag and age, against the noise that speckle and frames make.
 
-The mean residual of a cell of pairs is a sum g = Σ W r z / σ². Over lag the cells are the lag bins, z = 1 inside.
-Over age they are thirds of the ages within a lag bin, and z is less its mean at every lag, so that it does
-not see what depends on lag alone. A fit moves its parameters, contrasts and offsets by H⁻¹ times their scores, sums of
-r with D (`heterodyne.evaluators.influence`), and so takes Σ W z T / σ² H⁻¹ times these scores out of g, T the tangent
+The mean residual of a cell of pairs is a sum g = Σ W r z / σ² over the patches of `heterodyne.solution.patches`. Over
+lag the cells are bins of how far apart groups of frames are, z = 1 inside. Over age they are thirds of the ages within
+a lag bin, and z is less its mean at every lag, so that it does not see what depends on lag alone. Of the pairs within a
+group nothing is asked. A fit moves its parameters, contrasts and offsets by H⁻¹ times their scores, sums of r with D
+(`heterodyne.evaluators.influence`), and so takes K = Σ W z T / σ² H⁻¹ times these scores out of g, T the tangent
 space. What is left is a sum of r with z - K D, whose covariance for speckle is
 
     V = ½ tr(D_f C D_f' C) scale,
@@ -15,8 +16,7 @@ C and the scale from differences of the residual between neighbours, which a mis
 
 over the directions of the cells of all bins along which their correlation matrix is more than 1 % of its largest
 eigenvalue, has as many degrees of freedom as there are of these; likewise with the cells of all bins added up, in which
-shows what they have in common. Sums over
-lag bins are exact; in z ages are taken in blocks of frames.
+shows what they have in common.
 """
 
 from __future__ import annotations
@@ -29,8 +29,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import chdtrc
 
-BLOCKS = 128
-"""Blocks of frames along a side at most."""
+from heterodyne.solution.patches import Patches, PatchSums
 
 _SINGULAR = 0.01  # of the largest eigenvalue: along less, V is no better known than the noise is Gaussian
 
@@ -43,62 +42,42 @@ AGES = 3
 _TAKEN = 1e-6  # of a cell's own variance: with less than this left, its mean has been taken out
 
 
-class BlockSums(NamedTuple):
-    """Sums over the pairs i < j of one bin by lag bin and by blocks of ``grain`` frames, (K, n, n) each.
-
-    ``residual`` Σ W r and ``weight`` Σ W, 0 below the diagonal; ``frames`` is N.
-    """
-
-    residual: np.ndarray
-    weight: np.ndarray
-    frames: int
-    grain: int
-
-
 class Cells(NamedTuple):
-    """Cells of one bin: z (K, cells, n, n) by lag bin and blocks, and what they sum and touch.
+    """Cells of one bin: z (cells, W, s, s) of every kind of patches, and what they sum and touch.
 
-    ``sums`` g (F,) over all F cells, ``alone`` (F,) Σ W z² / σ².
+    ``sums`` g (F,) over all F cells, ``alone`` (F,) Σ W z² / σ². In every lag bin that over lag is first, those over
+    age follow.
     """
 
-    z: np.ndarray
+    patches: tuple[Patches, ...]
+    z: tuple[np.ndarray, ...]
     sums: np.ndarray
     alone: np.ndarray
 
 
-def lag_cells(weight: np.ndarray) -> np.ndarray:
-    """z of the lag bins, (K, 1, n, n), for weights (K, n, n)."""
-    return np.ones((len(weight), 1, *weight.shape[1:]))
+def cells_of(sums: Sequence[PatchSums], sigma: float) -> Cells:
+    """The cells of a bin whose noise per element is ``sigma``."""
+    z = tuple(_cells(of.patches, of.weight) for of in sums)
+    found = [
+        (np.tensordot(of, part.residual, 3), np.tensordot(of**2, part.weight, 3))
+        for of, part in zip(z, sums, strict=True)
+    ]
+    total, alone = (np.concatenate(parts) / sigma**2 for parts in zip(*found, strict=True))
+    return Cells(tuple(of.patches for of in sums), z, total, alone)
 
 
-def age_cells(weight: np.ndarray) -> np.ndarray:
-    """z of the thirds of ages within the lag bins, (K, 3, n, n)."""
-    number = np.arange(weight.shape[1])
-    ages = (number[:, None] + number) * AGES // (2 * len(number)) == np.arange(AGES)[:, None, None]
-    means = [_lag_means(weight * age, weight) for age in ages]
-    return ages - np.stack(means, axis=1)
+def _cells(patches: Patches, weight: np.ndarray) -> np.ndarray:
+    """z of the lag bins, 1, and of the thirds of ages within them, less their means."""
+    apart = patches.apart
+    ages = (patches.ages(AGES) == np.arange(AGES)[:, None, None, None]).astype(float)
+    kinds = np.concatenate([np.ones((1, *weight.shape)), ages - _lag_means(ages * weight, weight, apart)])
+    inside = [(apart >= low) & (apart < high) for low, high in pairwise(lag_edges(patches.size).tolist())]
+    return (np.array(inside)[:, None, None] * kinds).reshape(-1, *weight.shape)
 
 
-def cells_of(sums: BlockSums, sigma: float) -> Cells:
-    """The cells over lag and, after them in every lag bin, over age."""
-    weight = sums.weight / sigma**2
-    z = np.concatenate([lag_cells(weight), age_cells(weight)], axis=1)
-    return Cells(z, _sum(sums.residual[:, None] * z).ravel() / sigma**2, _sum(weight[:, None] * z**2).ravel())
-
-
-def cell_panel(z: np.ndarray, frames: int, grain: int, columns: slice) -> np.ndarray:
-    """z of every cell between frames, (F, frames, columns), 0 where i = j."""
-    bins, kinds, *_ = z.shape
-    edges, start, stop = lag_edges(frames), columns.start, min(columns.stop, frames)
-    inside = np.arange(start, stop)
-    panel = np.zeros((bins, kinds, frames, max(stop - start, 0)))
-    for k, (low, high) in enumerate(pairwise(edges.tolist())):
-        above, below = (max(start - high + 1, 0), stop - low), (start + low, min(stop + high - 1, frames))
-        for rows in (np.arange(*above), np.arange(*below)):
-            lag = np.abs(rows[:, None] - inside)
-            here = z[k][:, (rows // grain)[:, None], inside // grain]
-            panel[k][:, rows] = np.where((lag >= low) & (lag < high), here, 0.0)
-    return panel.reshape(bins * kinds, frames, len(inside))
+def lag_bins(patches: Sequence[Patches]) -> list[tuple[int, int]]:
+    """The first and the last lag, in frames, of every lag bin of these patches."""
+    return [lags for of in patches for lags in of.lags(lag_edges(of.size))]
 
 
 @dataclass(frozen=True)
@@ -135,11 +114,11 @@ class Structure:
         return f"structure over {' and '.join(over)}" if over else "no structure found"
 
 
-def lag_edges(frames: int) -> np.ndarray:
-    """Edges of the lag bins in frames, 1, 2, 3, 5, 9, 17, ..., N/2, and of the rest, N/2 to N."""
-    last = max(frames // 2, 2)
+def lag_edges(size: int) -> np.ndarray:
+    """Edges of the lag bins between n frames or groups, 1, 2, 3, 5, 9, 17, ..., n/2, and of the rest, n/2 to n."""
+    last = max(size // 2, 2)
     inner = 1 + 2 ** np.arange(last.bit_length())
-    return np.concatenate([[1], inner[3 * inner < 2 * last], [last, max(frames, last + 1)]])
+    return np.concatenate([[1], inner[3 * inner < 2 * last], [last, max(size, last + 1)]])
 
 
 def residual_structure(cells: Sequence[Cells], variance: np.ndarray) -> Structure:
@@ -170,16 +149,15 @@ def _joined(sums: np.ndarray, variance: np.ndarray, place: np.ndarray, among: np
     return replace(apart, probability=min(1.0, 2.0 * min(apart.probability, pooled.probability)))
 
 
-def _sum(values: np.ndarray) -> np.ndarray:
-    return values.sum(axis=(-2, -1))
-
-
-def _lag_means(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Σ values / Σ weights over the pairs of blocks equally far apart, (K, n, n), for rows (K, n, n)."""
-    number = np.arange(values.shape[-1])
-    apart = np.abs(number - number[:, None])
-    sums = [np.array([np.bincount(apart.ravel(), row.ravel()) for row in of]) for of in (values, weights)]
-    return _mean(*sums)[:, apart]
+def _lag_means(values: np.ndarray, weights: np.ndarray, apart: np.ndarray) -> np.ndarray:
+    """Σ values / Σ weights over the pairs of groups equally far apart, (rows, 1, s, s), for rows (rows, W, s, s)."""
+    sums = [
+        np.array(
+            [np.bincount(apart.ravel(), row.ravel()) for row in of.sum(axis=-3).reshape(-1, *apart.shape)]
+        )
+        for of in (values, weights)
+    ]
+    return _mean(*np.broadcast_arrays(*sums))[:, None, apart]
 
 
 def _mean(sums: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -188,6 +166,8 @@ def _mean(sums: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
 def _check(sums: np.ndarray, covariance: np.ndarray) -> Check:
     """The check of sums with this covariance."""
+    left = np.diag(covariance) > 0.0
+    sums, covariance = sums[left], covariance[np.ix_(left, left)]
     size = np.sqrt(np.diag(covariance))
     values, vectors = np.linalg.eigh(covariance / np.outer(size, size))
     keep = values > _SINGULAR * np.max(values, initial=0.0)
