@@ -19,7 +19,8 @@ from heterodyne_cmc.shards import whole_shard
 
 def merged_draws(run: Run, sampled: Sampled) -> JointDraws:
     """The joint draws of the only shard, or those of all shards combined and, unless refused, refined."""
-    shards = [_of_shard(run, number, draws.u) for number, draws in enumerate(sampled.draws)]
+    each = enumerate(zip(sampled.targets, sampled.draws, strict=True))
+    shards = [_of_shard(run, number, target, draws.u) for number, (target, draws) in each]
     if len(shards) == 1:
         return shards[0]
     p, bins = len(run.problem.varying), len(run.bins)
@@ -35,13 +36,13 @@ def merged_draws(run: Run, sampled: Sampled) -> JointDraws:
     return replace(_joint(run, whole, np.ones(bins), chains.u, number), acceptance=chains.acceptance)
 
 
-def _of_shard(run: Run, number: int, u: np.ndarray) -> JointDraws:
+def _of_shard(run: Run, number: int, target: Target, u: np.ndarray) -> JointDraws:
     """Joint draws of one shard; under calibration contrast and offset have the shard's part of the information."""
     pairs = np.zeros(len(run.bins))
-    for target in run.targets:
-        pairs[target.shard.bins] += target.shard.moments.pairs
-    own = run.targets[number].shard
-    return _joint(run, run.targets[number], pairs[own.bins] / own.moments.pairs, u, number)
+    for each in run.targets:
+        pairs[each.shard.bins] += each.shard.moments.pairs
+    own = target.shard
+    return _joint(run, target, pairs[own.bins] / own.moments.pairs, u, number)
 
 
 def _joint(run: Run, target: Target, share: np.ndarray, u: np.ndarray, number: int) -> JointDraws:

@@ -1,0 +1,131 @@
+"""Sampling by a reduced likelihood, which the exact one is held against at the draws.
+
+Where the two differ by more than a tolerance at a draw, S at draws joins the snapshots, and the chains begin anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from heterodyne.device.cores import side_by_side
+from heterodyne.kernels._jax import compiled, jax
+from heterodyne_cmc.arrays import leaves, read_arrays, tree_of, write_arrays
+from heterodyne_cmc.coordinates import Space, theta_of
+from heterodyne_cmc.density import LOG_LIKELIHOOD, Code, Target
+from heterodyne_cmc.nuts import Draws
+from heterodyne_cmc.reduced import can_be_reduced, rank_of, reduced_shard, with_contents
+from heterodyne_cmc.shards import ReducedMatrix
+
+REDUCED = "reduced.npz"
+
+TOLERANCE = 0.01  # of the log likelihood
+
+_ROUNDS = 3
+
+_SNAPSHOTS, _PER_PARAMETER = 60, 12
+
+_SPREAD = 1.5  # posterior standard deviations of the points of the first snapshots
+
+_CHECKS = 200  # draws
+
+_EXTREME = 0.2  # of them: those farthest out
+
+
+@dataclass(frozen=True)
+class Check:
+    """How a reduced likelihood of this ``rank`` did: its largest ``error`` over so many ``draws``."""
+
+    rank: int
+    error: float
+    draws: int
+
+
+@dataclass(frozen=True, eq=False)
+class Reduction:
+    """Draws, the target that they are of, and the check that its likelihood passed, None for the exact one."""
+
+    draws: Draws
+    target: Target
+    check: Check | None
+
+
+Sample = Callable[[Target, Path | None], Draws]
+"""Draws of a target, kept in a folder."""
+
+
+def reduced_draws(
+    code: Code, target: Target, folder: Path | None, seed: int, sample: Sample, tell: Callable[[str], None]
+) -> Reduction:
+    """Draws by the reduced likelihood of a target, or by the exact one where that cannot be, or does not do."""
+    if not can_be_reduced(code.model, target.shard):
+        return Reduction(sample(target, folder), target, None)
+    points = first_points(len(target.adjustment), seed)
+    for number in range(1, _ROUNDS + 1):
+        place = None if folder is None else folder / f"reduced-{number}"
+        reduced = _kept(code, target, points, place)
+        draws = sample(reduced, place)
+        at = checked_draws(draws.u, seed)
+        errors = errors_at(code, target, reduced, at)
+        check = Check(rank_of(reduced.shard), float(np.max(errors)), len(at))
+        if check.error <= TOLERANCE:
+            return Reduction(draws, reduced, check)
+        tell(f"the reduced likelihood is off by {check.error:.2g} at a draw: again with more snapshots")
+        points = np.concatenate([points, at])
+    tell("sampling by the exact likelihood")
+    return Reduction(sample(target, folder), target, None)
+
+
+def first_points(p: int, seed: int) -> np.ndarray:
+    """Points (n, p) of the first snapshots, the centre first."""
+    drawn = np.random.default_rng([seed, p]).normal(size=(_SNAPSHOTS + _PER_PARAMETER * p, p))
+    return np.concatenate([np.zeros((1, p)), _SPREAD * drawn])
+
+
+def reduced_target(code: Code, target: Target, points: np.ndarray) -> Target:
+    """The target whose likelihood is reduced by snapshots at these points (n, p), where they are and adjusted."""
+    adjusted = np.where(np.arange(len(points))[:, None] % 2, points, points @ np.asarray(target.adjustment).T)
+    thetas = np.asarray(_thetas(code, target.space, adjusted))
+    return target._replace(shard=reduced_shard(code.model, target.shard, thetas))
+
+
+def checked_draws(u: np.ndarray, seed: int) -> np.ndarray:
+    """The draws (n, p) of all chains at which a likelihood is checked: the farthest, and some at random."""
+    flat = u.reshape(-1, u.shape[-1])
+    count = min(_CHECKS, len(flat))
+    farthest = np.argsort(np.sum(flat**2, axis=1))[::-1][: int(_EXTREME * count)]
+    others = np.setdiff1d(np.arange(len(flat)), farthest)
+    drawn = np.random.default_rng(seed).choice(others, count - len(farthest), replace=False)
+    return flat[np.concatenate([farthest, drawn])]
+
+
+def errors_at(code: Code, exact: Target, reduced: Target, u: np.ndarray) -> np.ndarray:
+    """|log likelihood, reduced less exact| at points (n, p)."""
+
+    def error(at: np.ndarray) -> float:
+        return abs(float(LOG_LIKELIHOOD(code, reduced, at) - LOG_LIKELIHOOD(code, exact, at)))
+
+    return np.array(side_by_side(error, u))
+
+
+def _kept(code: Code, target: Target, points: np.ndarray, folder: Path | None) -> Target:
+    """The reduced target of these points, read back to the last bit where it was made before."""
+    file = None if folder is None else folder / REDUCED
+    arrays = None if file is None else read_arrays(file)
+    if arrays is not None:
+        like = [ReducedMatrix(*[0.0] * len(ReducedMatrix._fields))] * len(target.shard.portions)  # type: ignore[arg-type]
+        return target._replace(shard=with_contents(target.shard, tree_of("content", arrays, like)))
+    made = reduced_target(code, target, points)
+    if file is not None:
+        write_arrays(file, leaves("content", [portion.content for portion in made.shard.portions]))
+    return made
+
+
+@compiled("code")
+def _thetas(code: Code, space: Space, u: jax.Array) -> jax.Array:
+    """All parameters of the model at points u (n, p)."""
+    return jax.vmap(partial(theta_of, space, code.form))(u)
