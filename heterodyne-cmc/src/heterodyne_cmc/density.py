@@ -91,7 +91,7 @@ def with_tail(code: Code, target: Target, calibration: Calibration) -> Target:
     """The target of all data whose covariance has the degrees of freedom of this calibration."""
     if np.isinf(calibration.dof):
         return target
-    at_centre = LOG_LIKELIHOOD(code, target, np.zeros(len(calibration.tilt)))
+    at_centre = _LOG_LIKELIHOOD(code, target, np.zeros(len(calibration.tilt)))
     return target._replace(tail=Tail(at_centre + calibration.rise, calibration.rank, calibration.dof))
 
 
@@ -108,8 +108,7 @@ def log_likelihood(code: Code, target: Target, u: Array) -> Array:
     return jnp.sum(log_likelihoods(code, target, u)) + target.share * jnp.sum(target.tilt * u)
 
 
-LOG_LIKELIHOOD = compiled("code")(log_likelihood)
-"""`log_likelihood`, compiled once for all that ask for single values."""
+_LOG_LIKELIHOOD = compiled("code")(log_likelihood)
 
 
 def _with_open_scale(of_data: Array, tail: Tail) -> Array:

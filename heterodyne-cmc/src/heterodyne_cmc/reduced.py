@@ -31,13 +31,15 @@ from heterodyne_cmc.shards import PairList, Portion, ReducedMatrix, Shard, TileL
 
 _CANDIDATES = 4000  # pairs of a bin among which those of the interpolation are found
 
-_OVERSAMPLED = 2  # pairs per direction
+OVERSAMPLED = 2  # pairs per direction
 
 _LEFT_OUT = 1e-4  # of a standard error: snapshots beside the space, rms
 
 _RESOLVED = 1e-7  # of S₀: what of a difference rounding leaves
 
 _MOST = 192  # directions
+
+_AT_ONCE = 16  # snapshots of which only the squares are asked for
 
 
 class Space(NamedTuple):
@@ -50,7 +52,9 @@ class Space(NamedTuple):
 def can_be_reduced(model: Model, shard: Shard) -> bool:
     """Whether S is separable and the shard holds whole bins."""
     others = PairList | TileList
-    return model.components is not None and not any(isinstance(each.content, others) for each in shard.portions)
+    return model.components is not None and not any(
+        isinstance(each.content, others) for each in shard.portions
+    )
 
 
 def reduced_shard(model: Model, shard: Shard, thetas: np.ndarray) -> Shard:
@@ -77,6 +81,18 @@ def _no_pairs(portion: Portion) -> Portion:
     return portion._replace(skipped=PairList(*(column[:0] for column in portion.skipped)))
 
 
+def exact_sums(model: Model, shard: Shard, thetas: np.ndarray) -> Sums[np.ndarray]:
+    """The sums of S at ``thetas`` (n, P) over all pairs as they are, with leading axes (n, bins)."""
+    parts = [thetas[first : first + _AT_ONCE] for first in range(0, len(thetas), _AT_ONCE)]
+
+    def of_bin(portion: Portion) -> tuple[np.ndarray, ...]:
+        each = [_snapshot_sums(model, portion, part) for part in parts]
+        return tuple(np.concatenate(x) for x in zip(*((a, b, np.diag(c)) for a, b, c in each), strict=True))
+
+    cross, total, square = (np.stack(x, axis=1) for x in zip(*map(of_bin, shard.portions), strict=True))
+    return Sums(cross[..., None], total[..., None], square[..., None, None])
+
+
 def rank_of(shard: Shard) -> int:
     """The directions M of a reduced shard."""
     content = shard.portions[0].content
@@ -86,10 +102,14 @@ def rank_of(shard: Shard) -> int:
 
 def _space(model: Model, shard: Shard, number: int, thetas: np.ndarray) -> Space:
     """Q of one portion: all directions that matter, and that rounding leaves."""
-    portion = shard.portions[number]
-    sums = _snapshot_sums(model, portion, thetas)
+    sums = _snapshot_sums(model, shard.portions[number], thetas)
+    return leading(sums, _squared_scale(shard, number, sums))
+
+
+def leading(sums: Sums[np.ndarray], squared_scale: float) -> Space:
+    """Q from the sums of snapshots, where (contrast / noise per pair)² is this."""
     values, vectors = np.linalg.eigh(_about_first(_about_first(sums.gram).T))
-    matters = len(thetas) * _LEFT_OUT**2 / max(_squared_scale(shard, number, sums), 1e-300)
+    matters = len(sums.gram) * _LEFT_OUT**2 / max(squared_scale, 1e-300)
     keep = np.flatnonzero(values > max(matters, _RESOLVED**2 * sums.gram[0, 0]))[::-1][:_MOST]
     return Space(vectors[:, keep] / np.sqrt(values[keep]), sums)
 
@@ -98,7 +118,9 @@ def _snapshot_sums(model: Model, portion: Portion, thetas: np.ndarray) -> Sums[n
     """The sums of S at ``thetas`` over the pairs of a portion."""
     root, content = np.sqrt(portion.weight), portion.content
     d, factor = content if isinstance(content, WhitenedMatrix) else (content, None)
-    sums = snapshot_sums(snapshots(model, thetas, portion.t, portion.nodes, root), root, np.asarray(d), factor)
+    sums = snapshot_sums(
+        snapshots(model, thetas, portion.t, portion.nodes, root), root, np.asarray(d), factor
+    )
     if not len(portion.skipped.first):
         return sums
     s = _values(model, thetas, portion, portion.skipped.first, portion.skipped.second)
@@ -122,17 +144,37 @@ def _about_first(rows: np.ndarray) -> np.ndarray:
 
 def _reduced(model: Model, portion: Portion, thetas: np.ndarray, space: Space, rank: int) -> ReducedMatrix:
     """The interpolation of one portion, filled up to this rank."""
-    first, second = _candidates(portion)
-    s = _values(model, thetas, portion, first, second)
-    q = space.combine.T @ _about_first(s)
-    chosen = _pivots(q, min(_OVERSAMPLED * rank, len(first)))
-    solve = np.zeros((rank, len(chosen)))
-    solve[: len(q)] = np.linalg.pinv(q[:, chosen].T)
-    cross, total, gram = (
-        np.concatenate([x[:1], space.combine.T @ _about_first(x), np.zeros(rank - len(q))])
+    at = interpolation(model, portion, thetas, space.combine, OVERSAMPLED * rank)
+    more = rank - len(at.solve)
+    sums = (
+        np.pad(np.append(x[:1], space.combine.T @ _about_first(x)), (0, more))
         for x in (space.sums.cross, space.sums.total, space.sums.gram[0])
     )
-    return ReducedMatrix(first[chosen], second[chosen], s[0, chosen], solve, cross, total, gram)
+    return ReducedMatrix(*at._replace(solve=np.pad(at.solve, ((0, more), (0, 0)))), *sums)
+
+
+class Interpolation(NamedTuple):
+    """L pairs of frames, S₀ there, and P (M, L)."""
+
+    first: np.ndarray
+    second: np.ndarray
+    origin: np.ndarray
+    solve: np.ndarray
+
+    def coefficients(self, model: Model, portion: Portion, thetas: np.ndarray) -> np.ndarray:
+        """c (n, M) at n parameters."""
+        return (_values(model, thetas, portion, self.first, self.second) - self.origin) @ self.solve.T
+
+
+def interpolation(
+    model: Model, portion: Portion, thetas: np.ndarray, combine: np.ndarray, count: int
+) -> Interpolation:
+    """The interpolation of Q (n, M) at so many pairs, or all that are candidates."""
+    first, second = _candidates(portion)
+    s = _values(model, thetas, portion, first, second)
+    q = combine.T @ _about_first(s)
+    chosen = _pivots(q, min(count, len(first)))
+    return Interpolation(first[chosen], second[chosen], s[0, chosen], np.linalg.pinv(q[:, chosen].T))
 
 
 def _candidates(portion: Portion) -> tuple[np.ndarray, np.ndarray]:
@@ -158,9 +200,7 @@ def _pivots(q: np.ndarray, count: int) -> np.ndarray:
 
 
 @compiled("model")
-def _listed_values(
-    model: Model, thetas: Array, portion: Portion, first: AnyArray, second: AnyArray
-) -> Array:
+def _listed_values(model: Model, thetas: Array, portion: Portion, first: AnyArray, second: AnyArray) -> Array:
     def at(theta: Array) -> Array:
         return listed_values(model, theta, portion.t, portion.nodes, first, second)
 

@@ -12,13 +12,14 @@ from pathlib import Path
 
 import numpy as np
 
-from heterodyne.device.cores import side_by_side
+from heterodyne.evaluators.pair_sums import Sums
 from heterodyne.kernels._jax import compiled, jax
 from heterodyne_cmc.arrays import leaves, read_arrays, tree_of, write_arrays
 from heterodyne_cmc.coordinates import Space, theta_of
-from heterodyne_cmc.density import LOG_LIKELIHOOD, Code, Target
+from heterodyne_cmc.density import Code, Target, scaling_at
+from heterodyne_cmc.likelihood import conditional, log_marginal
 from heterodyne_cmc.nuts import Draws
-from heterodyne_cmc.reduced import can_be_reduced, rank_of, reduced_shard, with_contents
+from heterodyne_cmc.reduced import can_be_reduced, exact_sums, rank_of, reduced_shard, with_contents
 from heterodyne_cmc.shards import ReducedMatrix
 
 REDUCED = "reduced.npz"
@@ -105,11 +106,28 @@ def checked_draws(u: np.ndarray, seed: int) -> np.ndarray:
 
 def errors_at(code: Code, exact: Target, reduced: Target, u: np.ndarray) -> np.ndarray:
     """|log likelihood, reduced less exact| at points (n, p)."""
+    adjusted = u @ np.asarray(exact.adjustment).T
+    sums = exact_sums(code.model, exact.shard, np.asarray(_thetas(code, exact.space, adjusted)))
+    data = exact._replace(shard=exact.shard._replace(portions=()))
+    return np.abs(np.asarray(_of_sums(code, data, sums) - _of_reduced(code, reduced, adjusted)))
 
-    def error(at: np.ndarray) -> float:
-        return abs(float(LOG_LIKELIHOOD(code, reduced, at) - LOG_LIKELIHOOD(code, exact, at)))
 
-    return np.array(side_by_side(error, u))
+@compiled("code")
+def _of_sums(code: Code, target: Target, sums: Sums[jax.Array]) -> jax.Array:
+    """The log likelihood of all bins from sums with leading axes (n, bins), (n,)."""
+
+    def at(sums: Sums[jax.Array]) -> jax.Array:
+        shard = target.shard
+        each = conditional(sums, shard.moments, shard.pairs, target.scaling, code.free)
+        return jax.numpy.sum(log_marginal(each))
+
+    return jax.vmap(at)(sums)
+
+
+@compiled("code")
+def _of_reduced(code: Code, target: Target, u: jax.Array) -> jax.Array:
+    """The log likelihood of all bins at points u (n, p), not adjusted."""
+    return jax.lax.map(lambda at: jax.numpy.sum(log_marginal(scaling_at(code, target, at))), u)
 
 
 def _kept(code: Code, target: Target, points: np.ndarray, folder: Path | None) -> Target:

@@ -82,8 +82,8 @@ class Portion(NamedTuple):
     """What a shard holds of one bin: the bin's times, nodes and frame weights, and its data in one form.
 
     ``content`` is the matrix d (N, N) of a whole bin, a `WhitenedMatrix`, a `ReducedMatrix`, a `TileList` or a
-    `PairList`; ``skipped`` are pairs that the bin leaves out though their frames are used. Lists may be filled up: with tiles of block -1,
-    which count for nothing, and with pairs of weight 0.
+    `PairList`; ``skipped`` are pairs that the bin leaves out though their frames are used. Lists may be filled up:
+    with tiles of block -1, which count for nothing, and with pairs of weight 0.
     """
 
     t: np.ndarray
@@ -180,7 +180,7 @@ def whole_shard(model: Model, bins: tuple[Bin, ...]) -> Shard:
     return Shard(
         np.arange(len(bins)),
         tuple(
-            _listed(bin, *_used_pairs(bin)) if by_pairs or bin.pair_weight is not None else _whole(bin)
+            _listed(bin, *_used_pairs(bin)) if by_pairs or bin.pair_weight is not None else whole_portion(bin)
             for bin in bins
         ),
         _stacked([bin.summed for bin in bins]),
@@ -192,7 +192,8 @@ def _stacked(moments: list[Moments[float]]) -> Moments[AnyArray]:
     return Moments(*np.array(moments, dtype=float).reshape(-1, 4).T)
 
 
-def _whole(bin: Bin) -> Portion:
+def whole_portion(bin: Bin) -> Portion:
+    """All pairs of a bin."""
     values, content = bin.values, bin.d
     if isinstance(values, Whitened):
         assert isinstance(values.d, np.ndarray)

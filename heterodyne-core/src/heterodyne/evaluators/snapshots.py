@@ -53,9 +53,32 @@ def snapshot_sums(
 
     ``d`` is W D of frames weighted by the squares of ``root``, or with the ``factor`` of a covariance of frames E.
     """
-    whole = _with_ones(of, root)
-    gram = _products(whole) if factor is None else _whitened_products(whole, factor)
-    return Sums(_with_data(of, root, d), gram[-1, :-1], gram[:-1, :-1])
+    if factor is None:
+        return Sums(*(part[0, 0] for part in block_sums(of, root, d, len(root))))
+    gram = _whitened_products(_with_ones(of, root), factor)
+    return Sums(_with_data(of, root, d, slice(None))[0], gram[-1, :-1], gram[:-1, :-1])
+
+
+def block_sums(
+    of: Snapshots,
+    root: Float[np.ndarray, " frames"],
+    d: Float[np.ndarray, "frames frames"],
+    stripe: int,
+) -> Sums[np.ndarray]:
+    """The same by blocks of pairs (m, m, ...), whose rows and columns are stripes of so many frames, W per frame."""
+    blocks, n, _, size = of.left.shape
+    if stripe % size:
+        raise ValueError(f"stripes of {stripe} frames are not whole blocks of {size}")
+    per_stripe = min(stripe // size, blocks)
+    starts = range(0, blocks, per_stripe)
+    m, whole = len(starts), _with_ones(of, root)
+    cross, gram = np.zeros((m, m, n)), np.zeros((m, m, n + 1, n + 1))
+    for row, first in enumerate(starts):
+        rows = slice(first, min(first + per_stripe, blocks))
+        by_block = _with_data(of, root, d, rows)
+        np.add.at(cross[row], np.arange(first, blocks) // per_stripe, by_block)
+        _add_products(whole, rows, per_stripe, gram[row])
+    return Sums(cross, gram[..., -1, :-1], gram[..., :-1, :-1])
 
 
 def _with_ones(of: Snapshots, root: Float[np.ndarray, " frames"]) -> Snapshots:
@@ -70,30 +93,35 @@ def _with_ones(of: Snapshots, root: Float[np.ndarray, " frames"]) -> Snapshots:
 
 
 def _with_data(
-    of: Snapshots, root: Float[np.ndarray, " frames"], d: Float[np.ndarray, "frames frames"]
-) -> Float[np.ndarray, " n"]:
-    """⟨D, S_a⟩, whose rows l D are carried on from block to block."""
+    of: Snapshots, root: Float[np.ndarray, " frames"], d: Float[np.ndarray, "frames frames"], rows: slice
+) -> Float[np.ndarray, "blocks n"]:
+    """⟨D, S_a⟩ of these rows of blocks, by the columns from there on; l D is carried on from block to block."""
     blocks, n, terms, size = of.left.shape
+    first, last, _ = rows.indices(blocks)
     inverse = np.divide(1.0, root, out=np.zeros_like(root), where=root > 0)
-    sums, rows = np.zeros(n), np.zeros((n, terms, len(root)))
-    for k in range(blocks):
+    sums, carried = np.zeros((blocks - first, n)), np.zeros((n, terms, len(root)))
+    for k in range(first, blocks):
         here, after = slice(k * size, (k + 1) * size), slice((k + 1) * size, None)
-        even = d[here, k * size :] * inverse[here, None] * inverse[k * size :]
-        sums += of.near[k].reshape(n, -1) @ even[:, :size].ravel()
-        sums += np.einsum("nkj,nkj->n", rows[:, :, here], of.right[k])
-        rows[:, :, after] = of.over[k] @ rows[:, :, after]
-        rows[:, :, after] += (of.left[k].reshape(-1, size) @ even[:, size:]).reshape(n, terms, -1)
-    return sums
+        sums[k - first] += np.einsum("nkj,nkj->n", carried[:, :, here], of.right[k])
+        carried[:, :, after] = of.over[k] @ carried[:, :, after]
+        if k < last:
+            even = d[here, k * size :] * inverse[here, None] * inverse[k * size :]
+            sums[k - first] += of.near[k].reshape(n, -1) @ even[:, :size].ravel()
+            of_rows = of.left[k].reshape(-1, size) @ even[:, size:]
+            carried[:, :, after] += of_rows.reshape(n, terms, -1)
+    return sums if rows != slice(None) else sums.sum(axis=0, keepdims=True)
 
 
-def _products(of: Snapshots) -> Float[np.ndarray, "n n"]:
-    """⟨S_a, S_b⟩."""
-    _, n, terms, size = of.left.shape
-    before, gram = np.zeros((n * terms, n * terms)), np.zeros((n, n))
-    for left, right, over, near in zip(*of, strict=True):
-        gram += _far(before, right) + _square(near.reshape(n, -1))
-        before = _carried(over, before) + _square(left.reshape(-1, size))
-    return gram
+def _add_products(of: Snapshots, rows: slice, per_stripe: int, gram: Float[np.ndarray, "m n n"]) -> None:
+    """Add ⟨S_a, S_b⟩ of these rows of blocks to the stripes of columns."""
+    blocks, n, terms, size = of.left.shape
+    before = np.zeros((n * terms, n * terms))
+    for k in range(rows.start, blocks):
+        gram[k // per_stripe] += _far(before, of.right[k])
+        before = _carried(of.over[k], before)
+        if k < rows.stop:
+            gram[k // per_stripe] += _square(of.near[k].reshape(n, -1))
+            before += _square(of.left[k].reshape(-1, size))
 
 
 def _whitened_products(of: Snapshots, factor: Factor[np.ndarray]) -> Float[np.ndarray, "n n"]:
@@ -103,8 +131,7 @@ def _whitened_products(of: Snapshots, factor: Factor[np.ndarray]) -> Float[np.nd
     before, gram = np.zeros((n * (own + terms),) * 2), np.zeros((n, n))
     across, both = np.zeros((n, own, terms)), np.zeros((n, own, own))
     for k, (left, right, over, near) in enumerate(zip(*of, strict=True)):
-        inverse, gain, of_factor, on = (part[k] for part in factor[1:])
-        gain, of_factor = factor.gain[k], factor.right[k]
+        inverse, of_factor, gain, on = (part[k] for part in factor[1:])
         brought = across @ right
         tiles = near + near.swapaxes(1, 2) - of_factor.T @ brought - brought.swapaxes(1, 2) @ of_factor
         tiles = inverse @ (tiles + of_factor.T @ both @ of_factor) @ inverse.T
