@@ -118,6 +118,8 @@ def _one_shard(
     def drawn(target: Target, place: Path | None) -> Draws:
         return sample(run.code, target, starts, settings, place, Watch(meter))
 
+    if run.options["exact"]:
+        return Reduction(drawn(run.targets[0], folder), run.targets[0], None)
     return reduced_draws(run.code, run.targets[0], folder, settings.seed, drawn, progress)
 
 

@@ -39,6 +39,8 @@ _RESOLVED = 1e-7  # of S₀: what of a difference rounding leaves
 
 _MOST = 192  # directions
 
+_MOST_ROWS = 3000  # n times the terms of S: the products of rows are that squared
+
 _AT_ONCE = 16  # snapshots of which only the squares are asked for
 
 
@@ -79,6 +81,16 @@ def with_contents(shard: Shard, contents: list[ReducedMatrix]) -> Shard:
 def _no_pairs(portion: Portion) -> Portion:
     """The portion without what it leaves out."""
     return portion._replace(skipped=PairList(*(column[:0] for column in portion.skipped)))
+
+
+def most_snapshots(model: Model, shard: Shard, theta: np.ndarray) -> int:
+    """How many snapshots the products of all terms leave memory and time for."""
+
+    def terms(portion: Portion) -> int:
+        own = portion.content.factor.right.shape[1] if isinstance(portion.content, WhitenedMatrix) else 0
+        return own + snapshots(model, theta[None], portion.t, portion.nodes, portion.weight).left.shape[2]
+
+    return _MOST_ROWS // max(terms(portion) for portion in shard.portions)
 
 
 def exact_sums(model: Model, shard: Shard, thetas: np.ndarray) -> Sums[np.ndarray]:

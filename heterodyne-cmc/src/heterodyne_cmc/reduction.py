@@ -19,12 +19,21 @@ from heterodyne_cmc.coordinates import Space, theta_of
 from heterodyne_cmc.density import Code, Target, scaling_at
 from heterodyne_cmc.likelihood import conditional, log_marginal
 from heterodyne_cmc.nuts import Draws
-from heterodyne_cmc.reduced import can_be_reduced, exact_sums, rank_of, reduced_shard, with_contents
+from heterodyne_cmc.reduced import (
+    can_be_reduced,
+    exact_sums,
+    most_snapshots,
+    rank_of,
+    reduced_shard,
+    with_contents,
+)
 from heterodyne_cmc.shards import ReducedMatrix
 
 REDUCED = "reduced.npz"
 
 TOLERANCE = 0.01  # of the log likelihood
+
+TOLERANCE_BEYOND = 0.1  # beyond the farthest draws
 
 _ROUNDS = 3
 
@@ -36,6 +45,8 @@ _CHECKS = 200  # draws
 
 _EXTREME = 0.2  # of them: those farthest out
 
+_FURTHER = 1.25  # times as far: where it is looked for what chains have not seen
+
 
 @dataclass(frozen=True)
 class Check:
@@ -44,6 +55,11 @@ class Check:
     rank: int
     error: float
     draws: int
+
+    @property
+    def words(self) -> str:
+        """In words."""
+        return f"of rank {self.rank}, largest error {self.error:.2g} over {self.draws} draws"
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,11 +87,12 @@ def reduced_draws(
         reduced = _kept(code, target, points, place)
         draws = sample(reduced, place)
         at = checked_draws(draws.u, seed)
-        errors = errors_at(code, target, reduced, at)
-        check = Check(rank_of(reduced.shard), float(np.max(errors)), len(at))
-        if check.error <= TOLERANCE:
+        error, beyond = checked(code, target, reduced, at)
+        check = Check(rank_of(reduced.shard), error, len(at))
+        if error <= TOLERANCE and beyond <= TOLERANCE_BEYOND:
+            tell(f"reduced likelihood {check.words}")
             return Reduction(draws, reduced, check)
-        tell(f"the reduced likelihood is off by {check.error:.2g} at a draw: again with more snapshots")
+        tell(f"the reduced likelihood is off by {max(error, beyond):.2g}: again with more snapshots")
         points = np.concatenate([points, at])
     tell("sampling by the exact likelihood")
     return Reduction(sample(target, folder), target, None)
@@ -91,6 +108,9 @@ def reduced_target(code: Code, target: Target, points: np.ndarray) -> Target:
     """The target whose likelihood is reduced by snapshots at these points (n, p), where they are and adjusted."""
     adjusted = np.where(np.arange(len(points))[:, None] % 2, points, points @ np.asarray(target.adjustment).T)
     thetas = np.asarray(_thetas(code, target.space, adjusted))
+    most = most_snapshots(code.model, target.shard, thetas[0])
+    if len(thetas) > most:  # the centre, and of the others as many of the latest as may be
+        thetas = np.concatenate([thetas[:1], thetas[1 - most :]])
     return target._replace(shard=reduced_shard(code.model, target.shard, thetas))
 
 
@@ -104,12 +124,27 @@ def checked_draws(u: np.ndarray, seed: int) -> np.ndarray:
     return flat[np.concatenate([farthest, drawn])]
 
 
-def errors_at(code: Code, exact: Target, reduced: Target, u: np.ndarray) -> np.ndarray:
-    """|log likelihood, reduced less exact| at points (n, p)."""
+def checked(code: Code, exact: Target, reduced: Target, at: np.ndarray) -> tuple[float, float]:
+    """The largest error of the log likelihood at draws (n, p), the farthest first, and beyond the farthest.
+
+    Chains that do not go where a likelihood is too low do not tell of it: the farthest draws are moved on outwards.
+    There an error counts by how likely either says that it is, beside the least likely draw.
+    """
+    beyond = _FURTHER * at[: int(_EXTREME * len(at))]
+    true, found = log_likelihoods_at(code, exact, reduced, np.concatenate([at, beyond]))
+    error, n = np.abs(found - true), len(at)
+    share = np.exp(np.minimum(np.maximum(true, found) - np.min(true[:n]), 0.0))[n:]
+    return float(np.max(error[:n])), float(np.max(share * error[n:]))
+
+
+def log_likelihoods_at(
+    code: Code, exact: Target, reduced: Target, u: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The log likelihood of all bins at points (n, p), exact and reduced, (n,) each."""
     adjusted = u @ np.asarray(exact.adjustment).T
     sums = exact_sums(code.model, exact.shard, np.asarray(_thetas(code, exact.space, adjusted)))
     data = exact._replace(shard=exact.shard._replace(portions=()))
-    return np.abs(np.asarray(_of_sums(code, data, sums) - _of_reduced(code, reduced, adjusted)))
+    return np.asarray(_of_sums(code, data, sums)), np.asarray(_of_reduced(code, reduced, adjusted))
 
 
 @compiled("code")
