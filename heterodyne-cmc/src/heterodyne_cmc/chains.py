@@ -32,12 +32,20 @@ def ess_bulk(x: np.ndarray) -> float:
 
 def ess_tail(x: np.ndarray) -> float:
     """The least effective sample size of the 5 % and 95 % quantiles of draws (chains, draws)."""
-    return min(_ess(_halves((x <= np.quantile(x, level)).astype(float))) for level in _TAIL)
+    return min(_ess(_halves((x <= _quantile(x, level)).astype(float))) for level in _TAIL)
 
 
 def bfmi(energy: np.ndarray) -> np.ndarray:
     """Estimated fraction of missing information of every chain, of energies (chains, draws)."""
     return np.mean(np.diff(energy, axis=1) ** 2, axis=1) / np.var(energy, axis=1, ddof=1)
+
+
+def _quantile(x: np.ndarray, level: float) -> float:
+    """The quantile by linear interpolation, rounded as ArviZ rounds it where a draw is the quantile."""
+    place = x.size * level + 1.0 - level
+    below = int(np.clip(place, 1, x.size - 1))
+    share, ordered = np.clip(place - below, 0.0, 1.0), np.sort(x, axis=None)
+    return float((1.0 - share) * ordered[below - 1] + share * ordered[below])
 
 
 def _halves(x: np.ndarray) -> np.ndarray:
