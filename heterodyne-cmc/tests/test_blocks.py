@@ -133,9 +133,8 @@ def test_interpolated_blocks_are_those_of_every_draw(monkeypatch):
     problem = with_own_scaling(create_problem(data, het.create_model("static"), choices))
     bins, code = read_bins(problem.data), code_of(problem)
     space, draws = create_space(problem, problem.column("start")), drawn(problem, bins, 60)
-    draws = replace(
-        draws, w=np.array([0.15, 1.0]) + 0.02 * (draws.w - [0.2, 1.0])
-    )  # as near as a posterior's
+    # as near as those of a posterior
+    draws = replace(draws, w=np.array([0.15, 1.0]) + 0.01 * (draws.w - [0.2, 1.0]))
     every = block_likelihood(code, space, bins, draws, 1.0)
     for name, value in {"_SNAPSHOTS": 30, "_FEWEST": 1, "_FEWEST_FRAMES": 1}.items():
         monkeypatch.setattr(reduced_blocks, name, value)

@@ -87,8 +87,8 @@ def _autocovariance(x: np.ndarray) -> np.ndarray:
     """γ_t of every chain, (chains, draws)."""
     n = x.shape[1]
     length = next_fast_len(2 * n)
-    of = rfft(x - x.mean(axis=1, keepdims=True), n=length, axis=1)
-    return irfft(np.abs(of) ** 2, n=length, axis=1)[:, :n] / n
+    of = np.asarray(rfft(x - x.mean(axis=1, keepdims=True), n=length, axis=1))
+    return np.asarray(irfft(np.abs(of) ** 2, n=length, axis=1))[:, :n] / n
 
 
 def _correlation_time(rho: np.ndarray) -> float:

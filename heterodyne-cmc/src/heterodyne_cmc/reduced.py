@@ -206,7 +206,8 @@ def _pivots(q: np.ndarray, count: int) -> np.ndarray:
     """So many columns of q (M, m) from which its rows are told apart best: pivots, and those of the rest after them."""
     chosen, left = np.zeros(0, dtype=int), np.arange(q.shape[1])
     while len(chosen) < count:
-        order = qr(q[:, left], mode="r", pivoting=True)[1][: min(len(q), count - len(chosen))]
+        pivots = np.asarray(qr(q[:, left], mode="r", pivoting=True)[-1])
+        order = pivots[: min(len(q), count - len(chosen))]
         chosen, left = np.append(chosen, left[order]), np.delete(left, order)
     return np.sort(chosen)
 

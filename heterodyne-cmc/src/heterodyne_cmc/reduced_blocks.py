@@ -26,9 +26,13 @@ _HELD_OUT = 16  # draws
 
 _TOLERANCE = 0.01  # of the log likelihood of all blocks of a bin
 
-_SNAPSHOTS = 200
+_SNAPSHOTS = 120
 
-_FEWEST, _FEWEST_FRAMES = 2 * _SNAPSHOTS, 512  # draws and frames for which it is worth the while
+_PAIRS = 64  # of which their number is a multiple
+
+_FINER = 5.0  # than for the sum over all pairs: errors of blocks do not cancel
+
+_FEWEST, _FEWEST_FRAMES = 1000, 256  # draws and frames for which it is worth the while
 
 
 class Data(NamedTuple):
@@ -64,7 +68,7 @@ def interpolated_squares(
     order = np.random.default_rng(0).permutation(len(thetas))[: _SNAPSHOTS + _HELD_OUT]
     held_out, among = np.split(order, [_HELD_OUT])
     portion, data = whole_portion(bin.plain), _data(bin, stripe)
-    squared_scale = float(np.mean(scaling[:, 0] ** 2) / np.mean(noise**2))
+    squared_scale = float(_FINER**2 * np.mean(scaling[:, 0] ** 2) / np.mean(noise**2))
     found = _squares(data, _interpolated(model, portion, stripe, thetas, among, squared_scale), scaling)
     exact = _squares(data, _exact(model, portion, stripe, thetas[held_out]), scaling[held_out])
     off = np.abs(found[held_out] - exact).sum(axis=(1, 2)) / (2.0 * noise[held_out] ** 2)
@@ -77,7 +81,7 @@ def _data(bin: Bin, stripe: int) -> Data:
     square, total, pairs = np.zeros((3, len(starts), len(starts)))
     for row, first in enumerate(starts):
         rows = slice(first, first + stripe)
-        w = np.triu(bin.weights(rows), 1 + first)
+        w = np.triu(bin.weights(rows), 1 + int(first))
         d = np.where(w > 0, bin.d[rows], 0.0)
         squares = np.divide(d**2, w, out=np.zeros_like(d), where=w > 0)
         for of, matrix in ((square, squares), (total, d), (pairs, w)):
@@ -104,7 +108,9 @@ def _interpolated(
     """At all ``thetas``, from snapshots at those ``among`` them."""
     by_block = _sums(model, portion, stripe, thetas[among])
     combine = leading(Sums(*(part.sum(axis=(0, 1)) for part in by_block)), squared_scale).combine
-    at = interpolation(model, portion, thetas[among], combine, OVERSAMPLED * combine.shape[1])
+    # a number that bins have in common, for which code is compiled once
+    pairs = _PAIRS * -(-OVERSAMPLED * combine.shape[1] // _PAIRS)
+    at = interpolation(model, portion, thetas[among], combine, pairs)
     # S = Σ of the snapshots with these weights, by way of S₀ and Q
     basis = np.zeros((len(among), 1 + combine.shape[1]))
     basis[0, 0], basis[0, 1:], basis[1:, 1:] = 1.0, -combine.sum(axis=0), combine

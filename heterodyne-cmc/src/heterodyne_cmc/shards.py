@@ -138,10 +138,11 @@ def portion_sums(model: Model, theta: Array, portion: Portion) -> Sums[Array]:
 
 def _reduced_sums(model: Model, theta: Array, portion: Portion, reduced: ReducedMatrix) -> Sums[Array]:
     s = listed_values(model, theta, portion.t, portion.nodes, reduced.first, reduced.second)
-    c = reduced.solve @ (s - reduced.origin)
+    c = jnp.asarray(reduced.solve) @ (s - reduced.origin)
     one = jnp.concatenate([jnp.ones(1), c])
-    square = reduced.gram @ one + reduced.gram[1:] @ c + c @ c
-    return Sums((reduced.cross @ one)[None], (reduced.total @ one)[None], square[None, None])
+    cross, total, gram = map(jnp.asarray, (reduced.cross, reduced.total, reduced.gram))
+    square = gram @ one + gram[1:] @ c + c @ c
+    return Sums((cross @ one)[None], (total @ one)[None], square[None, None])
 
 
 def _listed_sums(model: Model, theta: Array, portion: Portion, pairs: PairList) -> Sums[Array]:
