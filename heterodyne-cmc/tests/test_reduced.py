@@ -152,7 +152,7 @@ def test_the_exact_likelihood_is_what_remains(posed, monkeypatch, tmp_path):
     found = reduced_draws(code, target, tmp_path, 0, drawn(1.0, asked), lambda line: None)
     assert found.check is None
     assert found.target is target
-    assert asked[-1] == (target, tmp_path)
+    assert asked[-1] == (target, tmp_path / "exact")
 
 
 def test_a_resumed_run_has_the_reduced_likelihood_to_the_last_bit(posed, tmp_path):

@@ -83,7 +83,7 @@ def reduced_draws(
         return Reduction(sample(target, folder), target, None)
     points = first_points(len(target.adjustment), seed)
     for number in range(1, _ROUNDS + 1):
-        place = None if folder is None else folder / f"reduced-{number}"
+        place = folder if folder is None or number == 1 else folder / f"round-{number}"
         reduced = _kept(code, target, points, place)
         draws = sample(reduced, place)
         at = checked_draws(draws.u, seed)
@@ -95,7 +95,7 @@ def reduced_draws(
         tell(f"the reduced likelihood is off by {max(error, beyond):.2g}: again with more snapshots")
         points = np.concatenate([points, at])
     tell("sampling by the exact likelihood")
-    return Reduction(sample(target, folder), target, None)
+    return Reduction(sample(target, None if folder is None else folder / "exact"), target, None)
 
 
 def first_points(p: int, seed: int) -> np.ndarray:
