@@ -13,7 +13,7 @@ from heterodyne.bins.reading import read_bins
 from heterodyne.evaluators.meshgrid import averaged_matrix
 from heterodyne.problem.choices import Choices
 from heterodyne.problem.problem import create_problem
-from heterodyne_cmc import netcdf
+from heterodyne_cmc import netcdf, reduced_blocks
 from heterodyne_cmc.blocks import block_likelihood, block_scale, stripes_within
 from heterodyne_cmc.coordinates import create_space, physical_values
 from heterodyne_cmc.joint import JointDraws
@@ -125,3 +125,32 @@ def test_leaving_blocks_out_prefers_the_model_that_made_the_data(compared):
         assert table["elpd_diff"].abs().iloc[1] > 3.0 * table["dse"].iloc[1]
     elif table.index[0] == "large":
         assert table["elpd_diff"].abs().iloc[1] < table["dse"].iloc[1]
+
+
+def test_interpolated_blocks_are_those_of_every_draw(monkeypatch):
+    data = het.simulate("static", params=TRUTH, frames=270, phi=[0.0], noise=0.02)
+    choices = Choices(fix={"D_offset": 0.0}, start={"D0": 3e3, "alpha": 0.2})
+    problem = with_own_scaling(create_problem(data, het.create_model("static"), choices))
+    bins, code = read_bins(problem.data), code_of(problem)
+    space, draws = create_space(problem, problem.column("start")), drawn(problem, bins, 60)
+    # as near as those of a posterior
+    draws = replace(draws, w=np.array([0.15, 1.0]) + 0.01 * (draws.w - [0.2, 1.0]))
+    every = block_likelihood(code, space, bins, draws, 1.0)
+    for name, value in {"_SNAPSHOTS": 30, "_FEWEST": 1, "_FEWEST_FRAMES": 1}.items():
+        monkeypatch.setattr(reduced_blocks, name, value)
+    interpolated = block_likelihood(code, space, bins, draws, 1.0)
+    np.testing.assert_allclose(interpolated.values, every.values, atol=0.01)
+    assert not np.array_equal(interpolated.values, every.values)
+
+
+def test_blocks_that_interpolation_misses_are_summed_at_every_draw(monkeypatch):
+    data = het.simulate("static", params=TRUTH, frames=270, phi=[0.0], noise=0.02)
+    problem = with_own_scaling(
+        create_problem(data, het.create_model("static"), Choices(fix={"D_offset": 0.0}))
+    )
+    (bin,) = read_bins(problem.data)
+    names, rng = problem.model.parameters, np.random.default_rng(0)
+    thetas = np.array([TRUTH[name] for name in names]) * rng.uniform(0.5, 2.0, (40, len(names)))
+    w, noise = np.tile([0.2, 0.0], (40, 1)), np.full(40, 0.02)
+    monkeypatch.setattr(reduced_blocks, "_SNAPSHOTS", 3)
+    assert reduced_blocks.interpolated_squares(problem.model, bin, 32, thetas, w, noise) is None

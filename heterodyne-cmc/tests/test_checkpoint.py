@@ -185,7 +185,7 @@ def test_killed_shards_go_on_and_those_that_were_done_are_not_drawn_again(
     assert drawn_bits(found) == drawn_bits(whole_shards[1])
 
 
-@pytest.mark.parametrize(("kind", "files"), [("whole", 1 + BLOCKS), ("whole_shards", 1 + 2 * (2 + BLOCKS))])
+@pytest.mark.parametrize(("kind", "files"), [("whole", 2 + BLOCKS), ("whole_shards", 1 + 2 * (2 + BLOCKS))])
 def test_all_files_are_arrays_without_pickle(request, kind, files, stored_bits):
     folder, _ = request.getfixturevalue(kind)
     paths = [path for path in folder.rglob("*") if not path.is_dir()]

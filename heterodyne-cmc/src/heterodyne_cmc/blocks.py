@@ -32,6 +32,7 @@ from heterodyne.model import Model
 from heterodyne_cmc.coordinates import Space, theta_of
 from heterodyne_cmc.density import Code
 from heterodyne_cmc.joint import JointDraws
+from heterodyne_cmc.reduced_blocks import can_be_interpolated, interpolated_squares
 
 _SIZES = (64, 32, 16, 8, 4)  # frames per tile, of which the padded number of frames is a multiple
 
@@ -127,13 +128,31 @@ def _of_bin(
     pairs = summed(used.sum(axis=(1, 2)))
     logs = summed(np.log(tiles.weight, out=np.zeros_like(tiles.weight), where=used).sum(axis=(1, 2)))
     mean = bin.moments.reference + summed((tiles.weight * tiles.y).sum(axis=(1, 2))) / summed(of_tiles)
-    near, level = int(np.sum(tiles.row == tiles.column)), log_noise[:, None]
-    centred = jnp.asarray(w - np.array([0.0, bin.moments.reference]))
-    squares = _squares(model, near, len(place), tiles, jnp.asarray(block.ravel()), theta, centred)
+    level, centred = log_noise[:, None], w - np.array([0.0, bin.moments.reference])
+    squares = _interpolated(model, bin, size * group, theta, centred, np.exp(log_noise), place)
+    if squares is None:
+        near = int(np.sum(tiles.row == tiles.column))
+        squares = _squares(model, near, len(place), tiles, jnp.asarray(block.ravel()), theta, centred)
     values = 0.5 * logs - pairs * (0.5 * np.log(2.0 * np.pi) + level)
     values -= 0.5 * np.exp(-2.0 * level) * np.asarray(squares)
     columns = BlockColumns(first[:, 0], last[:, 0], first[:, 1], last[:, 1], pairs.astype(int), mean)
     return columns, values
+
+
+def _interpolated(
+    model: Model,
+    bin: Bin,
+    stripe: int,
+    theta: Array,
+    w: np.ndarray,
+    noise: np.ndarray,
+    place: np.ndarray,
+) -> np.ndarray | None:
+    """Σ W residual² over the blocks at ``place`` (blocks, 2) at every draw, where S can be interpolated."""
+    if not can_be_interpolated(model, bin, stripe, len(w)):
+        return None
+    squares = interpolated_squares(model, bin, stripe, np.asarray(theta), w, noise)
+    return None if squares is None else squares[:, place[:, 0], place[:, 1]]
 
 
 def tiles_of(bin: Bin) -> Tiles:

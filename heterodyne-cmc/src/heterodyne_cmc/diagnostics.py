@@ -1,19 +1,17 @@
-"""Whether chains can be trusted: ArviZ's diagnostics of raw chains, against thresholds that can fail."""
+"""Whether chains can be trusted: diagnostics of raw chains, against thresholds that can fail."""
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 
 from heterodyne.result.statistics import Diagnosis
+from heterodyne_cmc.chains import bfmi, ess_bulk, ess_tail, rhat
 from heterodyne_cmc.nuts import Draws
 
-_TAIL = (0.05, 0.95)
 _ACCEPTED = 0.05  # of the draws of combined shards: with fewer they do not cover the posterior of all data
 _SURPLUS = 1.1  # of draws, as sample sizes scatter
 _ByName = dict[str, float]  # of parameters
@@ -41,7 +39,7 @@ def diagnose(names: Sequence[str], values: np.ndarray, draws: Draws, max_tree_de
     statistics = draws.statistics
     return Diagnosis(
         *chain_diagnostics(names, values),
-        float(np.min(_arviz().bfmi(statistics["energy"]))),
+        float(np.min(bfmi(statistics["energy"]))),
         int(statistics["diverging"].sum()),
         int(np.sum(statistics["num_steps"] >= 2**max_tree_depth - 1)),
         float(statistics["num_steps"].mean()),
@@ -51,20 +49,12 @@ def diagnose(names: Sequence[str], values: np.ndarray, draws: Draws, max_tree_de
 
 def chain_diagnostics(names: Sequence[str], values: np.ndarray) -> tuple[_ByName, _ByName, _ByName]:
     """Rank-normalised R-hat, bulk and tail ESS of every parameter, of values (chains, draws, p)."""
-    arviz, columns = _arviz(), dict(zip(names, np.moveaxis(values, -1, 0), strict=True))
+    columns = dict(zip(names, np.moveaxis(values, -1, 0), strict=True))
 
-    def of_every(diagnostic: Callable[..., Any], **more: Any) -> _ByName:
-        return {name: float(diagnostic(column, **more)) for name, column in columns.items()}
+    def of_every(diagnostic: Callable[[np.ndarray], float]) -> _ByName:
+        return {name: diagnostic(column) for name, column in columns.items()}
 
-    bulk, tail = of_every(arviz.ess, method="bulk"), of_every(arviz.ess, method="tail", prob=_TAIL)
-    return of_every(arviz.rhat), bulk, tail
-
-
-def _arviz() -> ModuleType:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # of its next generation, which is served too
-        import arviz
-    return arviz
+    return of_every(rhat), of_every(ess_bulk), of_every(ess_tail)
 
 
 def chain_failures(

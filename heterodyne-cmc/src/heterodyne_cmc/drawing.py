@@ -19,8 +19,10 @@ from heterodyne.result.statistics import Diagnosis
 from heterodyne_cmc.arrays import read_arrays
 from heterodyne_cmc.checkpoint import TARGET, write_target
 from heterodyne_cmc.coordinates import physical_values
+from heterodyne_cmc.density import Target
 from heterodyne_cmc.diagnostics import diagnose
 from heterodyne_cmc.nuts import STATISTICS, Draws, SamplerSettings, sample
+from heterodyne_cmc.reduction import Check, Reduction, reduced_draws
 from heterodyne_cmc.run import Run
 from heterodyne_cmc.watch import Count, Meter, Progress, Watch
 from heterodyne_cmc.worker import DRAWS
@@ -32,28 +34,39 @@ _DISPERSION = 1.0  # of the chains' starts, in posterior standard deviations
 
 @dataclass(frozen=True, eq=False)
 class Sampled:
-    """Draws and diagnosis of every shard, and the settings of the last try."""
+    """Draws and diagnosis of every shard, and the settings of the last try.
+
+    ``targets`` are those that were drawn from; ``check`` tells of a likelihood that was reduced.
+    """
 
     settings: SamplerSettings
     draws: tuple[Draws, ...]
     diagnoses: tuple[Diagnosis, ...]
+    targets: tuple[Target, ...]
+    check: Check | None = None
 
 
 def sampled_shards(run: Run, progress: Progress) -> Sampled:
     """The draws of every shard; those with divergences are drawn again with smaller steps, twice at most."""
     limit, settings, attempt = run.options["divergences"], settings_of(run.options, len(run.targets)), 1
-    draws, diagnoses, again = dict[int, Draws](), dict[int, Diagnosis](), list(range(len(run.targets)))
+    parts, diagnoses, again = dict[int, Reduction](), dict[int, Diagnosis](), list(range(len(run.targets)))
     while True:
-        new = dict(zip(again, _drawn(run, again, settings, attempt, progress), strict=True))
-        draws |= new
-        diagnoses |= {shard: _diagnosis(run, new[shard], settings) for shard in again}
+        parts |= zip(again, _drawn(run, again, settings, attempt, progress), strict=True)
+        diagnoses |= {shard: _diagnosis(run, parts[shard].draws, settings) for shard in again}
         diverged = {shard: each.divergences / each.draws for shard, each in diagnoses.items()}
         again = [shard for shard, share in diverged.items() if share > limit]
         if not again or attempt > _RETRIES:
-            return Sampled(settings, tuple(draws.values()), tuple(diagnoses.values()))
+            return _sampled(settings, tuple(parts.values()), tuple(diagnoses.values()))
         settings, attempt = replace(settings, target_accept=0.5 * (1.0 + settings.target_accept)), attempt + 1
         worst = max(diverged.values())
         progress(f"{worst:.2%} of the draws diverged: again with target_accept {settings.target_accept:g}")
+
+
+def _sampled(
+    settings: SamplerSettings, parts: tuple[Reduction, ...], diagnoses: tuple[Diagnosis, ...]
+) -> Sampled:
+    draws, targets = tuple(part.draws for part in parts), tuple(part.target for part in parts)
+    return Sampled(settings, draws, diagnoses, targets, parts[0].check)
 
 
 def settings_of(options: Mapping[str, Any], shards: int) -> SamplerSettings:
@@ -65,15 +78,14 @@ def settings_of(options: Mapping[str, Any], shards: int) -> SamplerSettings:
 
 def _drawn(
     run: Run, shards: list[int], settings: SamplerSettings, attempt: int, progress: Progress
-) -> list[Draws]:
-    """The draws of these shards."""
+) -> list[Reduction]:
+    """The draws of these shards, reduced where there is one."""
     meter = Meter(settings, len(shards), progress, attempt)
     shape = settings.chains, len(run.problem.varying)
     starts = [_DISPERSION * np.random.default_rng([settings.seed, k]).normal(size=shape) for k in shards]
     if len(run.targets) == 1:
-        watch = Watch(meter)
         kept = None if run.folder is None else run.folder / f"attempt-{attempt}"
-        return [sample(run.code, run.targets[0], starts[0], settings, kept, watch)]
+        return [_one_shard(run, settings, starts[0], kept, meter, progress)]
     assert run.folder is not None  # shards are handed over as files
     tasks = []
     for k, start in zip(shards, starts, strict=True):
@@ -89,7 +101,26 @@ def _drawn(
             )
         )
     run_tasks(tasks, run.options, partial(_heed, meter, progress))
-    return [_read_draws(Path(task.arguments["folder"])) for task in tasks]
+    each = (_read_draws(Path(task.arguments["folder"])) for task in tasks)
+    return [Reduction(draws, run.targets[k], None) for k, draws in zip(shards, each, strict=True)]
+
+
+def _one_shard(
+    run: Run,
+    settings: SamplerSettings,
+    starts: np.ndarray,
+    folder: Path | None,
+    meter: Meter,
+    progress: Progress,
+) -> Reduction:
+    """The draws of the only shard, in this process."""
+
+    def drawn(target: Target, place: Path | None) -> Draws:
+        return sample(run.code, target, starts, settings, place, Watch(meter))
+
+    if run.options["exact"]:
+        return Reduction(drawn(run.targets[0], folder), run.targets[0], None)
+    return reduced_draws(run.code, run.targets[0], folder, settings.seed, drawn, progress)
 
 
 def run_tasks(tasks: list[Task], options: Mapping[str, Any], heed: Callable[[Event], None]) -> None:

@@ -61,28 +61,34 @@ def _summary(run: Run, sampled: Sampled) -> Statistics:
     settings, shards = sampled.settings, sampled.diagnoses
     order_q, order_phi = map(int, run.prepared.orders)
     calibration = run.prepared.calibration
-    of_noise = Statistics()
+    of_noise, of_check = Statistics(), Statistics()
+    if check := sampled.check:
+        of_check = Statistics(reduced_rank=check.rank, reduced_error=check.error, reduced_checks=check.draws)
     if run.options["likelihood"] == "calibrated":
         of_noise = Statistics(dof=float(calibration.dof), noise_ratio=float(calibration.noise_ratio))
-    return of_noise | Statistics(
-        likelihood=run.options["likelihood"],
-        weights=run.prepared.weights,
-        bandwidth=int(calibration.bandwidth),
-        shards=len(shards),
-        threads=settings.threads,
-        chains=settings.chains,
-        warmup=settings.warmup,
-        draws=settings.draws,
-        target_accept=settings.target_accept,
-        max_rhat=max(max(shard.rhat.values()) for shard in shards),
-        min_ess_bulk=min(min(shard.ess_bulk.values()) for shard in shards),
-        min_ess_tail=min(min(shard.ess_tail.values()) for shard in shards),
-        min_bfmi=min(shard.bfmi for shard in shards),
-        divergences=sum(shard.divergences for shard in shards),
-        leapfrog_steps=float(np.mean([shard.steps for shard in shards])),
-        iterations=settings.chains * (settings.warmup + settings.draws) * len(shards),
-        bin_nodes=(order_q, order_phi),
-        diagnostics=shards,
+    return (
+        of_noise
+        | of_check
+        | Statistics(
+            likelihood=run.options["likelihood"],
+            weights=run.prepared.weights,
+            bandwidth=int(calibration.bandwidth),
+            shards=len(shards),
+            threads=settings.threads,
+            chains=settings.chains,
+            warmup=settings.warmup,
+            draws=settings.draws,
+            target_accept=settings.target_accept,
+            max_rhat=max(max(shard.rhat.values()) for shard in shards),
+            min_ess_bulk=min(min(shard.ess_bulk.values()) for shard in shards),
+            min_ess_tail=min(min(shard.ess_tail.values()) for shard in shards),
+            min_bfmi=min(shard.bfmi for shard in shards),
+            divergences=sum(shard.divergences for shard in shards),
+            leapfrog_steps=float(np.mean([shard.steps for shard in shards])),
+            iterations=settings.chains * (settings.warmup + settings.draws) * len(shards),
+            bin_nodes=(order_q, order_phi),
+            diagnostics=shards,
+        )
     )
 
 

@@ -42,6 +42,12 @@ OPTIONS = (
         "for a calibrated likelihood of one shard",
         ("auto", "speckle", "noise"),
     ),
+    Option(
+        "exact",
+        bool,
+        False,
+        "evaluate the likelihood from all data at every step, in place of interpolating S and checking that",
+    ),
     Option("no_warm_start", bool, False, "sample around the start values, without least squares first"),
     Option(
         "shards",

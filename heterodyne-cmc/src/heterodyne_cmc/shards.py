@@ -65,18 +65,31 @@ class WhitenedMatrix(NamedTuple):
     factor: Factor[np.ndarray]
 
 
+class ReducedMatrix(NamedTuple):
+    """S of a whole bin by interpolation (`heterodyne_cmc.reduced`): L pairs of frames, S₀ there, P (M, L), and the
+    sums of S₀ and after it of the Q, (1 + M,) each: ⟨D, ·⟩, ⟨O, ·⟩ and ⟨S₀, ·⟩."""
+
+    first: np.ndarray
+    second: np.ndarray
+    origin: np.ndarray
+    solve: np.ndarray
+    cross: np.ndarray
+    total: np.ndarray
+    gram: np.ndarray
+
+
 class Portion(NamedTuple):
     """What a shard holds of one bin: the bin's times, nodes and frame weights, and its data in one form.
 
-    ``content`` is the matrix d (N, N) of a whole bin, a `WhitenedMatrix`, a `TileList` or a `PairList`; ``skipped``
-    are pairs that the bin leaves out though their frames are used. Lists may be filled up: with tiles of block -1,
-    which count for nothing, and with pairs of weight 0.
+    ``content`` is the matrix d (N, N) of a whole bin, a `WhitenedMatrix`, a `ReducedMatrix`, a `TileList` or a
+    `PairList`; ``skipped`` are pairs that the bin leaves out though their frames are used. Lists may be filled up:
+    with tiles of block -1, which count for nothing, and with pairs of weight 0.
     """
 
     t: np.ndarray
     nodes: Nodes
     weight: np.ndarray
-    content: np.ndarray | WhitenedMatrix | TileList | PairList
+    content: np.ndarray | WhitenedMatrix | ReducedMatrix | TileList | PairList
     skipped: PairList
 
 
@@ -93,6 +106,9 @@ class Shard(NamedTuple):
 def shard_sums(model: Model, theta: Array, shard: Shard) -> Sums[Array]:
     """The sums over every bin's portion for X = S alone, with a leading axis (bins,)."""
     shapes = {tuple(np.shape(leaf) for leaf in jax.tree.leaves(portion)) for portion in shard.portions}
+    if len(shapes) == 1 and isinstance(shard.portions[0].content, ReducedMatrix):
+        stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *shard.portions)
+        return jax.vmap(lambda portion: portion_sums(model, theta, portion))(stacked)
     is_whitened = any(isinstance(portion.content, WhitenedMatrix) for portion in shard.portions)
     if len(shapes) == 1 and len(shard.portions) > (1 if is_whitened else _UNROLLED):
         stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *shard.portions)
@@ -105,6 +121,8 @@ def portion_sums(model: Model, theta: Array, portion: Portion) -> Sums[Array]:
     """The sums over one portion."""
     if isinstance(portion.content, PairList):
         return _listed_sums(model, theta, portion, portion.content)
+    if isinstance(portion.content, ReducedMatrix):
+        return _reduced_sums(model, theta, portion, portion.content)
     if isinstance(portion.content, WhitenedMatrix):
         root, (e, factor) = jnp.sqrt(portion.weight), portion.content
         return whitened_sums(model, theta, portion.t, portion.nodes, root, e, factor)
@@ -116,6 +134,15 @@ def portion_sums(model: Model, theta: Array, portion: Portion) -> Sums[Array]:
         return whole
     left_out = _listed_sums(model, theta, portion, portion.skipped)
     return jax.tree.map(jnp.subtract, whole, left_out)
+
+
+def _reduced_sums(model: Model, theta: Array, portion: Portion, reduced: ReducedMatrix) -> Sums[Array]:
+    s = listed_values(model, theta, portion.t, portion.nodes, reduced.first, reduced.second)
+    c = jnp.asarray(reduced.solve) @ (s - reduced.origin)
+    one = jnp.concatenate([jnp.ones(1), c])
+    cross, total, gram = map(jnp.asarray, (reduced.cross, reduced.total, reduced.gram))
+    square = gram @ one + gram[1:] @ c + c @ c
+    return Sums((cross @ one)[None], (total @ one)[None], square[None, None])
 
 
 def _listed_sums(model: Model, theta: Array, portion: Portion, pairs: PairList) -> Sums[Array]:
@@ -154,7 +181,7 @@ def whole_shard(model: Model, bins: tuple[Bin, ...]) -> Shard:
     return Shard(
         np.arange(len(bins)),
         tuple(
-            _listed(bin, *_used_pairs(bin)) if by_pairs or bin.pair_weight is not None else _whole(bin)
+            _listed(bin, *_used_pairs(bin)) if by_pairs or bin.pair_weight is not None else whole_portion(bin)
             for bin in bins
         ),
         _stacked([bin.summed for bin in bins]),
@@ -166,7 +193,8 @@ def _stacked(moments: list[Moments[float]]) -> Moments[AnyArray]:
     return Moments(*np.array(moments, dtype=float).reshape(-1, 4).T)
 
 
-def _whole(bin: Bin) -> Portion:
+def whole_portion(bin: Bin) -> Portion:
+    """All pairs of a bin."""
     values, content = bin.values, bin.d
     if isinstance(values, Whitened):
         assert isinstance(values.d, np.ndarray)

@@ -137,6 +137,12 @@ class Statistics(Stated):
     """Draws that diverged."""
     leapfrog_steps: float | None = None
     """Mean leapfrog steps per transition."""
+    reduced_rank: int | None = None
+    """Directions of S in which the likelihood that was sampled is interpolated; none where it is the exact one."""
+    reduced_error: float | None = None
+    """The largest difference of its logarithm to that of the exact one, over the draws where it was looked at."""
+    reduced_checks: int | None = None
+    """How many draws these are."""
     diagnostics: tuple[Diagnosis, ...] | None = None
     """The diagnosis of every shard."""
     acceptance: float | None = None
