@@ -42,9 +42,7 @@ def influence_between(
     if not isinstance(bin.values, Whitened):
         return [within(one, one, plain) / linear.sigma**2 for one in x]
     factor = bin.values.factor
-    ones = solved(factor, root[:, None])[:, 0]
-    own = linear.shift[:, None] * ones**2
-    own += inside_diagonals(inverse(factor), of, -linear.shift[:, None] * root**2)
+    own = _own(factor, of, linear, root)
 
     def apart(columns: np.ndarray) -> np.ndarray:
         return own[:, :, None] * columns
@@ -54,6 +52,23 @@ def influence_between(
         inside = _solved(factor, one)
         found.append((within(inside, inside, plain) - within(one, one, apart)) / linear.sigma**2)
     return found
+
+
+def whitened_diagonals(
+    model: Model, theta: Float[np.ndarray, " P"], bin: Bin, linear: Linear
+) -> Float[np.ndarray, "p M"]:
+    """The diagonals of K X_a K of a weighted bin, over σ², which D_a/√W lacks."""
+    assert isinstance(bin.values, Whitened)
+    of = _generators(model, theta, bin, linear)
+    return _own(bin.values.factor, of, linear, np.sqrt(bin.weight)) / linear.sigma**2
+
+
+def _own(
+    factor: Factor[np.ndarray], of: Generators[np.ndarray], linear: Linear, root: np.ndarray
+) -> Float[np.ndarray, "p M"]:
+    ones = solved(factor, root[:, None])[:, 0]
+    own = inside_diagonals(inverse(factor), of, -linear.shift[:, None] * root**2)
+    return own + linear.shift[:, None] * ones**2
 
 
 def tangents_between(

@@ -32,6 +32,9 @@ from heterodyne.evaluators.tangent import tangent_between
 from heterodyne.kernels._jax import compiled, jax, jnp
 from heterodyne.model import Components, Model
 
+_COLUMNS = 256
+"""Columns of a matrix that are formed at once."""
+
 
 class Generators(NamedTuple, Generic[Numbers]):
     """X = (S, ∂S) between frames in blocks: l and r, F over every block, and the tiles on the diagonal.
@@ -150,6 +153,16 @@ def coloured(factor: Factor[np.ndarray], x: Float[np.ndarray, "frames m"]) -> Fl
     for n, here in _forward(factor, x):
         y[here] = factor.lower[n] @ x[here] + factor.right[n].T @ before
         before = factor.over[n] @ before + factor.gain[n] @ x[here]
+    return y
+
+
+def squared(factor: Factor[np.ndarray], x: Float[np.ndarray, "frames m"]) -> Float[np.ndarray, "frames m"]:
+    """(C∘C) x of the squared elements of C, which is formed some columns at a time."""
+    frames, y = len(x), np.empty_like(x)
+    for start in range(0, frames, _COLUMNS):
+        columns = slice(start, min(start + _COLUMNS, frames))
+        unit = np.eye(frames, columns.stop - start, -start)
+        y[columns] = (coloured(factor, coloured_back(factor, unit)) ** 2).T @ x
     return y
 
 

@@ -24,7 +24,8 @@ def gain_of_weights(solution: Solution, here: AtSolution, errors: StandardErrors
     determined = ~errors.spectrum.undetermined
     if not np.array_equal(plain.free, here.free):
         return Statistics()
-    meat, whole = modelled_meat(plain.weighted, plain.x, plain.free, errors.frames), Whole.of(plain)
+    meat = modelled_meat(plain.weighted, plain.x, plain.free, errors.frames, estimated=True)
+    whole = Whole.of(plain)
     before = np.diag(whole.of_coordinates(whole.half.T @ meat @ whole.half))
     now = np.diag(errors.covariance) / max(errors.statistics.noise_ratio or 1.0, 1.0)
     determined &= (before > 0.0) & (now > 0.0)

@@ -12,8 +12,16 @@ import numpy as np
 from heterodyne.bins.bin import Bin, Whitened
 from heterodyne.bins.kept import in_place
 from heterodyne.data.geometry import axis_of, ring_of
-from heterodyne.evaluators.influence import evened, influence_panels, score_covariance, scores_of_panels
+from heterodyne.evaluators.influence import (
+    estimated_covariance,
+    evened,
+    influence_panels,
+    score_covariance,
+    scores_of_panels,
+)
 from heterodyne.evaluators.meshgrid import averaged_tile
+from heterodyne.evaluators.probes import whitened_diagonals
+from heterodyne.evaluators.quasiseparable import squared
 from heterodyne.evaluators.residual import correlation, residual_parts
 from heterodyne.evaluators.scores import Linear, ScorePart, score_parts
 from heterodyne.evaluators.sums import pair_sums
@@ -36,6 +44,9 @@ Result = TypeVar("Result")
 
 _SAME_NOISE = 0.02
 """Logarithm of 1 + κ within which the noise of frames is that of the weights."""
+
+_PROBES = 128
+"""Random vectors from which a covariance is estimated, to a few percent."""
 
 _TOGETHER = 0.2
 """Correlation of the residuals of two bins from which they hold the same speckle."""
@@ -91,12 +102,16 @@ def robust_meat(objective: Objective, u: np.ndarray, free: np.ndarray, noise: Se
 
 
 def modelled_meat(
-    objective: Objective, u: np.ndarray, free: np.ndarray, noise: Sequence[FrameNoise]
+    objective: Objective,
+    u: np.ndarray,
+    free: np.ndarray,
+    noise: Sequence[FrameNoise],
+    estimated: bool = False,
 ) -> np.ndarray:
-    """The ``model`` of `robust_meat` alone."""
+    """The ``model`` of `robust_meat` alone; of long series from random vectors if it may be ``estimated``."""
     scaling = objective.solve(u)[1]
     clusters = score_clusters(objective, scaling, u, free)
-    modelled = _of_clusters(_modelled, objective, u, noise, clusters)
+    modelled = _of_clusters(_estimated if estimated else _modelled, objective, u, noise, clusters)
     return _placed(int(free.sum()) + scaling.design.shape[1], [of.acts for of in clusters], modelled)
 
 
@@ -168,6 +183,19 @@ def _modelled(
         for index in cluster.members
     ]
     return speckle_covariance(objective, theta, cluster, noise, panels)
+
+
+def _estimated(
+    objective: Objective, u: np.ndarray, noise: Sequence[FrameNoise], cluster: ScoreCluster
+) -> np.ndarray:
+    """The same from random vectors, where pairs weigh what their frames do and these are more."""
+    index = cluster.members[0]
+    bin, here = objective.bins[index], noise[index]
+    if len(cluster.members) > 1 or bin.is_whitened or not bin.is_separable or bin.frames <= 2 * _PROBES:
+        return _modelled(objective, u, noise, cluster)
+    model, theta = objective.problem.model, objective.theta(u)
+    factor = frame_factor(model, theta, bin, here.ratio)
+    return here.scale_near * estimated_covariance(model, theta, bin, cluster.linear[index], factor, _PROBES)
 
 
 def speckle_covariance(
@@ -300,21 +328,28 @@ def _of_weights(
 ) -> np.ndarray | None:
     """The covariance of the scores of one bin whose weights are those of the noise of its frames, None for others.
 
-    With C = W⁻¹ scale, ½ tr(D_a C D_b C) is the scale times the Gauss-Newton matrix, which costs nothing.
+    With C = W⁻¹ scale and D_a = W ∂_a W less its diagonal δ_a, which no pair has,
+
+        ½ tr(D_a C D_b C) = scale² (⟨∂_a, ∂_b⟩ + ½ δ_aᵀ (C∘C) δ_b),
+
+    as tr(δ_a W⁻¹ D_b W⁻¹) sees the diagonal of ∂_b alone, which is 0: the Gauss-Newton matrix, and a little more.
     """
     index = cluster.members[0]
     bin, here, linear = objective.bins[index], noise[index], cluster.linear[index]
     values = bin.values
-    if len(cluster.members) > 1 or not isinstance(values, Whitened):
+    if len(cluster.members) > 1 or not isinstance(values, Whitened) or not bin.is_separable:
         return None
     larger = (1.0 + here.ratio) / (1.0 + values.noise)
     if abs(np.log(larger)) > _SAME_NOISE:
         return None
-    sums = pair_sums(objective.problem.model, objective.theta(u), (bin,))
+    model, theta = objective.problem.model, objective.theta(u)
+    sums = pair_sums(model, theta, (bin,))
     across = np.outer(linear.slopes @ sums.model.total[0], linear.shift)
     gram = linear.slopes @ sums.model.gram[0] @ linear.slopes.T + across + across.T
     gram += sums.data.pairs[0] * np.outer(linear.shift, linear.shift)
-    return here.scale_near * larger**2 / linear.sigma**4 * gram
+    own = whitened_diagonals(model, theta, bin, linear)
+    beside = 0.5 * own @ squared(values.factor, own.T)
+    return here.scale_near * larger**2 * (gram / linear.sigma**4 + beside)
 
 
 def _summed(
