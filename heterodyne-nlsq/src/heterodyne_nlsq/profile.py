@@ -26,7 +26,7 @@ from heterodyne.solution.covariance import quantile
 from heterodyne.solution.outcome import Known
 from heterodyne_nlsq.starts.search import Search
 from heterodyne_nlsq.trust_region.minimise import Minimum, Tolerances, minimise
-from heterodyne_nlsq.trust_region.stationarity import Box, column_size
+from heterodyne_nlsq.trust_region.stationarity import Box, Point, column_size
 
 _LEVELS = (0.95, 0.68)
 
@@ -40,7 +40,7 @@ _SHRINK = 0.02  # of the first step: a jump that remains below it is a jump of t
 
 _MOST = 40  # points on one side
 
-_ACCURACY = 3e-3  # of the threshold
+_ACCURACY = 0.02  # of the threshold: what a stop may still have to gain, as the parabola there tells
 
 _SETTLED = 3e-3, 8  # of the threshold, and iterations, within which a stop has settled
 
@@ -265,7 +265,7 @@ def walk(way: Way, side: float, limit: float, search: Search) -> list[Stop]:
             continue
         minima = [_others_fitted(objective, start, index, tolerances) for start in starts]
         minimum = min(minima, key=lambda one: one.equations.cost)
-        delta = 2.0 * (minimum.equations.cost - least)
+        delta = 2.0 * (minimum.equations.cost - _left(objective, minimum, index, goal) - least)
         spent += sum(1 + one.iterations for one in minima)
         if way.base.ends_lower and delta < -_LOWER * way.thresholds.scale:
             return [*stops, _stop(objective, minimum, index, delta, spent)]
@@ -279,6 +279,14 @@ def walk(way: Way, side: float, limit: float, search: Search) -> list[Stop]:
         search.progress(f"profile of {way.name}: {shown}")
         step *= float(np.clip(_PART / max(gained, 1e-9), 0.5, _GROWTH))
     return stops
+
+
+def _left(objective: Objective, minimum: Minimum, index: int, goal: float) -> float:
+    """What the cost of a stop is above its minimum, no more than makes it one."""
+    keep = np.arange(len(minimum.x)) != index
+    box = Box(objective.low[keep], objective.high[keep])
+    here = Point(minimum.x[keep], minimum.equations)
+    return min(minimum.equations.cost * box.cosine(here) ** 2, 0.5 * _ACCURACY * goal**2)
 
 
 def _is_hopeless(way: Way, start: np.ndarray) -> bool:

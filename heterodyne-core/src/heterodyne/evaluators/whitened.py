@@ -129,7 +129,8 @@ def can_be_whitened(bin: Bin) -> bool:
 def frame_factor(model: Model, theta: Float[np.ndarray, " P"], bin: Bin, noise: float) -> Factor[np.ndarray]:
     """The Cholesky factor of S + ``noise`` 1 in the centre of a bin, frames weighted as it weights them."""
     weight = bin.frame_weight
-    of = generators(model, theta, bin.t, bin_nodes(bin.q, bin.phi), np.sqrt(weight))
+    # with derivatives, whose code the scores compile anyway
+    of = generators(model, theta, bin.t, bin_nodes(bin.q, bin.phi), np.sqrt(weight), jacobian=True)
     return factorised(of, weight + noise)
 
 

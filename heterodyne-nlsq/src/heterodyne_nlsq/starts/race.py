@@ -11,7 +11,7 @@ from heterodyne_nlsq.trust_region.minimise import Tolerances
 from heterodyne_nlsq.trust_region.refine import refined
 
 _TRIED = 5  # screened starts that are tried, for every one that is left at the end
-_TRIAL = 12  # iterations, before which a descent does not show where it leads
+_TRIAL = 12  # iterations in one go: begun anew half-way, with another trust region, descents end elsewhere
 
 
 def winners(objective: Objective, points: np.ndarray, left: int, tolerances: Tolerances) -> np.ndarray:
@@ -29,8 +29,7 @@ def descended(objective: Objective, points: np.ndarray, tolerances: Tolerances) 
 
 def screened_cost(objective: Objective, point: np.ndarray) -> float:
     """The cost at a point, infinite where it is not a number."""
-    # with derivatives, whose code the descents compile anyway
-    cost = objective(point).cost
+    cost = objective.cost(point)
     return cost if np.isfinite(cost) else np.inf
 
 
