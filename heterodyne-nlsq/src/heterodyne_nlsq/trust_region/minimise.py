@@ -38,6 +38,9 @@ SETTLED = "the cost has settled: no more than {:g} of a chi2 is to be gained, a 
 
 Watch = Callable[[int, float], None]
 
+_BLURRED = (
+    100.0  # times what rounding leaves at least: a change of the cost that may be no more than rounding
+)
 _ACCEPT, _POOR, _GOOD = 1e-4, 0.25, 0.75
 _PATIENCE = 3  # small steps in a row before a fit counts as standing still
 _FAR = 0.1  # of its range: a coordinate that moves so far within the window has not settled
@@ -241,7 +244,7 @@ def _agreement(here: Point, there: Point, promised: float, floor: float) -> floa
     if not _finite(after):
         return -1.0
     reduction, blur = before.cost - after.cost, max(ROUNDING * before.cost, floor)
-    if promised <= blur and abs(reduction) <= blur:
+    if promised <= blur and abs(reduction) <= _BLURRED * blur:
         reduction = -0.5 * float((before.gradient + after.gradient) @ (there.x - here.x))
     return reduction / promised
 
