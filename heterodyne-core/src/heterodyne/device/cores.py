@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import TypeVar
 
@@ -33,6 +34,18 @@ def side_by_side(
     if workers <= 1 or getattr(_HERE, "is_worker", False):
         return [function(item) for item in items]
     return list(_pool(os.getpid(), workers).map(function, items))
+
+
+@contextmanager
+def one_core_each(tasks: int) -> Iterator[None]:
+    """While the block runs, linear algebra takes one core if as many ``tasks`` as there are cores do too."""
+    if not 1 < available_cores() <= tasks:
+        yield
+        return
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1):
+        yield
 
 
 _HERE = threading.local()

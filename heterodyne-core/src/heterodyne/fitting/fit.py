@@ -18,6 +18,7 @@ from heterodyne.data.one_time import FirstRow
 from heterodyne.data.two_time import TwoTime
 from heterodyne.device.backend import check_device
 from heterodyne.device.compilation import keep_compiled_code
+from heterodyne.device.cores import one_core_each
 from heterodyne.errors import ConfigError, EmptyBins, PluginError, unknown
 from heterodyne.frozen import FrozenMapping
 from heterodyne.model import Model
@@ -144,7 +145,8 @@ def _optimized(
     Raises `PluginError` where it is neither a `Solution` nor a `Fit`.
     """
     began = perf_counter()
-    result = optimizer(problem, options, progress)
+    with one_core_each(sum(data.n_bins for data in problem.data)):
+        result = optimizer(problem, options, progress)
     if isinstance(result, Solution):
         seconds = perf_counter() - began
         progress("errors")

@@ -25,7 +25,7 @@ _ROUGH = 1e-4  # gtol: the cost is then known to 1e-4 of a χ²
 _IDLE = 1e-3  # half of χ²: steps that promise no more tell minima apart no better
 _EARLY = 0.1, 5  # χ² and iterations, within which a minimum has settled that is only a start
 _FEW = 400  # frames, up to which starts are sought on all data
-_SHORT = 2, 128, 128  # windows of longer series, their frames, and those of the thinned matrix
+_SHORT = 2, 64, 128  # windows of longer series, their frames, and those of the thinned matrix
 
 
 @dataclass(frozen=True)
