@@ -25,10 +25,10 @@ from heterodyne.solution.conditions import LARGER
 from heterodyne.solution.outcome import Known
 from heterodyne.solution.solution import Solution
 from heterodyne.words import listed
-from heterodyne_nlsq.profile import WalkBase, walk_base
 from heterodyne_nlsq.starts.search import Search
 from heterodyne_nlsq.trust_region.minimise import Tolerances
 from heterodyne_nlsq.trust_region.refine import continued, refined
+from heterodyne_nlsq.walks import WalkBase, walk_base
 
 _FRINGES = 100  # that noise holds: flows of other speeds and directions, as independent trials
 _DEPENDENT = 2.0  # errors by which a parameter moves without something, on which it then depends

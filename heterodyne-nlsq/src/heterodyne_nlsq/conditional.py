@@ -18,9 +18,10 @@ from heterodyne.solution.solution import Rival, Solution
 from heterodyne.words import listed
 from heterodyne_nlsq.absent import holding, without_what_is_not_needed
 from heterodyne_nlsq.carried import STATED
-from heterodyne_nlsq.profile import Thresholds, WalkBase, Way, profiled, walk, walk_base
+from heterodyne_nlsq.profile import profiled
 from heterodyne_nlsq.starts.search import Search
 from heterodyne_nlsq.trust_region.refine import continued, refined
+from heterodyne_nlsq.walks import Thresholds, WalkBase, Way, walk, walk_base
 
 _LARGE = 0.3  # of a value on a log scale: an error beyond it is no error of the value
 
