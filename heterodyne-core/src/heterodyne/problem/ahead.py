@@ -16,6 +16,8 @@ from heterodyne.problem.objective import Objective
 
 _WEIGHT = 1.0  # κ, whatever: numbers are not compiled in
 
+_LONGEST = 2048  # frames: of longer series a matrix more would take memory, and compiling little of the time
+
 
 def compiled_ahead(objective: Objective, weighted: bool) -> Future[None] | None:
     """The work of compiling the sums of an objective and, if it will be ``weighted``, those with weights of frames.
@@ -36,7 +38,7 @@ def _compile(objective: Objective, weighted: bool) -> None:
     model, theta = objective.problem.model, objective.theta(objective.start)
     for bin in _unlike(objective.bins):
         bin_sums(model, theta, bin)
-        if weighted and whitened.can_be_whitened(bin):
+        if weighted and len(bin.t) <= _LONGEST and whitened.can_be_whitened(bin):
             like = whitened.whitened_bin(model, theta, bin, _WEIGHT)
             for jacobian in (True, False):
                 bin_sums(model, theta, like, jacobian)
