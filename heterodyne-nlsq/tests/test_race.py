@@ -26,7 +26,7 @@ def test_the_best_are_left_in_their_order(objective, points):
     left = winners(objective, points, 3, Tolerances())
     costs = [objective.cost(x) for x in left]
     assert left.shape == (3, len(objective.low))
-    assert costs == sorted(costs)
+    assert np.all(np.diff(costs) > -1e-12)
     assert costs[0] < min(objective.cost(x) for x in points)
 
 
