@@ -25,10 +25,15 @@ jax.monitoring.register_event_duration_secs_listener(
     lambda event, seconds, **of: traced.append(of["fun_name"]) if event.endswith("jaxpr_trace_duration") else None
 )
 import heterodyne as het
-fit = het.fit(
-    het.simulate(model="static", frames=40, noise=0.02, seed=1), model="static", options={"max_iterations": 3}
-)
-print(json.dumps([sorted(set(traced)), [one.value for one in fit.estimates], fit.statistics["ssr"]]))
+from heterodyne.bins.reading import read_bins
+from heterodyne.device.compilation import keep_compiled_code
+from heterodyne.evaluators.sums import pair_sums
+
+keep_compiled_code()
+model = het.create_model("static")
+bins = read_bins((het.simulate(model="static", frames=40, noise=0.02, seed=1),))
+sums = pair_sums(model, np.array([3e3, 0.1, 10.0]), bins)
+print(json.dumps([sorted(set(traced)), sums.model.cross.tolist(), sums.model.gram.tolist()]))
 """
 
 

@@ -22,7 +22,7 @@ from heterodyne.solution.covariance import quantile
 from heterodyne.solution.outcome import Known
 from heterodyne_nlsq.starts.search import Search
 from heterodyne_nlsq.trust_region.minimise import Minimum, Tolerances, minimise
-from heterodyne_nlsq.trust_region.stationarity import Box, Point, column_size
+from heterodyne_nlsq.trust_region.stationarity import Box, Point, column_size, whitening
 
 _LEVELS = (0.95, 0.68)
 
@@ -239,7 +239,8 @@ def _left(objective: Objective, minimum: Minimum, index: int, goal: float) -> fl
     keep = np.arange(len(minimum.x)) != index
     box = Box(objective.low[keep], objective.high[keep])
     here = Point(minimum.x[keep], minimum.equations)
-    return min(minimum.equations.cost * box.cosine(here) ** 2, 0.5 * _ACCURACY * goal**2)
+    along = whitening(minimum.equations.gram, box.active(here)) @ minimum.equations.gradient
+    return min(0.5 * float(np.sum(along**2)), 0.5 * _ACCURACY * float(goal) ** 2)
 
 
 def _is_hopeless(way: Way, start: np.ndarray) -> bool:
