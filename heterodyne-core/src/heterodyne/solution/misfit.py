@@ -21,13 +21,12 @@ from heterodyne.bins.bin import Bin
 from heterodyne.bins.kept import in_place
 from heterodyne.evaluators.probes import influence_between, tangents_between
 from heterodyne.evaluators.quasiseparable import Factor, coloured, coloured_back
-from heterodyne.evaluators.whitened import frame_factor
 from heterodyne.problem.spectrum import independent_covariance, spectrum_of
 from heterodyne.result.statistics import Statistics
 from heterodyne.solution.frame_noise import FrameNoise
 from heterodyne.solution.patches import PatchSums
 from heterodyne.solution.residuals import Residuals, noise_of_frames
-from heterodyne.solution.robust import ScoreCluster, modelled_meat, score_clusters
+from heterodyne.solution.robust import ScoreCluster, modelled_meat, noise_of_cluster, score_clusters
 from heterodyne.solution.solution import AtSolution
 from heterodyne.solution.structure import Cells, Structure, cells_of, residual_structure
 
@@ -143,9 +142,8 @@ def _examined(
     """What is seen of the cells of a cluster's bins."""
     objective, model, theta = here.weighted, here.weighted.problem.model, here.weighted.theta(here.x)
     members = cluster.members
-    factor = frame_factor(model, theta, objective.bins[members[0]], noise[members[0]].ratio)
+    factor, scale = noise_of_cluster(objective, theta, noise, cluster)
     sights = [_sight(factor, objective.bins[b], cells[b], residuals[b]) for b in members]
-    scale = noise[members[0]].scale_near
     common = scale * np.where(np.eye(len(members), dtype=bool), 1.0, cluster.shared)
     variance = [
         [share * noise_between(one, other) for share, other in zip(row, sights, strict=True)]

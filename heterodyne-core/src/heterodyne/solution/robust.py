@@ -21,7 +21,7 @@ from heterodyne.evaluators.influence import (
 )
 from heterodyne.evaluators.meshgrid import averaged_tile
 from heterodyne.evaluators.probes import whitened_diagonals
-from heterodyne.evaluators.quasiseparable import squared
+from heterodyne.evaluators.quasiseparable import Factor, squared
 from heterodyne.evaluators.residual import correlation, residual_parts
 from heterodyne.evaluators.scores import Linear, ScorePart, score_parts
 from heterodyne.evaluators.sums import pair_sums
@@ -206,10 +206,9 @@ def speckle_covariance(
     panels: Sequence[Iterator[ScorePart]],
 ) -> np.ndarray:
     """The covariance of sums Σ_{i<j} D_ij R_ij over a cluster, for speckle with the noise of its first bin's frames."""
-    here, bin = noise[cluster.members[0]], objective.bins[cluster.members[0]]
-    factor = frame_factor(objective.problem.model, theta, bin, here.ratio)
+    factor, scale = noise_of_cluster(objective, theta, noise, cluster)
     even = [evened(objective.bins[b], parts) for b, parts in zip(cluster.members, panels, strict=True)]
-    return here.scale_near * score_covariance(even, factor, cluster.shared)
+    return scale * score_covariance(even, factor, cluster.shared)
 
 
 def _shared(scores: list[ClusterScores], bandwidth: int) -> np.ndarray | None:
@@ -320,6 +319,29 @@ def _linear(
     )
 
 
+def noise_of_cluster(
+    objective: Objective, theta: np.ndarray, noise: Sequence[FrameNoise], cluster: ScoreCluster
+) -> tuple[Factor[np.ndarray], float]:
+    """The factor of C and the scale of the noise of a cluster's first bin, those of its weights where they are its own.
+
+    Who subtracts covariances from one another must take the same noise for all of them.
+    """
+    index = cluster.members[0]
+    bin, here = objective.bins[index], noise[index]
+    larger = _over_weights(bin, here, cluster)
+    if larger is not None and isinstance(bin.values, Whitened):
+        return bin.values.factor, here.scale_near * larger**2
+    return frame_factor(objective.problem.model, theta, bin, here.ratio), here.scale_near
+
+
+def _over_weights(bin: Bin, here: FrameNoise, cluster: ScoreCluster) -> float | None:
+    """1 + κ of the noise of a lone bin over that of its weights, None where they differ or it has none."""
+    if len(cluster.members) > 1 or not isinstance(bin.values, Whitened) or not bin.is_separable:
+        return None
+    larger = (1.0 + here.ratio) / (1.0 + bin.values.noise)
+    return larger if abs(np.log(larger)) <= _SAME_NOISE else None
+
+
 def _of_weights(
     objective: Objective,
     u: np.ndarray,
@@ -336,11 +358,8 @@ def _of_weights(
     """
     index = cluster.members[0]
     bin, here, linear = objective.bins[index], noise[index], cluster.linear[index]
-    values = bin.values
-    if len(cluster.members) > 1 or not isinstance(values, Whitened) or not bin.is_separable:
-        return None
-    larger = (1.0 + here.ratio) / (1.0 + values.noise)
-    if abs(np.log(larger)) > _SAME_NOISE:
+    values, larger = bin.values, _over_weights(bin, here, cluster)
+    if larger is None or not isinstance(values, Whitened):
         return None
     model, theta = objective.problem.model, objective.theta(u)
     sums = pair_sums(model, theta, (bin,))
