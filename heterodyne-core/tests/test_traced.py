@@ -16,6 +16,8 @@ from heterodyne.device import traced
 from heterodyne.kernels import _jax
 from heterodyne.kernels._jax import compiled, jnp
 
+is_known = traced._is_known
+
 PROGRAM = """
 import json, sys
 import numpy as np
@@ -52,6 +54,7 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.setattr(_jax, "_KEEPERS", [traced.keeper_in(tmp_path)])
     folder = tmp_path / f"traced-{traced._fingerprint()[:16]}"
     folder.mkdir()
+    monkeypatch.setattr(traced, "_is_known", lambda module: module == __name__ or is_known(module))
     return folder
 
 
@@ -126,6 +129,12 @@ def test_what_has_no_name_is_not_kept(folder):
     assert not list(folder.iterdir())
 
 
+def test_functions_of_others_are_not_kept(folder, monkeypatch):
+    monkeypatch.setattr(traced, "_is_known", is_known)
+    np.testing.assert_array_equal(fresh()(np.ones(2), np.ones(2)).twice, 2.0)
+    assert not list(folder.iterdir())
+
+
 def test_derivatives_are_traced_in_this_process(folder):
     slope = jax.grad(lambda x: of_pair(x, x).twice)(3.0)
     assert slope == 2.0
@@ -146,6 +155,7 @@ def test_another_source_is_another_folder(tmp_path, monkeypatch):
 
 def test_what_another_source_left_long_ago_is_removed(tmp_path, monkeypatch):
     monkeypatch.setattr(_jax, "_KEEPERS", [traced.keeper_in(tmp_path)])
+    monkeypatch.setattr(traced, "_is_known", lambda module: True)
     old, young = (tmp_path / f"traced-{name}" for name in ("old", "young"))
     for folder in (old, young):
         folder.mkdir()

@@ -3,7 +3,8 @@
 XLA's code is found again in a moment, but only once Python has traced and lowered a function anew, which takes longer
 than a short fit. `jax.export` keeps the result. Its name is a hash of all that it is made of: the source of this
 package, the versions of JAX and NumPy, the device, the function, what is compiled in, and the shapes of its arguments.
-Only objects that stand in modules of this package are compiled in so: the source of others is not known here.
+Only functions of this package are kept, and only objects that stand in its modules are compiled in so: the source of
+others is not known here.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ def keeper_in(root: Path) -> Keeper:
         gives: Callable[[], Structure],
     ) -> tuple[Flat, Structure] | None:
         names = [named(value) for value in fixed]
-        if None in names:
+        if None in names or not _is_known(words[0].split(":")[0]):
             return None
         shapes = [(np.shape(leaf), jax.dtypes.result_type(leaf)) for leaf in leaves]
         said = "\n".join([jax.default_backend(), *words, *map(str, names), *map(str, shapes)])
@@ -124,9 +125,14 @@ def named(value: Any) -> str | None:
 def _objects() -> Iterator[tuple[str, Any]]:
     """All that stands in modules of this package, with its place."""
     for name, module in list(sys.modules.items()):
-        file = getattr(module, "__file__", None)
-        if name.startswith("heterodyne.") and file and _PACKAGE in Path(file).parents:
+        if _is_known(name):
             yield from ((f"{name}:{attribute}", value) for attribute, value in list(vars(module).items()))
+
+
+def _is_known(module: str) -> bool:
+    """Whether the source of a module is in the fingerprint: others change without it."""
+    file = getattr(sys.modules.get(module), "__file__", None)
+    return module.startswith("heterodyne.") and bool(file) and _PACKAGE in Path(str(file)).parents
 
 
 def _remove_old(root: Path) -> None:

@@ -27,12 +27,14 @@ __all__ = [
     "AnyArray",
     "Flat",
     "FloatArray",
+    "Keeper",
     "Scalar",
     "Structure",
     "compiled",
     "compiler_options",
     "jax",
     "jnp",
+    "keep_traced_with",
 ]
 
 AnyArray: TypeAlias = Array | np.ndarray
